@@ -1,0 +1,49 @@
+# Every target sets up what it needs, from a bare checkout with Python >= 3.11: `make help`.
+
+# The pins are those of Python 3.11, so it goes first. Another one: make PYTHON=/path/to/python
+PYTHON ?= $(shell for python in python3.11 python3; do \
+    $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+READY := .venv/ready
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+CODE := $(wildcard tdn_theory paper_checks figures tests)
+
+# One thread for each of the test processes: two cores are shared by two of them.
+test: export OMP_NUM_THREADS := 1
+
+.PHONY: help test test-nequip test-mace reproduce lint clean
+.DEFAULT_GOAL := help
+
+help:  ## Show this list
+	@sed -nE 's/^([a-z -]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+test: lint  ## Check the style and the types, run all tests
+	$(BIN)/python -m pytest -n 2
+
+# Each pins another e3nn, so each has an environment of its own, without the constraints.
+test-nequip test-mace: test-%:  ## Try the conversion of real NequIP and MACE models, each in its own environment
+	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
+	@.venv-$*/bin/python -m pip install --quiet torch==2.13.0
+	@.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" pytest hypothesis beartype
+	.venv-$*/bin/python -m pytest -W ignore tests/nn/test_convert.py
+
+reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
+	$(BIN)/tdn-theory reproduce
+
+lint: $(READY)  ## Check the style and the types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+
+clean:  ## Remove the environment and all caches; results stay
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch is named with its version and goes first: any other spelling may fetch gigabytes of CUDA libraries.
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; say where one is: make PYTHON=/path/to/python"; exit 1; }
+	@echo "Setting up .venv (two minutes, 1.7 GB)"
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@$(PIP) torch==2.13.0 hatchling
+	@$(PIP) --no-build-isolation --editable ".[dev]"
+	@touch $@

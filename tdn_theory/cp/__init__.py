@@ -1,0 +1,1 @@
+"""CP decompositions of coupling tensors: factors, solvers, constructions, and the store."""

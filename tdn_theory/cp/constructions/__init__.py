@@ -1,0 +1,1 @@
+"""Exact decompositions by theorem, one per file."""

@@ -1,0 +1,223 @@
+"""Equivariant products from fast matrix multiplication.
+
+Let V be the irrep of SU(2) of dimension `n = L + 1`. Rotations act on the operators X of V by conjugation `X -> U X
+U^-1`, which respects products: `(X, Y) -> X Y` is equivariant. The operators that commute with the real structure of V
+(n odd) or its quaternionic structure (n even) are a real algebra of dimension `n^2 = (L+1)^2`, in which every degree
+0..L occurs once:
+
+    L even:  the real n x n matrices,                        R = rank of n x n matrix multiplication,
+    L odd:   the (n/2) x (n/2) matrices of quaternions,      R = 8 times the rank of (n/2) x (n/2).
+
+An orthonormal basis `u_k` of irreps turns an algorithm `X Y = sum_r <a_r, X> <b_r, Y> c_r` into factors of `T[k, i, j]
+= <u_k, u_i u_j>`. Its path weights are, up to signs, `sqrt((2 l1+1)(2 l2+1)(2 l3+1))` times the 6j symbol `{l1 l2 l3;
+L/2 L/2 L/2}`: a path is missing exactly where that symbol vanishes. Up to L = 6 this happens twice: {2 2 2; 3/2 3/2
+3/2} takes the path 2x2->2 away at L = 3, and {3 5 5; 3 3 3} the three paths of degrees 3, 5, 5 at L = 6. Both are
+accidental zeros, forbidden by no symmetry.
+
+The basis. `T^0 = 1`; `T^1_a` are the generators of rotations on V; `T^(l+1)_k = sum C_kij T^l_i T^1_j`, C the coupling
+of `l x 1 -> l+1`. Real combinations of products stay in the algebra, couplings are equivariant, and the top coupling
+does not vanish for `l < L`.
+
+Quaternions in 8 multiplications. The product `sum_gh x_g y_h e_(g+h)` on the group Z2 x Z2 is diagonal in the Hadamard
+basis: 4 multiplications. The quaternion product has the same terms with other signs; with the sign of its real part
+reversed, all are equal but one in each component: `x_0 y_0, x_3 y_2, x_1 y_3, x_2 y_1`, which are subtracted twice.
+
+Sources of the algorithms: 2x2, 7 multiplications (Strassen, Numer. Math. 13 (1969) 354); 3x3, 23 (Laderman, Bull. AMS
+82 (1976) 126). Quaternions: Howell and Lafon (1975) prove that 8 is the real rank. `MatrixAlgorithm.check` proves each.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Complex, Float, Int
+
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.so3.clebsch_gordan import clebsch_gordan, real_basis
+from tdn_theory.so3.irreps import check_lmax, dim
+
+# Each line is a product of a combination of entries of X by one of entries of Y, and the entries of X Y it is added to.
+_STRASSEN = """
++11+22 | +11+22 | +11+22
++21+22 | +11    | +21-22
++11    | +12-22 | +12+22
++22    | +21-11 | +11+21
++11+12 | +22    | +12-11
++21-11 | +11+12 | +22
++12-22 | +21+22 | +11
+"""
+_LADERMAN = """
++11+12+13-21-22-32-33 | +22                     | +12
++11-21                | +22-12                  | +21+22
++22                   | -11+12+21-22-23-31+33   | +21
+-11+21+22             | +11-12+22               | +12+21+22
++21+22                | -11+12                  | +12+22
++11                   | +11                     | +11+12+13+21+22+31+33
+-11+31+32             | +11-13+23               | +13+31+33
+-11+31                | +13-23                  | +31+33
++31+32                | -11+13                  | +13+33
++11+12+13-22-23-31-32 | +23                     | +13
++32                   | -11+13+21-22-23-31+32   | +31
+-13+32+33             | +22+31-32               | +12+31+32
++13-33                | +22-32                  | +31+32
++13                   | +31                     | +11+12+13+21+23+31+32
++32+33                | -31+32                  | +12+32
+-13+22+23             | +23+31-33               | +13+21+23
++13-23                | +23-33                  | +21+23
++22+23                | -31+33                  | +13+23
++12                   | +21                     | +11
++23                   | +32                     | +22
++21                   | +13                     | +23
++31                   | +12                     | +32
++33                   | +33                     | +33
+"""
+_TABLES = {1: "+11 | +11 | +11", 2: _STRASSEN, 3: _LADERMAN}
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixAlgorithm:
+    """A bilinear algorithm for `X Y`: `(X Y)_ac = sum_r C[ac, r] (A^T x)_r (B^T y)_r`, all integers.
+
+    Attributes:
+        size: n.
+        left: A, shape (n, n, R), entry (a, b) of X.
+        right: B, shape (n, n, R), entry (b, c) of Y.
+        out: C, shape (n, n, R), entry (a, c) of the product.
+    """
+
+    size: int
+    left: Int[np.ndarray, "n n R"]
+    right: Int[np.ndarray, "n n R"]
+    out: Int[np.ndarray, "n n R"]
+
+    def __repr__(self) -> str:
+        """Size and rank."""
+        return f"MatrixAlgorithm({self.size}x{self.size}, R={self.rank})"
+
+    @property
+    def rank(self) -> int:
+        """Number of multiplications R."""
+        return self.left.shape[2]
+
+    def check(self) -> None:
+        """Prove the Brent equations in integer arithmetic.
+
+        Raises:
+            ValueError: One does not hold.
+        """
+        n, unit = self.size, np.eye(self.size, dtype=np.int64)
+        bound = self.rank * int(np.abs(self.left).max()) * int(np.abs(self.right).max()) * int(np.abs(self.out).max())
+        if bound >= 2**62:
+            raise ValueError(f"{self} has entries too large for 64-bit integers; divide out common factors")
+        flat = [f.reshape(n * n, -1).astype(np.int64) for f in (self.out, self.left, self.right)]
+        found = np.einsum("kr,ir,jr->kij", *flat, optimize=True).reshape((n,) * 6)
+        # z_ac = sum_b x_ab y_bc: entry [(a, c), (a', b), (b', c')] is delta_aa' delta_bb' delta_cc'
+        wrong = found != np.einsum("ad,ef,cg->acdefg", unit, unit, unit)
+        if wrong.any():
+            raise ValueError(f"{self} violates {int(wrong.sum())} of the {n**6} Brent equations")
+
+
+@lru_cache(maxsize=8)
+def algorithm(size: int) -> MatrixAlgorithm:
+    """The best algorithm at hand for `size` x `size` matrices, not yet checked.
+
+    Raises:
+        ValueError: There is none of this size.
+
+    >>> algorithm(3)
+    MatrixAlgorithm(3x3, R=23)
+    """
+    if size not in _TABLES:
+        raise ValueError(f"no algorithm for {size}x{size} matrices at hand; sizes are {tuple(_TABLES)}")
+    lines = _TABLES[size].strip().splitlines()
+    factors = np.zeros((3, size, size, len(lines)), dtype=np.int64)
+    for r, line in enumerate(lines):
+        for factor, terms in zip(factors, line.split("|"), strict=True):
+            for sign, row, column in re.findall(r"([+-])(\d)(\d)", terms):
+                factor[int(row) - 1, int(column) - 1, r] = int(f"{sign}1")
+    return MatrixAlgorithm(size, *factors)
+
+
+_HADAMARD = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
+
+
+def quaternion_algorithm() -> tuple[Float[np.ndarray, "4 8"], Float[np.ndarray, "4 8"], Float[np.ndarray, "4 8"]]:
+    """Factors (A, B, C) of the product of quaternions (1, i, j, k) in 8 multiplications: out, left, right."""
+    unit, sign = np.eye(4), np.diag([-1.0, 1, 1, 1])
+    left = np.hstack([_HADAMARD, unit[:, [0, 3, 1, 2]]])
+    right = np.hstack([_HADAMARD, unit[:, [0, 2, 3, 1]]])
+    return sign @ np.hstack([_HADAMARD / 4, -2 * unit]), left, right
+
+
+def _generators(n: int) -> Complex[np.ndarray, "3 n n"]:
+    """Rotations' generators on the n-dimensional irrep, axes in the order x, y, z of the real basis (polar axis y)."""
+    j = (n - 1) / 2
+    m = j - np.arange(n)
+    raising = np.diag(np.sqrt(j * (j + 1) - m[1:] * (m[1:] + 1)), 1).astype(complex)
+    x, y, z = (raising + raising.T) / 2, (raising - raising.T) / 2j, np.diag(m).astype(complex)
+    return -1j * np.stack([y, z, x])  # the standard frame (x', y', z') is (z, x, y)
+
+
+@lru_cache(maxsize=16)
+def basis(lmax: int) -> Float[np.ndarray, "d rows columns parts"]:
+    """Orthonormal basis `u_k` of the algebra of degree L, components in e3nn's order.
+
+    Returns:
+        Shape (d, n, n, 1) for even L: real matrices; (d, n/2, n/2, 4) for odd L: matrices of quaternions 1, i, j, k.
+
+    Raises:
+        TypeError: `lmax` is not an integer.
+        ValueError: `lmax` is negative.
+    """
+    n = check_lmax(lmax) + 1
+    generators = _generators(n)
+    block = np.eye(n, dtype=complex)[None]
+    blocks = []
+    for l in range(lmax + 1):
+        blocks.append(block / np.linalg.norm(block[0]))
+        block = np.einsum("kij,iab,jbc->kac", clebsch_gordan(l, 1, l + 1), blocks[-1], generators, optimize=True)
+    matrices = np.concatenate(blocks)
+    if n % 2:
+        # In the real basis of V, whose vectors are those of degree (n-1)/2, the generators are real.
+        change = real_basis((n - 1) // 2)[::-1]  # rows m = j .. -j
+        return np.ascontiguousarray(np.real(change.conj().T @ matrices @ change)[..., None])
+    # e_m = |m>, e'_m = J|m> = (-1)^(j-m) |-m>: operators commuting with J have blocks [[a, -b*], [b, a*]] on (e_m,
+    # e'_m), i.e. the quaternion Re a + Im a i + Re b j - Im b k. Length sqrt 2 of a unit quaternion's block.
+    half = n // 2
+    signs = np.array([(-1.0) ** k for k in range(half)])
+    a = matrices[:, :half, :half]
+    b = matrices[:, ::-1, :][:, :half, :half] * signs[:, None]
+    return np.sqrt(2) * np.stack([np.real(a), np.imag(a), np.real(b), -np.imag(b)], axis=-1)
+
+
+def matrix_multiplication(lmax: int) -> CPFactors:
+    """Exact factors of the equivariant product of degree L that matrix multiplication gives.
+
+    Raises:
+        ValueError: No algorithm of the size needed is at hand.
+
+    >>> [matrix_multiplication(lmax).rank for lmax in (1, 2, 3, 5)]
+    [8, 23, 56, 184]
+    """
+    return factors_of(algorithm(lmax + 1 if lmax % 2 == 0 else (lmax + 1) // 2), lmax)
+
+
+def factors_of(algorithm: MatrixAlgorithm, lmax: int) -> CPFactors:
+    """Factors of the product of degree L made with `algorithm`, of size L+1 (L even) or (L+1)/2 (L odd).
+
+    Raises:
+        ValueError: The size is wrong.
+    """
+    change = basis(lmax)
+    if algorithm.size != change.shape[1]:
+        raise ValueError(f"{algorithm} does not fit L = {lmax}, whose matrices are {change.shape[1]}x{change.shape[1]}")
+    scalars = [np.ones((1, 1))] * 3 if lmax % 2 == 0 else quaternion_algorithm()
+    integers = (algorithm.out, algorithm.left, algorithm.right)
+    factors = [
+        np.einsum("kabq,abr,qs->krs", change, f, s, optimize=True).reshape(dim(lmax), -1)
+        for f, s in zip(integers, scalars, strict=True)
+    ]
+    return CPFactors(*factors)

@@ -1,0 +1,1 @@
+"""Decomposition algorithms, one per file, behind the interface of `solver.py`."""

@@ -1,0 +1,1 @@
+"""One module per figure or table of the paper: parameters in, records out."""

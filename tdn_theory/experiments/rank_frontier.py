@@ -1,0 +1,109 @@
+"""The rank frontier: equivariance error against rank, fitted and exact, with every exact point proven."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
+from tdn_theory.cp.store import Store
+from tdn_theory.experiments.units import Units
+from tdn_theory.preset import Preset
+from tdn_theory.so3.irreps import dim
+
+DEGREES = range(1, 7)
+
+RELEASED: dict[int, tuple[int, ...]] = {1: (4, 5, 6, 7, 8), 2: (23, 26, 28, 29, 30), 3: (63, 80, 88)}
+"""Ranks at which the equivariance-only solver runs, per L."""
+
+MOST = 0.95
+"""Share of the paths that count as most of them."""
+
+STARTS = {Preset.QUICK: 1, Preset.FULL: 5}
+QUICK_LMAX = 2
+
+
+def equivariance_error(factors: CPFactors, lmax: int) -> float:
+    """`sqrt(2) ||T - P T|| / ||T||`, the root mean square equivariance error relative to the output."""
+    stray = factors.array - CouplingTensor(lmax).project(factors.array).array
+    return float(np.sqrt(2) * np.linalg.norm(stray) / np.linalg.norm(factors.array))
+
+
+def release(lmax: int, rank: int, seed: int) -> dict[str, Any]:
+    """One start of the equivariance-only solver from the paper's tensor; an error counts when every path is alive."""
+    with threadpool_limits(1):
+        solution = EquivariantLevenbergMarquardt(rank, seed=seed).solve(CouplingTensor(lmax))
+    return {
+        "L": lmax,
+        "R": rank,
+        "seed": seed,
+        "rms_error": equivariance_error(solution.factors, lmax),
+        "dead": solution.made_by["dead"],
+        "least_weight": min(abs(w) for w in solution.tensor.weights),
+        "seconds": solution.made_by["seconds"],
+    }
+
+
+def verify(lmax: int, rank: int, which: atlas.Which) -> dict[str, Any]:
+    """Prove the best entry again."""
+    entry = atlas.best(lmax, max_rank=rank, paths=which)
+    certificate = entry.verify()
+    return {"radius": certificate.radius, "kind": certificate.kind, "statement": certificate.statement}
+
+
+def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
+    """Stored fits, new starts of the equivariance-only solver, the atlas, and what counting unknowns suggests."""
+    fitted = []
+    for lmax in DEGREES:
+        store = Store()
+        for entry in store.entries(CouplingTensor(lmax)):
+            solution = store.load(entry)
+            fitted.append(
+                {
+                    "L": lmax,
+                    "R": entry.rank,
+                    "solver": entry.made_by.get("solver", "unknown"),
+                    "rms_error": equivariance_error(solution.factors, lmax),
+                    "frobenius_error": solution.residual,
+                }
+            )
+    plan = [
+        {"lmax": lmax, "rank": rank, "seed": seed + k}
+        for lmax, ranks in RELEASED.items()
+        if preset is Preset.FULL or lmax <= QUICK_LMAX
+        for rank in ranks
+        for k in range(STARTS[preset])
+    ]
+    released = units.map(release, plan, "equivariance-only solver")
+    rows = [entry.row() for entry in atlas.entries()]
+    frontier = []
+    for lmax in DEGREES:
+        d = dim(lmax)
+        exact = {which: atlas.best(lmax, paths=which) for which in ("all", "even")}
+        most = min(row["R"] for row in rows if row["L"] == lmax and row["paths_alive"] >= MOST * row["paths"])
+        frontier.append(
+            {
+                "L": lmax,
+                "paper": quadratic(lmax),
+                "outer_product": d * d,
+                "generic": ceil(d**3 / (3 * d - 2)),
+                "most": most,
+                **{which: entry.rank for which, entry in exact.items()},
+            }
+        )
+    proofs = [{"lmax": p["L"], "rank": p[which], "which": which} for p in frontier for which in ("all", "even")]
+    proven = units.map(verify, proofs, "proofs")
+    return {
+        "fitted": fitted,
+        "released": released,
+        "atlas": rows,
+        "frontier": frontier,
+        "proofs": [{**p, **r} for p, r in zip(proofs, proven, strict=True)],
+    }

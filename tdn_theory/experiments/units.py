@@ -1,0 +1,93 @@
+"""Units of work that are never done twice: resumable, parallel over processes or a Dask cluster."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from joblib import Parallel, delayed, parallel_config
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from tdn_theory import __version__
+from tdn_theory.files import read_json, sha256, write_json
+
+Unit = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Units:
+    """Runs functions over lists of parameters and keeps each result as a JSON file of its own.
+
+    A unit is a call of a module-level function with JSON parameters and a JSON object as result. Its file is named by
+    the function, the source of its module, the package version and the parameters, so a stopped run continues where it
+    was, and a changed experiment runs again. Results do not depend on the number of workers: everything random in a
+    unit comes from a seed among its parameters.
+
+    Attributes:
+        folder: Where results are kept.
+        workers: Number of processes; 1 computes in this one.
+        dask: Address of a running Dask scheduler to use instead of local processes.
+    """
+
+    folder: Path
+    workers: int = 1
+    dask: str | None = None
+
+    def map(self, function: Callable[..., dict[str, Any]], units: Sequence[Unit], title: str) -> list[dict[str, Any]]:
+        """Results of `function(**unit)` for all units, in their order; only missing ones are computed.
+
+        Args:
+            function: Module-level function with a JSON object as result.
+            units: Keyword arguments of each call.
+            title: Shown beside the progress bar.
+
+        Raises:
+            ValueError: A kept result is damaged.
+            ImportError: A Dask address is given but `distributed` is not installed.
+        """
+        files = [self._file(function, unit) for unit in units]
+        missing = [k for k, file in enumerate(files) if not file.exists()]
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns) as progress, self._backend():
+            task = progress.add_task(title, total=len(units), completed=len(units) - len(missing))
+            jobs = (delayed(_compute)(function, dict(units[k]), files[k]) for k in missing)
+            for _ in Parallel(n_jobs=self.workers, return_as="generator_unordered")(jobs):
+                progress.advance(task)
+        return [read_json(file)["result"] for file in files]
+
+    def _file(self, function: Callable[..., Any], unit: Unit) -> Path:
+        name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+        source = sha256(Path(inspect.getfile(function)).read_bytes())
+        key = json.dumps(
+            {"function": name, "version": __version__, "source": source, "unit": dict(unit)}, sort_keys=True
+        )
+        return self.folder / name / f"{sha256(key.encode())[:24]}.json"
+
+    @contextmanager
+    def _backend(self) -> Iterator[None]:
+        if self.dask is None:
+            yield
+            return
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise ImportError(
+                "a Dask address was given, but the package distributed is missing: pip install 'tdn-theory[dask]'"
+            ) from error
+        with Client(self.dask), parallel_config(backend="dask"):
+            yield
+
+
+def _compute(function: Callable[..., dict[str, Any]], unit: dict[str, Any], file: Path) -> None:
+    write_json(file, {"unit": unit, "result": function(**unit)})

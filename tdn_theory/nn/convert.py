@@ -1,0 +1,282 @@
+"""Replace the tensor products of other people's e3nn models: NequIP, MACE, or anything built of e3nn's.
+
+With method `exact` the outputs stay the same: weights, paths and normalisation are taken over, only the order of the
+operations changes. With any other method the weights of all paths become one set (E4): that is a new model, to be
+trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod, sqrt
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.store import Store
+from tdn_theory.nn.irreps import Coupling, Irrep, SlotPath
+from tdn_theory.nn.product import METHODS, MODES, Method, Mode, TensorProduct
+from tdn_theory.so3.clebsch_gordan import clebsch_gordan
+
+Key = tuple[Mode, bool, bool, int, int, int]
+"""What one `TensorProduct` has in common: connection mode, whether there are weights, whether `l1 + l2 + l3` is odd
+(only told apart if even paths are to share weights), and the channels of x, y and z."""
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` did.
+
+    Attributes:
+        replaced: Names of the modules replaced, with the products that stand for each of them now.
+        left: Names of the modules left as they were, with the reason.
+        shared: Whether path weights are shared now, which makes the model a new one.
+        equivariance_error: Largest exact root mean square equivariance error among the new products, relative to the
+            product
+            (`TensorProduct.equivariance_error`); 0 for exact ones.
+    """
+
+    replaced: dict[str, tuple[str, ...]]
+    left: dict[str, str]
+    shared: bool
+    equivariance_error: float
+
+    def __str__(self) -> str:
+        lines = [f"replaced {len(self.replaced)}, left {len(self.left)} tensor products"]
+        lines += [f"  {name}: {product}" for name, products in self.replaced.items() for product in products]
+        lines += [f"  {name}: left, {reason}" for name, reason in self.left.items()]
+        lines.append(
+            "path weights are shared now: this is a new model, train it before use"
+            if self.shared and self.replaced
+            else "the outputs are those of before, up to rounding"
+        )
+        lines.append(f"relative equivariance error of a product: {self.equivariance_error:.1e}")
+        return "\n".join(lines)
+
+
+def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None = None) -> Conversion:
+    """Replace the e3nn tensor products in `model`, in place.
+
+    Args:
+        model: A module with `e3nn.o3.TensorProduct`s (`FullyConnectedTensorProduct` and others derived from it
+            included)
+            in it; e3nn 0.4.4 and later. Not a scripted one: convert before scripting, and use `torch.compile` or
+            `torch.export` afterwards.
+        method: `exact` (or `per_path`, which means the same here): same outputs. `cp` or `cubature`: products of the
+            coupling tensor of all paths of even l1 + l2 + l3, with one set of weights: the sum of the old ones over
+            paths, divided by the root of their number. Outputs of the same irrep all get the sum over paths, scaled to
+            keep their variance. Odd paths, and products with scalars only, stay exact.
+        rank: Rank of the stored CP factors for `cp`; None is the paper's 7 L^2.
+
+    Returns:
+        What was replaced, what was left and why, and the equivariance error of the new products.
+
+    Raises:
+        ValueError: The method is unknown, a rank is given without `cp`, or `model` is a tensor product itself.
+        TypeError: `model` is scripted.
+        LookupError: No CP factors of this rank are stored.
+    """
+    from e3nn import o3
+
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; it must be one of {METHODS}")
+    if rank is not None and method != "cp":
+        raise ValueError(f"rank {rank} is given with method {method!r}; only 'cp' has a rank")
+    if isinstance(model, o3.TensorProduct):
+        raise ValueError(
+            "model is a tensor product itself; convert a model that holds it, e.g. torch.nn.Sequential(product)"
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise TypeError("model is scripted, so nothing in it can be replaced; convert it before torch.jit.script")
+    replaced: dict[str, tuple[str, ...]] = {}
+    left: dict[str, str] = {}
+    error = 0.0
+    found = [(name, module) for name, module in model.named_modules() if isinstance(module, o3.TensorProduct)]
+    for name, module in found:
+        try:
+            product = E3nnProduct(module, method, rank)
+        except ValueError as reason:
+            left[name] = str(reason)
+            continue
+        parent, _, child = name.rpartition(".")
+        setattr(model.get_submodule(parent), child, product)
+        replaced[name] = tuple(map(str, product.products))
+        error = max(error, *(cast(TensorProduct, part).equivariance_error for part in product.products))
+    return Conversion(replaced, left, method in ("cp", "cubature"), error)
+
+
+class E3nnProduct(torch.nn.Module):
+    """Stands in for an `e3nn.o3.TensorProduct`: same call, same weights, same layout of inputs and outputs.
+
+    Attributes:
+        products: The products that do the work, one for each combination of mode and channels.
+        weight: The e3nn module's internal weights, the same parameter, if it had any.
+
+    Raises:
+        ValueError: The instructions have no equivalent here; the message says why.
+    """
+
+    weight: torch.nn.Parameter | None
+
+    def __init__(self, original: Any, method: Method, rank: int | None) -> None:
+        super().__init__()
+        self.irreps_in1, self.irreps_in2, self.irreps_out = (
+            original.irreps_in1,
+            original.irreps_in2,
+            original.irreps_out,
+        )
+        self.instructions: Sequence[Any] = original.instructions
+        self.weight_numel: int = original.weight_numel
+        self.internal_weights: bool = original.internal_weights
+        self.shared_weights: bool = original.shared_weights
+        self.weight = original.weight if self.internal_weights and self.weight_numel else None
+        self._groups = [
+            _Group(key, members, original, method, rank)
+            for key, members in _grouped(original, apart=method in ("cp", "cubature")).items()
+        ]
+        self.products = torch.nn.ModuleList([group.product for group in self._groups])
+        example = next((p for p in original.parameters()), next(original.buffers(), None))
+        if example is not None and example.is_floating_point():
+            self.products.to(example.device, example.dtype)
+        self._out = [(entry.mul, entry.ir.dim) for entry in original.irreps_out]
+        self.train(original.training)
+
+    def forward(
+        self, x: Shaped[Tensor, "*#e dx"], y: Shaped[Tensor, "*#e dy"], weight: Shaped[Tensor, "..."] | None = None
+    ) -> Shaped[Tensor, "*#e dz"]:
+        """The product of flattened features, as e3nn's.
+
+        Args:
+            x: Shape (..., irreps_in1.dim).
+            y: Shape (..., irreps_in2.dim).
+            weight: Shape (..., weight_numel) or (weight_numel,), if there are no internal weights.
+
+        Raises:
+            ValueError: Weights are missing or have another number of entries.
+        """
+        edges = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
+        x, y = x.expand(*edges, -1), y.expand(*edges, -1)
+        weight = self.weight if weight is None else weight
+        if self.weight_numel and (weight is None or weight.shape[-1] != self.weight_numel):
+            given = "missing" if weight is None else f"of shape {tuple(weight.shape)}"
+            raise ValueError(f"weights are {given}; they must have shape (..., {self.weight_numel})")
+        terms: list[list[Tensor]] = [[] for _ in self._out]
+        for group, product in zip(self._groups, self.products, strict=True):
+            group.run(cast(TensorProduct, product), x, y, weight, terms)
+        parts = []
+        for some, (channels, components) in zip(terms, self._out, strict=True):
+            total = some[0] if some else x.new_zeros(*edges, components, channels)
+            for term in some[1:]:
+                total = total + term
+            parts.append(total.mT.flatten(-2))
+        return torch.cat(parts, -1)
+
+
+def _grouped(original: Any, apart: bool) -> dict[Key, list[int]]:
+    """Numbers of the instructions that one product can do together."""
+    groups: dict[Key, list[int]] = {}
+    for number, ins in enumerate(original.instructions):
+        entries = original.irreps_in1[ins.i_in1], original.irreps_in2[ins.i_in2], original.irreps_out[ins.i_out]
+        sizes = tuple(entry.mul for entry in entries)
+        odd = apart and sum(entry.ir.l for entry in entries) % 2 == 1
+        if ins.connection_mode not in MODES:
+            raise ValueError(f"it has an instruction of mode {ins.connection_mode!r}; supported are {', '.join(MODES)}")
+        if 0 in sizes or ins.path_weight == 0:
+            continue
+        groups.setdefault((ins.connection_mode, ins.has_weight, odd, *sizes), []).append(number)
+    if not groups:
+        raise ValueError("it has no instruction that contributes")
+    return groups
+
+
+class _Group:
+    """Instructions of the same mode and channels, as one product."""
+
+    def __init__(self, key: Key, members: list[int], original: Any, method: Method, rank: int | None) -> None:
+        mode, has_weight, odd, u, v, w = key
+        instructions = [original.instructions[number] for number in members]
+        sides = (original.irreps_in1, original.irreps_in2, original.irreps_out)
+        used = [sorted({ins[place] for ins in instructions}) for place in range(3)]
+        x, y, z = (
+            tuple(Irrep(side[s].ir.l, side[s].ir.p) for s in slots) for side, slots in zip(sides, used, strict=True)
+        )
+        self.x_slots = [(sides[0].slices()[slot], u) for slot in used[0]]
+        self.y_slots = [(sides[1].slices()[slot], v) for slot in used[1]]
+        starts = [0]
+        for ins in original.instructions:
+            starts.append(starts[-1] + (prod(ins.path_shape) if ins.has_weight else 0))
+        self.weights = [slice(starts[number], starts[number + 1]) for number in members] if has_weight else []
+        degrees = [tuple(side[slot].ir.l for side, slot in zip(sides, ins[:3], strict=True)) for ins in instructions]
+        signs = [_sign(*path) for path in degrees]
+        channels = tuple(dict(zip(mode, (u, v, w), strict=True)).values())
+        source = "external" if has_weight else "none"
+        self.shared = method in ("cp", "cubature") and not odd and len(members) > 1 and any(irrep.l for irrep in y)
+        if not self.shared:
+            place_x, place_y, place_z = ({slot: number for number, slot in enumerate(slots)} for slots in used)
+            paths = tuple(
+                SlotPath(place_x[ins[0]], place_y[ins[1]], place_z[ins[2]], float(ins.path_weight) * sign)
+                for ins, sign in zip(instructions, signs, strict=True)
+            )
+            coupling = Coupling(x, y, z, paths)
+            # without weights, and for a single path, there is nothing to keep apart
+            kind: Method = "per_path" if has_weight else "exact"
+            self.product = TensorProduct(coupling, channels, mode=mode, method=kind, weights=source)
+            self.outputs = [(slot, number, 1.0) for number, slot in enumerate(used[2])]
+            return
+        merged = tuple(sorted(set(z)))
+        coupling = Coupling.of(
+            " ".join(["+".join(map(str, x)), "x", "+".join(map(str, y)), "->", "+".join(map(str, merged))])
+        )
+        factors: Method | CPFactors = method
+        if rank is not None:
+            factors = Store().best(coupling.parent(), rank).factors
+        self.product = TensorProduct(coupling, channels, mode=mode, method=factors, weights=source)
+        counts = [sum(merged[path.z] == irrep for path in coupling.paths) for irrep in merged]
+        scales = [sqrt(irrep.dim / count) for irrep, count in zip(merged, counts, strict=True)]
+        self.outputs = [
+            (slot, merged.index(irrep), scales[merged.index(irrep)]) for slot, irrep in zip(used[2], z, strict=True)
+        ]
+
+    def run(
+        self, product: TensorProduct, x: Tensor, y: Tensor, weight: Tensor | None, terms: list[list[Tensor]]
+    ) -> None:
+        """Append the product, components first, to the terms of every output slot."""
+        weights = None
+        if self.weights and weight is not None:
+            pieces = [weight[..., part].unflatten(-1, product.channels) for part in self.weights]
+            weights = torch.stack(pieces, -1 - len(product.channels))
+            if self.shared:
+                weights = weights.sum(-1 - len(product.channels)) / sqrt(len(pieces))
+            edges = x.shape[:-1]
+            if weights.dim() > len(product.weight_shape):
+                weights = weights.expand(*edges, *product.weight_shape)
+        z = product(_gather(x, self.x_slots), _gather(y, self.y_slots), weights)
+        parts = z.split([irrep.dim for irrep in product.coupling.z], -2)
+        for slot, number, scale in self.outputs:
+            terms[slot].append(parts[number] if scale == 1.0 else parts[number] * scale)
+
+
+def _sign(l1: int, l2: int, l3: int) -> float:
+    """Sign of the installed e3nn's coefficients relative to ours: 0.4.4 has other ones on odd paths.
+
+    Raises:
+        ValueError: They differ by more than a sign.
+    """
+    from e3nn import o3
+
+    theirs = np.asarray(o3.wigner_3j(l1, l2, l3, dtype=torch.float64)).transpose(2, 0, 1)
+    overlap = float(np.vdot(theirs, clebsch_gordan(l1, l2, l3)))
+    if abs(abs(overlap) - 1) > 1e-6:
+        raise ValueError(f"this e3nn couples {l1} x {l2} -> {l3} in another basis than ours (overlap {overlap:.3f})")
+    return 1.0 if overlap > 0 else -1.0
+
+
+def _gather(features: Tensor, slots: list[tuple[slice, int]]) -> Tensor:
+    """Chosen irreps of e3nn's layout, of equally many channels, as (..., d, channels)."""
+    parts = [features[..., part].unflatten(-1, (channels, -1)).mT for part, channels in slots]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -2)

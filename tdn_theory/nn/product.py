@@ -1,0 +1,506 @@
+"""Tensor products of features with channels: every method behind one signature (E1 to E4).
+
+A feature is a tensor of shape (..., d, channels): components first, channels last, so that every contraction over
+components is a matrix product with contiguous rows. `from_e3nn` and `to_e3nn` convert from and to e3nn's flattened
+layout.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.constructions.cubature import gaunt, lebedev
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.cp.store import Store
+from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear, factored
+from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slot_slices
+from tdn_theory.nn.planner import Form, Plan, Shapes, plan
+
+Mode = Literal["uvu", "uvw", "uuu", "uuw", "uvv"]
+MODES: tuple[Mode, ...] = ("uvu", "uvw", "uuu", "uuw", "uvv")
+Method = Literal["exact", "per_path", "cp", "cubature"]
+METHODS: tuple[Method, ...] = ("exact", "per_path", "cp", "cubature")
+WeightSource = Literal["internal", "external", "none"]
+WEIGHTS: tuple[WeightSource, ...] = ("internal", "external", "none")
+
+
+class TensorProduct(torch.nn.Module):
+    """Product `z = w M (x (x) y)` of features with channels.
+
+    With the coupling tensor M (components k, i, j) and weights w the modes are
+
+        uvu   z[k, u] = sum_v    w[u, v]    M[k, i, j] x[i, u] y[j, v]
+        uvv   z[k, v] = sum_u    w[u, v]    M[k, i, j] x[i, u] y[j, v]
+        uvw   z[k, w] = sum_(uv) w[u, v, w] M[k, i, j] x[i, u] y[j, v]
+        uuu   z[k, u] =          w[u]       M[k, i, j] x[i, u] y[j, u]
+        uuw   z[k, w] = sum_u    w[u, w]    M[k, i, j] x[i, u] y[j, u]
+
+    summed over i and j. With method `per_path` there is one such w for each path p, and `M` becomes `C_p` inside a sum
+    over p; the other methods share one w among all paths (E4).
+
+    Shapes: x (..., d1, u), y (..., d2, v), z (..., d3, w), with equal leading axes (edges), the channels of each being
+    those of the mode. Weights have the axes of w in the table, after one axis of paths (in the order of
+    `coupling.paths`) if the method is `per_path`; external ones may have the leading axes of x in front, for weights of
+    every edge.
+
+    Dtypes: float32, float64, and bfloat16 or float16, which are computed in float32 and rounded once at the end. The
+    coupling tensor and the factors never have less than float32, and are made anew from float64 when the module moves
+    to double.
+
+    Attributes:
+        coupling: The irreps and paths.
+        channels: Channels in the order of the mode's letters.
+        mode: The mode.
+        method: The method.
+        factors: The CP factors, whole, if the method has any.
+        weight: The internal weights, if there are any.
+
+    Args:
+        coupling: A maximal degree (`2`), irreps (`"0e+1o+2e"`, or `"0e+1o x 0e+1o+2e -> 0e+1o"`), or a
+            `CouplingTensor`.
+        channels: One number for every distinct letter of the mode, in order; a plain number means (c,) for `uuu`, and
+            one
+            channel of harmonics, (c, 1), for `uvu`.
+        mode: See above.
+        method: `exact`: the coupling tensor itself. `per_path`: the same with weights for every path. `cp`: the shipped
+            CP
+            factors of rank 7 L^2 (E5). `cubature`: the Gaunt tensor, exactly equivariant with path weights of its own,
+            even paths only. Or the `CPFactors` to use, which must be those of `coupling.parent()`.
+        weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
+            `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
+        form: Contraction order; None lets the planner choose, see `explain()`.
+        fused: Run y-first and sparse products as generated loops, compiled by `torch.compile` at the first call; on CPU
+            this needs a
+            C++ compiler and takes seconds to a minute.
+
+    Raises:
+        TypeError: `coupling` is none of these.
+        ValueError: An option is unknown, or options do not fit together.
+        LookupError: `cp` is asked for, and no factors are stored for this tensor.
+
+    >>> product = TensorProduct(1, 8)
+    >>> product
+    TensorProduct(0+1 x 0+1 -> 0+1, 5 paths, uvu 8x1, exact, internal weights (8, 1))
+    >>> product(torch.ones(10, 4, 8), torch.ones(10, 4, 1)).shape
+    torch.Size([10, 4, 8])
+    """
+
+    weight: torch.nn.Parameter | None
+    _y_to_matrices: Tensor
+    _A: Tensor
+    _B: Tensor
+    _C: Tensor
+
+    def __init__(
+        self,
+        coupling: int | str | CouplingTensor | Coupling,
+        channels: int | tuple[int, ...],
+        *,
+        mode: Mode = "uvu",
+        method: Method | CPFactors = "exact",
+        weights: WeightSource = "internal",
+        form: Form | None = None,
+        fused: bool = False,
+    ) -> None:
+        super().__init__()
+        for name, value, allowed in (("mode", mode, MODES), ("weights", weights, WEIGHTS)):
+            if value not in allowed:
+                raise ValueError(f"{name} is {value!r}; it must be one of {allowed}")
+        if not isinstance(method, CPFactors) and method not in METHODS:
+            raise ValueError(f"method is {method!r}; it must be one of {METHODS}, or CPFactors")
+        self.coupling = Coupling.of(coupling)
+        self.mode: Mode = mode
+        self.channels = _check_channels(mode, channels)
+        self.method: Method = "cp" if isinstance(method, CPFactors) else method
+        self.factors = _factors(self.coupling, method)
+        self.weight_shape = ((len(self.coupling.paths),) if self.method == "per_path" else ()) + self.channels
+        self.weight_source: WeightSource = weights
+        if weights == "none" and mode in ("uvw", "uuw"):
+            raise ValueError(f"mode {mode!r} makes new channels, so it needs weights; choose 'internal' or 'external'")
+
+        sizes = dict(zip(_letters(mode), self.channels, strict=True))
+        self._u, self._v, self._w = (sizes[letter] for letter in mode)
+        # uvv is uvu with the inputs exchanged, and uvw prefers the side with one channel as y
+        self._swapped = mode == "uvv" or (mode == "uvw" and self._u == 1 < self._v)
+        self._plain_mode = "uvu" if mode == "uvv" else mode
+        self._inner = inner = self.coupling.swapped if self._swapped else self.coupling
+        self._arrays = [inner.block(p) for p in inner.paths] if self.method == "per_path" else [inner.array]
+        self._slots = slot_slices(inner.z)
+        masters: dict[str, np.ndarray] = {}
+        if self.factors is not None:
+            x, y = (self.factors.B[self.coupling.rows("x")], self.factors.C[self.coupling.rows("y")])
+            x, y = (y, x) if self._swapped else (x, y)
+            masters = {"_A": self.factors.A[self.coupling.rows("z")], "_B": x, "_C": y}
+            self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
+        shapes = Shapes(
+            mode=self._plain_mode,
+            blocks=tuple((a.shape[1], a.shape[2], a.shape[0], int(np.count_nonzero(a))) for a in self._arrays),
+            u=self._v if self._swapped else self._u,
+            v=self._u if self._swapped else self._v,
+            w=self._w,
+            rank=None if self.factors is None else self.factors.rank,
+            fused=fused,
+        )
+        self._plans = {device: plan(shapes, device, form) for device in ("cpu", "cuda")}
+        forms = {chosen.form for chosen in self._plans.values()}
+        if "factored" not in forms:
+            masters = {}
+        if "y_first" in forms:
+            masters["_y_to_matrices"] = _y_to_matrices(inner, self._arrays)
+        if "dense" in forms:
+            masters |= {f"_dense{number}": array for number, array in enumerate(self._arrays)}
+        self._sparse = [SparseForm(array, fused) for array in self._arrays] if "sparse" in forms else []
+        self._masters = masters
+        dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
+        for name, master in self._masters.items():
+            self.register_buffer(name, torch.tensor(master, dtype=dtype), persistent=False)
+        self.weight = torch.nn.Parameter(torch.empty(self.weight_shape)) if weights == "internal" else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the internal weights: normal, with variance 1 / (number of channels summed over)."""
+        if self.weight is not None:
+            summed = prod(
+                size for letter, size in zip(_letters(self.mode), self.channels, strict=True) if letter != self.mode[2]
+            )
+            torch.nn.init.normal_(self.weight, std=summed**-0.5)
+
+    @property
+    def tensors(self) -> list[np.ndarray]:
+        """The tensors `M[k, i, j]` that are contracted, float64: one, or that of every path for method `per_path`.
+
+        For CP methods this is the tensor of the factors, `Mhat`.
+        """
+        return [array.transpose(0, 2, 1) if self._swapped else array for array in self._arrays]
+
+    @property
+    def equivariance_error(self) -> float:
+        """Exact root mean square of the equivariance error of the tensor, relative to the product (E6, DESIGN fact 3).
+
+        `sqrt(2) ||Mhat - P Mhat||_F / ||Mhat||_F`, for Haar rotations (and inversions, if the irreps have parity) and
+        independent x, y of identity covariance. It is zero for exact methods up to roundoff, and does not depend on the
+        weights.
+        """
+        if self.factors is None:
+            return 0.0
+        (array,) = self.tensors
+        rest = array.copy()
+        x, y, z = (slot_slices(irreps) for irreps in (self.coupling.x, self.coupling.y, self.coupling.z))
+        for path in self.coupling.paths:
+            block = self.coupling.block(path)
+            where = z[path.z], x[path.x], y[path.y]
+            rest[where] -= np.vdot(array[where], block) / np.vdot(block, block) * block
+        return float(np.sqrt(2) * np.linalg.norm(rest) / np.linalg.norm(array))
+
+    def explain(self, device: str = "cpu") -> str:
+        """The product, the contraction order used on a device type (`cpu` or `cuda`), and why."""
+        return f"{self}\n{self._plans[device].explain()}"
+
+    def plan(self, device: str = "cpu") -> Plan:
+        """The planner's choice for a device type (`cpu` or `cuda`)."""
+        return self._plans[device]
+
+    def extra_repr(self) -> str:
+        """Irreps, paths, mode, channels, method and weights."""
+        paths = len(self.coupling.paths)
+        method = self.method if self.factors is None else f"{self.method} R={self.factors.rank}"
+        weights = f"{self.weight_source} weights {self.weight_shape}" if self.weight_source != "none" else "no weights"
+        sizes = "x".join(map(str, self.channels))
+        return (
+            f"{self.coupling.terms}, {paths} path{'s' if paths != 1 else ''}, {self.mode} {sizes}, {method}, {weights}"
+        )
+
+    def forward(
+        self,
+        x: Shaped[Tensor, "*e d1 u"],
+        y: Shaped[Tensor, "*e d2 v"],
+        weights: Shaped[Tensor, "..."] | None = None,
+    ) -> Shaped[Tensor, "*e d3 w"]:
+        """The product of x and y, see the class.
+
+        Args:
+            x: Features of shape (..., d1, u).
+            y: Features of shape (..., d2, v), with the leading axes of x.
+            weights: External weights, of shape `weight_shape` or (..., *weight_shape).
+
+        Returns:
+            Features of shape (..., d3, w), in the dtype of x.
+
+        Raises:
+            ValueError: A shape is wrong, or weights are given or missing against what the constructor said.
+            TypeError: x and y differ in dtype, or are wider than the module.
+        """
+        d1, d2, d3 = self.coupling.dims
+        edges = x.shape[:-2]
+        for name, value, wanted in (("x", x, (d1, self._u)), ("y", y, (d2, self._v))):
+            if value.shape[-2:] != wanted or value.shape[:-2] != edges:
+                raise ValueError(
+                    f"{name} has shape {tuple(value.shape)}; it must be (..., {wanted[0]}, {wanted[1]}): components, "
+                    f"then channels, behind the leading axes {tuple(edges)} of x"
+                )
+        w = self._checked_weights(weights, edges)
+        dtype = self._compute_dtype(x, y)
+        count = prod(edges)
+        x_flat, y_flat = x.reshape(count, d1, self._u).to(dtype), y.reshape(count, d2, self._v).to(dtype)
+        if w is not None:
+            w = w.reshape(-1, *self.weight_shape).to(dtype)
+            if self._swapped:
+                w = w.transpose(-2, -1) if self.mode == "uvv" else w.transpose(-3, -2)
+        if self._swapped:
+            x_flat, y_flat = y_flat, x_flat
+        return self._contract(x_flat, y_flat, w).reshape(*edges, d3, self._w).to(x.dtype)
+
+    def _checked_weights(self, weights: Tensor | None, edges: torch.Size) -> Tensor | None:
+        if self.weight_source != "external":
+            if weights is not None:
+                raise ValueError(
+                    f"weights are given, but this product has weights={self.weight_source!r}; make it with 'external'"
+                )
+            return self.weight
+        shape = self.weight_shape
+        if weights is None or tuple(weights.shape) not in (shape, (*edges, *shape)):
+            given = "missing" if weights is None else f"of shape {tuple(weights.shape)}"
+            raise ValueError(f"weights are {given}; they must have shape {shape} or {(*edges, *shape)}")
+        return weights
+
+    def _compute_dtype(self, x: Tensor, y: Tensor) -> torch.dtype:
+        if x.dtype != y.dtype or not x.dtype.is_floating_point:
+            raise TypeError(f"x and y have dtypes {x.dtype} and {y.dtype}; they must be equal, and floating point")
+        buffer = next(self.buffers(), None)
+        own = torch.promote_types(x.dtype, torch.float32) if buffer is None else buffer.dtype
+        if torch.promote_types(x.dtype, own) != own:
+            raise TypeError(
+                f"x has dtype {x.dtype}, wider than the module's {own}; move the module first: module.to({x.dtype})"
+            )
+        return own
+
+    def _contract(self, x: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
+        """The product of x (e, d1, u), y (e, d2, v), w (1 or e, [paths], ...) in mode uvu, uvw, uuu or uuw."""
+        chosen = self._plans["cpu" if x.device.type == "cpu" else "cuda"]
+        matrices = None
+        if chosen.form == "y_first":
+            # one matrix product of all rows: with an axis of edges in front, torch makes one for every edge
+            rows = torch.mm(y.mT.reshape(-1, y.shape[1]), self._y_to_matrices)
+            matrices = rows.view(y.shape[0], y.shape[2], rows.shape[1])  # (e, v, all matrices behind each other)
+        if self.method != "per_path":
+            return self._product(chosen, 0, x, y, matrices, w)
+        # taken apart once, not path by path: the gradient of a slice is a whole tensor, mostly zero
+        sizes = [array.shape[0] * array.shape[1] for array in self._arrays]
+        split = [None] * len(sizes) if matrices is None else matrices.split(sizes, -1)
+        path_weights = [None] * len(sizes) if w is None else w.unbind(1)
+        x_slots, y_slots = (
+            x.split([irrep.dim for irrep in self._inner.x], 1),
+            y.split([i.dim for i in self._inner.y], 1),
+        )
+        terms: list[list[Tensor]] = [[] for _ in self._slots]
+        for number, path in enumerate(self._inner.paths):
+            block = self._product(chosen, number, x_slots[path.x], y_slots[path.y], split[number], path_weights[number])
+            terms[path.z].append(block)
+        parts = zip(terms, self._slots, strict=True)
+        return torch.cat(
+            [_sum(some) if some else x.new_zeros(x.shape[0], part.stop - part.start, self._w) for some, part in parts],
+            1,
+        )
+
+    def _product(
+        self, chosen: Plan, number: int, x: Tensor, y: Tensor, matrices: Tensor | None, w: Tensor | None
+    ) -> Tensor:
+        """One tensor's product; `matrices` are its `M_kij y_jv`, of shape (e, v, d3 d1), if the form wants them."""
+        d3, d1, _ = self._arrays[number].shape
+        v = y.shape[2]
+        if matrices is not None:
+            G = matrices.unflatten(-1, (d3, d1))
+            if v == 1:
+                scale = w.squeeze(-1).unsqueeze(1) if self._plain_mode == "uvu" and w is not None else None
+                z = apply_matrices(G.squeeze(1), x, scale, chosen.fused)  # (e, d3, u)
+            else:
+                z = torch.bmm(G.flatten(1, 2), x).unflatten(1, (v, d3))  # (e, v, d3, u)
+            if self._plain_mode == "uvu":
+                if v == 1:
+                    return z
+                return z.sum(1) if w is None else (z * w.mT.unsqueeze(2)).sum(1)
+            z = z if v == 1 else z.permute(0, 2, 3, 1).flatten(2)  # uvw: (e, d3, u v)
+            return _mix(z, _given(w).flatten(1, 2))
+        if self._plain_mode == "uvw":  # factored, the channels of x and y multiplied out
+            pairs = torch.matmul(self._B.T, x).unsqueeze(-1) * torch.matmul(self._C.T, y).unsqueeze(-2)
+            return torch.matmul(self._A, _mix(pairs.flatten(2), _given(w).flatten(1, 2)))
+        if self._plain_mode == "uvu" and v > 1:  # the weights go to y, which then has the channels of x
+            y = y.sum(-1, keepdim=True) if w is None else torch.matmul(y, w.mT)
+            w = None
+        if chosen.form == "factored":
+            z = factored(self._A, self._B, self._C, x, y)
+        elif chosen.form == "dense":
+            z = bilinear(DenseForm(getattr(self, f"_dense{number}")), x, y)
+        else:
+            z = bilinear(self._sparse[number], x, y)
+        if w is None:
+            return z
+        if self._plain_mode == "uuw":
+            return _mix(z, w)
+        return z * (w.squeeze(-1) if self._plain_mode == "uvu" else w).unsqueeze(1)
+
+    def _apply(self, fn, recurse: bool = True):
+        """Move the module; the constants follow, from float64, in at least float32."""
+        before = {name: getattr(self, name).dtype for name in self._masters}
+        super()._apply(fn, recurse)
+        for name, master in self._masters.items():
+            moved = getattr(self, name)
+            if moved.dtype != before[name]:
+                dtype = torch.promote_types(moved.dtype, torch.float32)
+                setattr(self, name, torch.tensor(master, dtype=dtype, device=moved.device))
+        return self
+
+    def get_extra_state(self) -> Tensor:
+        """Four numbers that tell the product's tensor from others, so that weights do not go into another product."""
+        values = []
+        for shift in range(4):
+            total = 0.0
+            for array in self.tensors:
+                k, i, j = (np.cos(np.arange(size) * (1.0 + shift) + mode) for mode, size in enumerate(array.shape))
+                total = 0.7 * total + np.einsum("kij,k,i,j->", array, k, i, j, optimize=True)
+            values.append(float(total))
+        return torch.tensor(values, dtype=torch.float64)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        """Compare with the saved product.
+
+        Raises:
+            ValueError: The saved weights belong to another tensor, e.g. to other CP factors.
+        """
+        if not torch.allclose(state.double().cpu(), self.get_extra_state(), rtol=1e-6, atol=1e-9):
+            raise ValueError(
+                f"the saved weights belong to a product with another tensor than {self}; make it with the same factors"
+            )
+
+
+def from_e3nn(features: Shaped[Tensor, "*e flat"], irreps: str | Irreps) -> Shaped[Tensor, "*e d c"]:
+    """From e3nn's flattened layout of `c x l1 + c x l2 + ...` (channel by channel) to components first, channels last.
+
+    Args:
+        features: Shape (..., c d).
+        irreps: Irreps of one channel, `"0e+1o"` for e3nn's `"8x0e+8x1o"`; all have the same number c of channels.
+
+    Returns:
+        Shape (..., d, c).
+
+    Raises:
+        ValueError: The last axis is not a multiple of d.
+    """
+    irreps = parse_irreps(irreps) if isinstance(irreps, str) else irreps
+    d = irreps_dim(irreps)
+    channels, rest = divmod(features.shape[-1], d)
+    if rest:
+        raise ValueError(
+            f"the last axis has length {features.shape[-1]}; it must be a multiple of d = {d}: all irreps equally often"
+        )
+    parts = features.split([channels * irrep.dim for irrep in irreps], -1)
+    return torch.cat(
+        [part.unflatten(-1, (channels, irrep.dim)).mT for part, irrep in zip(parts, irreps, strict=True)], -2
+    )
+
+
+def to_e3nn(features: Shaped[Tensor, "*e d c"], irreps: str | Irreps) -> Shaped[Tensor, "*e flat"]:
+    """The inverse of `from_e3nn`.
+
+    Raises:
+        ValueError: The axis of components does not have the length d of `irreps`.
+    """
+    irreps = parse_irreps(irreps) if isinstance(irreps, str) else irreps
+    if features.shape[-2] != irreps_dim(irreps):
+        raise ValueError(
+            f"features have shape {tuple(features.shape)}; the axis before the last must have length d = "
+            f"{irreps_dim(irreps)}"
+        )
+    parts = features.split([irrep.dim for irrep in irreps], -2)
+    return torch.cat([part.mT.flatten(-2) for part in parts], -1)
+
+
+def _letters(mode: Mode) -> str:
+    return "".join(dict.fromkeys(mode))
+
+
+def _check_channels(mode: Mode, channels: int | tuple[int, ...]) -> tuple[int, ...]:
+    letters = _letters(mode)
+    if isinstance(channels, int):
+        if mode not in ("uuu", "uvu"):
+            raise ValueError(
+                f"channels are {channels}; mode {mode!r} needs one number for each of {', '.join(letters)}"
+            )
+        channels = (channels,) if mode == "uuu" else (channels, 1)
+    if len(channels) != len(letters) or any(size < 1 for size in channels):
+        raise ValueError(
+            f"channels are {channels}; mode {mode!r} needs one positive number for each of {', '.join(letters)}"
+        )
+    return tuple(channels)
+
+
+def _factors(coupling: Coupling, method: Method | CPFactors) -> CPFactors | None:
+    if method in ("exact", "per_path"):
+        return None
+    parent = coupling.parent()
+    if isinstance(method, CPFactors):
+        if method.d != parent.d:
+            raise ValueError(f"{method} has d = {method.d}; {coupling} needs factors of {parent}, with d = {parent.d}")
+        return method
+    if method == "cubature":
+        return _cubature(parent)
+    return Store().best(parent, quadratic(parent.lmax)).factors
+
+
+def _cubature(parent: CouplingTensor) -> CPFactors:
+    """The Gaunt tensor by the first positive Lebedev rule of degree >= 3L, with the norm of all even unit paths."""
+    degree = max(3, 3 * parent.lmax)
+    while True:
+        try:
+            rule = lebedev(degree)
+        except ValueError:
+            if degree > 131:  # the largest there is
+                raise
+            degree += 1
+            continue
+        if rule.seed_weights.min() > 0:
+            break
+        degree += 1
+    factors = gaunt(parent.lmax, rule)
+    scale = CouplingTensor.even(parent.lmax, parent.normalization).norm / np.linalg.norm(factors.array)
+    return CPFactors(factors.A * scale, factors.B, factors.C)
+
+
+def _y_to_matrices(coupling: Coupling, arrays: list[np.ndarray]) -> Float[np.ndarray, "d2 all"]:
+    """The matrix that takes y to `M_kij y_j` of one tensor, or of those of all paths, flattened as (k, i)."""
+    columns = [array.transpose(2, 0, 1).reshape(array.shape[2], -1) for array in arrays]
+    if len(columns[0]) == irreps_dim(coupling.y) and len(columns) == 1:
+        return columns[0]
+    slots = slot_slices(coupling.y)
+    result = np.zeros((irreps_dim(coupling.y), sum(column.shape[1] for column in columns)))
+    start = 0
+    for path, column in zip(coupling.paths, columns, strict=True):
+        result[slots[path.y], start : start + column.shape[1]] = column
+        start += column.shape[1]
+    return result
+
+
+def _given(w: Tensor | None) -> Tensor:
+    if w is None:
+        raise ValueError("this mode needs weights")
+    return w
+
+
+def _mix(z: Float[Tensor, "e k c"], w: Float[Tensor, "#e c new"]) -> Float[Tensor, "e k new"]:
+    """Mix channels; weights without an axis of edges make one matrix product of all."""
+    return torch.matmul(z, w[0] if w.shape[0] == 1 else w)
+
+
+def _sum(terms: list[Tensor]) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total

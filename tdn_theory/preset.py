@@ -1,0 +1,14 @@
+"""How much work a reproduction does."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Preset(StrEnum):
+    """Size of a run; records say which one made them."""
+
+    QUICK = "quick"
+    """Minutes on a laptop: shipped results are verified again, not made again."""
+    FULL = "full"
+    """Everything is made again from seeds, with the paper's sample sizes."""

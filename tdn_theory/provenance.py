@@ -1,0 +1,76 @@
+"""Where a record comes from: versions, commit, machine, seed and time."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("tdn-theory", "numpy", "scipy", "sympy", "tensorly", "torch", "matplotlib")
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that make numbers; absent packages are left out."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache(maxsize=1)
+def commit() -> str:
+    """Git commit of the checkout this package runs from, `+dirty` if its tracked code differs, else `unknown`.
+
+    The `unknown` of an installed wheel is told by the package version in `versions()`.
+    """
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return "unknown"
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
+
+    try:
+        head = git("rev-parse", "HEAD")
+        dirty = git("status", "--porcelain", "--untracked-files=no", "--", "tdn_theory", "paper_checks")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return f"{head}{'+dirty' if dirty else ''}"
+
+
+@lru_cache(maxsize=1)
+def cpu() -> str:
+    """Model name of the processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def provenance(seed: int | None, device: str = "cpu") -> dict[str, Any]:
+    """Provenance of a result made now.
+
+    Args:
+        seed: Seed the result depends on; None if nothing in it is random.
+        device: What computed it; `"cpu"` is replaced by the processor's model name.
+    """
+    return {
+        "seed": seed,
+        "device": cpu() if device == "cpu" else device,
+        "commit": commit(),
+        "versions": versions(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

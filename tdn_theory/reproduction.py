@@ -1,0 +1,94 @@
+"""Regenerates figures and verdicts: experiment -> record -> picture, and check -> verdict -> record."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tdn_theory import checkout
+from tdn_theory.experiments.units import Units
+from tdn_theory.files import read_json, write_bytes, write_json
+from tdn_theory.preset import Preset
+from tdn_theory.provenance import provenance
+from tdn_theory.verdict import Verdict
+
+BENCHMARKS = {"product": "F3c", "solvers": "solver_race"}
+"""Figures that time this machine. A plain reproduction leaves them out: they take long, and want it to themselves."""
+
+
+def known_ids() -> tuple[list[str], list[str]]:
+    """Identifiers of the figures and of the claims in this checkout.
+
+    Raises:
+        FileNotFoundError: The package does not run from a checkout.
+    """
+    return checkout.names("figures"), checkout.names("paper_checks")
+
+
+def select(ids: list[str]) -> tuple[list[str], list[str]]:
+    """Figures and claims named by `ids`; if none is named, all but the benchmarks.
+
+    Raises:
+        LookupError: An identifier is unknown; the message lists the known ones.
+    """
+    figures, claims = known_ids()
+    unknown = [name for name in ids if name not in figures and name not in claims]
+    if unknown:
+        raise LookupError(f"unknown id {unknown[0]!r}; figures: {', '.join(figures)}; claims: {', '.join(claims)}")
+    if not ids:
+        return [name for name in figures if name not in BENCHMARKS.values()], claims
+    return [name for name in figures if name in ids], [name for name in claims if name in ids]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """One run.
+
+    Attributes:
+        out: Folder that receives `figures/`, `paper_checks/` and the finished units of work, `units/`.
+        preset: Size of the run.
+        seed: Seed of everything random.
+        workers: Processes to use.
+        dask: Address of a Dask scheduler to use instead.
+    """
+
+    out: Path
+    preset: Preset = Preset.QUICK
+    seed: int = 0
+    workers: int = 1
+    dask: str | None = None
+
+    def figure(self, name: str) -> Path:
+        """Run the experiment of figure `name`, write its record and its pictures; returns the PNG."""
+        experiment = importlib.import_module(f"tdn_theory.experiments.{name}")
+        units = Units(self.out / "units", self.workers, self.dask)
+        values = experiment.run(self.preset, self.seed, units)
+        record = self.out / "figures" / f"{name}.json"
+        write_json(record, {"id": name, **self._origin(), "values": values})
+        return draw(name, record)
+
+    def check(self, name: str) -> Verdict:
+        """Check claim `name` and write its record."""
+        verdict: Verdict = checkout.load("paper_checks", name).check(self.preset, self.seed)
+        write_json(self.out / "paper_checks" / f"{name}.json", {**asdict(verdict), **self._origin()})
+        return verdict
+
+    def _origin(self) -> dict[str, Any]:
+        return {"preset": self.preset.value, "provenance": provenance(self.seed)}
+
+
+def draw(name: str, record: Path) -> Path:
+    """Draw figure `name` from its record, as PNG and SVG beside it; returns the PNG."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    matplotlib.rcParams["svg.hashsalt"] = name  # else every drawing of the same record gets new ids
+    figure = checkout.load("figures", name).plot(read_json(record))
+    for kind, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
+        part = record.with_suffix(f".part.{kind}")
+        figure.savefig(part, bbox_inches="tight", **options)
+        write_bytes(record.with_suffix(f".{kind}"), part.read_bytes())
+        part.unlink()
+    return record.with_suffix(".png")

@@ -1,0 +1,1 @@
+"""What is claimed and what is true: errors, bounds, universality, rank, cost."""

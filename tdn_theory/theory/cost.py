@@ -1,0 +1,247 @@
+"""What it costs to evaluate an equivariant product: multiply-adds, bytes and parameters of every method (T6, E4).
+
+One edge (sample) has x with U channels, y with V, z with W, all of degrees 0..L. The channels are connected in e3nn's
+ways:
+
+* `uvu`: y has one channel (edge harmonics), each of the U channels of x meets it; W = U.
+* `uuu`: channel u of x meets channel u of y; U = V = W.
+* `uvw`: every pair (u, v), mixed into W channels by weights.
+
+Weights are per path, or shared by all paths (E4): then one number per channel (`uvu`, `uuu`) or per triple (`uvw`).
+
+The methods, with one multiply-add per multiplication (the addition that goes with it is free), and pairs n = U, U, UV:
+
+* `dense`: outer product x_i y_j, then M as a d^3 matrix: `n (d^2 + d^3)`.
+* `per_path`: the same block by block, `n sum_p [(2l1+1)(2l2+1) + (2l1+1)(2l2+1)(2l3+1)]`, what e3nn does: O(L^6).
+* `sparse`: two multiplications per nonzero coefficient, `2 n nnz(M)`: O(L^5).
+* `y_first`: the matrix `Y_ki = sum_j M_kij y_j` per channel of y, `nnz(M)` each, then `n d^2` (per path `n sum_p
+  (2l1+1)(2l3+1)`).
+* `cp`: `R d` for every channel of x, y and z, and R per pair.
+* `cubature`: `cp` with the nodes of a rule of degree 3L as R; even paths only.
+* `matrix`: to (L+1) x (L+1) matrices and back, d^2 per channel, and `(L+1)^3` per pair (even L; other path weights than
+  M).
+
+Weights: shared ones multiply the output, `U d` or `UVW d` (for `uvw`, `cp` and `matrix` mix before they transform back:
+`UVW R`, `UVW d`); those per path multiply the path outputs, `U sum_p (2l3+1)` or `UVW sum_p (2l3+1)`. Only methods that
+see single paths can have them.
+
+The derivations are the lines above; tests count the multiplications of naive programs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from tdn_theory.cp.solvers.solver import check_rank
+from tdn_theory.so3.clebsch_gordan import clebsch_gordan
+from tdn_theory.so3.irreps import check_degree, check_lmax, dim, paths
+
+Method = Literal["dense", "per_path", "sparse", "y_first", "cp", "cubature", "matrix"]
+Connection = Literal["uvu", "uuu", "uvw"]
+
+METHODS: tuple[Method, ...] = ("dense", "per_path", "sparse", "y_first", "cp", "cubature", "matrix")
+CONNECTIONS: tuple[Connection, ...] = ("uvu", "uuu", "uvw")
+UNSHARED: tuple[Method, ...] = ("per_path", "sparse", "y_first")
+"""Methods that can weight every path on its own."""
+
+
+@dataclass(frozen=True)
+class Channels:
+    """Channels of x, y and z and how they meet.
+
+    Attributes:
+        connection: `"uvu"`, `"uuu"` or `"uvw"`.
+        u: Channels of x.
+        v: Channels of y.
+        w: Channels of z.
+
+    Raises:
+        TypeError: A number of channels is not an integer.
+        ValueError: A number of channels is below 1, or the connection is unknown.
+
+    >>> Channels.of("uvu", 128)
+    Channels(connection='uvu', u=128, v=1, w=128)
+    """
+
+    connection: Connection
+    u: int
+    v: int
+    w: int
+
+    @classmethod
+    def of(cls, connection: Connection, u: int, v: int | None = None, w: int | None = None) -> Channels:
+        """The channels that `connection` allows; v and w only matter for `uvw`, where they are u if left out."""
+        if connection not in CONNECTIONS:
+            raise ValueError(f"connection is {connection!r}; it must be one of {CONNECTIONS}")
+        for name, count in (("u", u), ("v", v), ("w", w)):
+            if count is not None and check_degree(count, f"number of channels {name}") < 1:
+                raise ValueError(f"number of channels {name} is {count}; it must be at least 1")
+        if connection == "uvw":
+            return cls(connection, u, u if v is None else v, u if w is None else w)
+        if v is not None or w is not None:
+            raise ValueError(f"v and w are given, but {connection!r} derives them from u: give them for 'uvw' only")
+        return cls(connection, u, 1 if connection == "uvu" else u, u)
+
+    @property
+    def pairs(self) -> int:
+        """Number of products of one channel of x with one of y."""
+        return self.u * self.v if self.connection == "uvw" else self.u
+
+    @property
+    def mixings(self) -> int:
+        """Weights per path: how many numbers one path output meets per component."""
+        return self.u * self.v * self.w if self.connection == "uvw" else self.u
+
+
+@dataclass(frozen=True)
+class PathSums:
+    """What the formulas need to know about the paths up to L.
+
+    Attributes:
+        paths: Their number, O(L^3).
+        inputs: `sum_p (2l1+1)(2l2+1)`; the same for any two of the three degrees, by symmetry. O(L^5).
+        blocks: `sum_p (2l1+1)(2l2+1)(2l3+1)`, O(L^6).
+        outputs: `sum_p (2l3+1)`, O(L^4).
+        nonzeros: Nonzero entries of M in the real basis, O(L^5).
+    """
+
+    paths: int
+    inputs: int
+    blocks: int
+    outputs: int
+    nonzeros: int
+
+
+@lru_cache(maxsize=32)
+def path_sums(lmax: int) -> PathSums:
+    """Sums over the paths of degrees up to L.
+
+    >>> path_sums(1)
+    PathSums(paths=5, inputs=25, blocks=55, outputs=11, nonzeros=16)
+    """
+    found = paths(lmax)
+    sizes = np.array([[2 * l + 1 for l in path] for path in found])
+    return PathSums(
+        len(found),
+        int((sizes[:, 0] * sizes[:, 1]).sum()),
+        int(sizes.prod(axis=1).sum()),
+        int(sizes[:, 2].sum()),
+        sum(int(np.count_nonzero(clebsch_gordan(*path))) for path in found),
+    )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one product over many edges.
+
+    Attributes:
+        multiply_adds: Multiplications, each with its addition.
+        bytes: Traffic that no fusion avoids: x, y and the weights in, z out, and the constants once.
+        intermediate_bytes: Written and read back in addition if every step is a kernel of its own.
+        parameters: Weights, if they are learnt directly.
+    """
+
+    multiply_adds: int
+    bytes: int
+    intermediate_bytes: int
+    parameters: int
+
+    @property
+    def intensity(self) -> float:
+        """Multiply-adds per byte of unavoidable traffic: below a machine's balance, memory is what counts."""
+        return self.multiply_adds / self.bytes
+
+
+def cost(
+    method: Method,
+    lmax: int,
+    channels: Channels,
+    edges: int = 1,
+    rank: int | None = None,
+    shared: bool = True,
+    bytes_per_number: int = 4,
+) -> Cost:
+    """Cost of `method` (module docstring).
+
+    Args:
+        method: One of `METHODS`.
+        lmax: Maximal degree L.
+        channels: Channels and how they meet.
+        edges: Number of edges.
+        rank: R, for `"cp"` (terms) and `"cubature"` (nodes) only.
+        shared: Whether one set of weights serves all paths (E4).
+        bytes_per_number: 4 for float32.
+
+    Raises:
+        TypeError: A number is not an integer.
+        ValueError: An unknown method, a rank where none belongs or none where one does, weights per path for a method
+            that does not see paths, an odd L for `"matrix"`, or a number out of range.
+
+    >>> cost("cp", 2, Channels.of("uvu", 128), rank=28).multiply_adds
+    69500
+    >>> cost("y_first", 2, Channels.of("uvu", 128)).multiply_adds
+    11657
+    """
+    lmax, edges = check_lmax(lmax), check_degree(edges, "number of edges")
+    if method not in METHODS:
+        raise ValueError(f"method is {method!r}; it must be one of {METHODS}")
+    if not shared and method not in UNSHARED:
+        raise ValueError(f"{method!r} sees no single paths, so its weights must be shared; use one of {UNSHARED}")
+    if (rank is not None) != (method in ("cp", "cubature")):
+        raise ValueError(f"rank is {rank} for {method!r}; give one for 'cp' and 'cubature', and for no other method")
+    if method == "matrix" and lmax % 2:
+        raise ValueError(f"L is {lmax}; degrees 0..L are the real (L+1) x (L+1) matrices for even L only")
+    if rank is not None:
+        check_rank(rank)
+    d, sums = dim(lmax), path_sums(lmax)
+    n, mixed = channels.pairs, channels.mixings
+    every = channels.u + channels.v + channels.w
+    mixing = mixed * (d if shared else sums.outputs)
+    outputs = n * (d if shared else sums.outputs)  # numbers between the product and the weights
+
+    if method == "dense":
+        work, kept, constants = n * (d**2 + d**3) + mixing, n * d**2 + outputs, d**3
+    elif method == "per_path":
+        work, kept, constants = n * (sums.inputs + sums.blocks) + mixing, n * sums.inputs + outputs, sums.blocks
+    elif method == "sparse":
+        work, kept, constants = 2 * n * sums.nonzeros + mixing, n * sums.nonzeros + outputs, sums.nonzeros
+    elif method == "y_first":
+        entries = d**2 if shared else sums.inputs
+        work = channels.v * sums.nonzeros + n * entries + mixing
+        kept, constants = channels.v * entries + outputs, sums.nonzeros
+    else:
+        inner = d if method == "matrix" else rank or 0
+        pair = (lmax + 1) ** 3 if method == "matrix" else inner
+        late = channels.connection == "uvw"
+        work = inner * d * every + n * pair + (mixed * inner if late else mixing)
+        kept = inner * (channels.u + channels.v) + n * inner + (channels.w * inner if late else outputs)
+        constants = 3 * inner * d
+    parameters = mixed * (1 if shared else sums.paths)
+    compulsory = edges * (every * d + parameters) + constants
+    return Cost(edges * work, bytes_per_number * compulsory, 2 * bytes_per_number * edges * kept, parameters)
+
+
+def growth(values: dict[int, int], lowest: int) -> float:
+    """Exponent of L+1 in `values[L]`, from the two ends of L >= lowest.
+
+    >>> growth({3: 4**6, 7: 8**6}, 3)
+    6.0
+    """
+    ends = min(l for l in values if l >= lowest), max(values)
+    return float(np.log(values[ends[1]] / values[ends[0]]) / np.log((ends[1] + 1) / (ends[0] + 1)))
+
+
+def crossover(cheaper: dict[int, int], than: dict[int, int]) -> int | None:
+    """Least L from which on `cheaper[L] < than[L]` for every L given, or None.
+
+    >>> crossover({1: 9, 2: 8, 3: 7}, {1: 5, 2: 10, 3: 20})
+    2
+    """
+    degrees = sorted(set(cheaper) & set(than))
+    losses = [l for l in degrees if cheaper[l] >= than[l]]
+    later = [l for l in degrees if not losses or l > max(losses)]
+    return later[0] if later else None

@@ -1,0 +1,291 @@
+"""Lower bounds on the CP rank of coupling tensors by exact arithmetic, and what is known from above.
+
+The tensor modulo a prime. Rank does not change under an invertible change of basis of a mode, so M may be taken in the
+complex basis, where (van der Waerden's form, see `so3/clebsch_gordan.py`)
+
+    M[m3, m1, m2] = w_p S sqrt(prod_i (l_i+m_i)! (l_i-m_i)!) / sqrt((J+1)! a! b! c!),      S an integer.
+
+The first root factorises over the modes: rescaling the basis vectors removes it. Left over are integers, the path
+weights (a float is a rational number), and one root per path, of a number whose primes are at most 3L + 1. Take a prime
+p modulo which all of these are squares: the entries are then images under a ring homomorphism from a ring of algebraic
+numbers (with a denominator prime to p) to the integers modulo p. It maps minors to minors, so a matrix with these
+entries has at least the rank of its image: ranks modulo p are proven lower bounds, over the complex numbers too. The
+reverse may fail, for unlucky p or unlucky random projections, which only makes a bound weaker.
+
+Everything here bounds the border rank, and hence every rank of a sequence of approximations that converges to M, over
+the real and the complex numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from itertools import combinations
+from math import comb, factorial
+
+import numpy as np
+from jaxtyping import Float
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.solution import EXACT
+from tdn_theory.cp.store import Store
+from tdn_theory.so3.irreps import Path, check_degree, check_lmax
+
+Matrix = Float[np.ndarray, "m n"]
+
+_BLOCK = 128  # columns eliminated together; sums of that many products of residues below 2^22 are exact in float64
+_LARGEST_ROOT_PRIME = 37  # roots of all primes up to here exist modulo the chosen prime: degrees up to 12
+
+
+@lru_cache(maxsize=1)
+def prime() -> int:
+    """The largest prime below 2^22 modulo which every prime up to 37 is a square (so L <= 12 is served)."""
+    small = [q for q in range(2, _LARGEST_ROOT_PRIME + 1) if all(q % r for r in range(2, q))]
+    for p in range(2**22 - 1, 0, -2):
+        if all(pow(q, (p - 1) // 2, p) == 1 for q in small) and all(p % r for r in range(3, 2048, 2)):
+            return p
+    raise ArithmeticError("no suitable prime below 2^22")  # 4176449 is one
+
+
+@lru_cache(maxsize=256)
+def _root(n: int) -> int:
+    """A square root of n modulo the prime, multiplicative in n: the product of fixed roots of n's prime factors."""
+    p, result = prime(), 1
+    for q in range(2, _LARGEST_ROOT_PRIME + 1):
+        while n % q == 0:
+            n //= q
+            result = result * _prime_root(q) % p
+    if n != 1:
+        raise ValueError(f"a prime factor above {_LARGEST_ROOT_PRIME} is left; degrees up to 12 are supported")
+    return result
+
+
+@lru_cache(maxsize=64)
+def _prime_root(q: int) -> int:
+    p = prime()
+    return next(r for r in range(1, p) if r * r % p == q % p)
+
+
+def modular_tensor(tensor: CouplingTensor) -> Float[np.ndarray, "d d d"]:
+    """Residues of M in the rescaled complex basis, index [k, i, j], components `m = -l..l` of each degree.
+
+    The normalisation of the blocks only rescales the output components, so it does not matter.
+
+    Raises:
+        ValueError: L is above 12.
+    """
+    if check_lmax(tensor.lmax) > 12:
+        raise ValueError(f"L is {tensor.lmax}; it must be at most 12, where the roots needed exist modulo the prime")
+    p = prime()
+    result = np.zeros((tensor.d,) * 3)
+    for path, weight in zip(tensor.paths, tensor.weights, strict=True):
+        if weight:
+            fraction = Fraction(weight)
+            scale = fraction.numerator * pow(fraction.denominator, -1, p) * pow(_path_root(path), -1, p) % p
+            for m1 in range(-path.l1, path.l1 + 1):
+                for m2 in range(max(-path.l2, -path.l3 - m1), min(path.l2, path.l3 - m1) + 1):
+                    index = tuple(l * l + l + m for l, m in ((path.l3, m1 + m2), (path.l1, m1), (path.l2, m2)))
+                    result[index] = _integer_coefficient(path, m1, m2) * scale % p
+    return result
+
+
+def _path_root(path: Path) -> int:
+    l1, l2, l3 = path
+    a, b, c = l1 + l2 - l3, l1 - l2 + l3, -l1 + l2 + l3
+    return _root(factorial(l1 + l2 + l3 + 1) * factorial(a) * factorial(b) * factorial(c))
+
+
+def _integer_coefficient(path: Path, m1: int, m2: int) -> int:
+    """The integer S of van der Waerden's form."""
+    l1, l2, l3 = path
+    a, b, c = l1 + l2 - l3, l1 - l2 + l3, -l1 + l2 + l3
+    first, last = max(0, l1 - m1 - b, l2 + m2 - c), min(a, l1 - m1, l2 + m2)
+    return sum((-1) ** t * comb(a, t) * comb(b, l1 - m1 - t) * comb(c, l2 + m2 - t) for t in range(first, last + 1))
+
+
+def modular_rank(matrix: Matrix) -> int:
+    """Rank of a matrix of residues modulo `prime()`, by blocked elimination, exact in float64.
+
+    Residues are below 2^22, products below 2^44, and sums of at most 2^9 of them below 2^53.
+
+    >>> modular_rank(np.array([[1.0, 2.0], [2.0, 4.0]]))
+    1
+    """
+    p = prime()
+    A = np.array(matrix, dtype=float) % p
+    rows, columns = A.shape
+    rank = 0
+    for start in range(0, columns, _BLOCK):
+        if rank == rows:
+            break
+        panel = A[rank:, start : start + _BLOCK]
+        trailing = A[rank:, start + _BLOCK :]
+        multipliers = np.zeros((rows - rank, min(_BLOCK, columns - start)))
+        found = 0
+        for column in range(panel.shape[1]):
+            candidates = np.flatnonzero(panel[found:, column])
+            if candidates.size == 0:
+                continue
+            pivot = found + int(candidates[0])
+            if pivot != found:
+                for part in (panel, trailing, multipliers):
+                    part[[found, pivot]] = part[[pivot, found]]
+            inverse = pow(int(panel[found, column]), -1, p)
+            factors = _reduce(panel[found + 1 :, column] * inverse, p)
+            multipliers[found + 1 :, found] = factors
+            panel[found + 1 :, column:] = _reduce(
+                panel[found + 1 :, column:] - factors[:, None] * panel[found, column:], p
+            )
+            found += 1
+            if found == len(panel):
+                break
+        for row in range(1, found):  # forward substitution: the pivot rows of the trailing columns
+            trailing[row] = _reduce(trailing[row] - multipliers[row, :row] @ trailing[:row], p)
+        if trailing.size:
+            trailing[found:] = _reduce(trailing[found:] - multipliers[found:, :found] @ trailing[:found], p)
+        rank += found
+    return rank
+
+
+def _reduce(values: np.ndarray, p: int) -> np.ndarray:
+    """Residues of integers below 2^53 in magnitude; the float quotient may be off by one, which the end mends."""
+    values = values - np.floor(values / p) * p
+    values[values < 0] += p
+    values[values >= p] -= p
+    return values
+
+
+def flattening_bound(tensor: CouplingTensor) -> int:
+    """The largest rank of the three unfoldings (each is at most the border rank), d if no degree lacks paths."""
+    T = modular_tensor(tensor)
+    return max(modular_rank(np.moveaxis(T, mode, 0).reshape(tensor.d, -1)) for mode in range(3))
+
+
+def koszul_bound(tensor: CouplingTensor, p: int, seed: int = 0) -> int:
+    """Koszul flattening: `R >= rank(M^(wedge p)) / binom(2p, p)`.
+
+    Project the output mode on a space A of dimension 2p + 1, at random, and take the map
+
+        Lambda^p A (x) B*  ->  Lambda^(p+1) A (x) C,      w (x) b  ->  sum_a (e_a ^ w) (x) M(a, b, .).
+
+    For a rank-one tensor `a (x) b (x) c` it is `w -> a ^ w` times b (x) c, of rank binom(2p, p); ranks add at most. The
+    bound is at most `(2p+1) / (p+1) d`, which p = 4 brings to 1.8 d.
+
+    Source: Landsberg and Ottaviani, Theory of Computing 11 (2015) 285, section 2.
+
+    Args:
+        tensor: M.
+        p: Exterior power, `2p + 1 <= d`.
+        seed: Seed of the projection; any gives a valid bound.
+
+    Raises:
+        ValueError: `2p + 1` is above d.
+    """
+    return _koszul(modular_tensor(tensor), p, seed)
+
+
+def _koszul(T: Float[np.ndarray, "a b c"], p: int, seed: int) -> int:
+    size = 2 * check_degree(p, "exterior power p") + 1
+    if size > len(T):
+        raise ValueError(f"exterior power p is {p}; 2p + 1 must be at most the dimension {len(T)} of the mode")
+    q = prime()
+    projection = np.random.default_rng(seed).integers(0, q, (size, len(T))).astype(float)
+    slices = _reduce(projection @ T.reshape(len(T), -1), q).reshape(size, *T.shape[1:])  # d < 2^9 products
+    images = {subset: n for n, subset in enumerate(combinations(range(size), p + 1))}
+    sources = list(combinations(range(size), p))
+    matrix = np.zeros((len(images), T.shape[1], len(sources), T.shape[2]))
+    for column, subset in enumerate(sources):
+        for a in set(range(size)) - set(subset):
+            image = tuple(sorted((*subset, a)))
+            matrix[images[image], :, column] = slices[a] if image.index(a) % 2 == 0 else -slices[a] % q
+    rank = modular_rank(matrix.reshape(len(images) * T.shape[1], -1))
+    return -(-rank // comb(2 * p, p))
+
+
+def border_substitution_bound(tensor: CouplingTensor, p: int, seed: int = 0) -> int:
+    """Border substitution once, then Koszul: `R >= 1 + min_l koszul(M without a component of degree l)`.
+
+    For a concise tensor, `R(M) >= 1 + min R(M restricted to a hyperplane)`, over all hyperplanes of the output mode's
+    dual space. A connected solvable group of symmetries has a fixed point on every closed set of hyperplanes it
+    preserves, so those it fixes suffice. M is invariant under SL_2(C), whose Borel group fixes a line of `sum_l V_l`
+    only if it is a highest-weight vector; the weights of the V_l differ, so there are exactly L + 1, one component m =
+    l of each degree.
+
+    Source: Landsberg and Michalek, SIAM J. Appl. Algebra Geometry 1 (2017) 2, corollary 3.2 and lemma 3.3; Bläser and
+    Lysikov, MFCS 2016, 19.
+
+    Raises:
+        ValueError: `2p + 1` is above d - 1, or M is not concise (a degree has no path).
+    """
+    if flattening_bound(tensor) < tensor.d or any(np.min(tensor.singular_values(mode)) == 0 for mode in (0, 1, 2)):
+        raise ValueError(f"{tensor} is not concise: every degree must occur in every mode; give more paths a weight")
+    T = modular_tensor(tensor)
+    return 1 + min(_koszul(np.delete(T, l * l + 2 * l, axis=0), p, seed) for l in range(tensor.lmax + 1))
+
+
+def kruskal_limit(d: int) -> int:
+    """Largest R for which Kruskal's condition `k_A + k_B + k_C >= 2R + 2` can hold for d x R factors: `(3d - 2) // 2`.
+
+    The Kruskal ranks are at most min(d, R). T5 needs the condition; Kruskal, Linear Algebra Appl. 18 (1977) 95.
+
+    >>> [kruskal_limit(d) for d in (4, 9, 16)]
+    [5, 12, 23]
+    """
+    return (3 * d - 2) // 2
+
+
+def kruskal_rank(factor: Float[np.ndarray, "d R"], tolerance: float = 1e-8) -> int:
+    """Largest k such that every k columns are linearly independent, by trying all sets: for small R.
+
+    Raises:
+        ValueError: There are more than 16 columns.
+    """
+    R = factor.shape[1]
+    if R > 16:
+        raise ValueError(f"factor has {R} columns; all their subsets are tried, so give at most 16")
+    lengths = np.linalg.norm(factor, axis=0)
+    columns = np.divide(factor, lengths, out=np.zeros_like(factor), where=lengths > 0)
+    k = 0
+    for size in range(1, min(factor.shape) + 1):
+        for chosen in combinations(range(R), size):
+            if np.linalg.svd(columns[:, chosen], compute_uv=False)[-1] <= tolerance:
+                return k
+        k = size
+    return k
+
+
+def pair_bound(d: int) -> int:
+    """Upper bound for every d x d x d tensor: `ceil(d/2) floor(3d/2)`, about 3/4 of T2's d^2.
+
+    Slices in pairs: a d x d x 2 tensor over the real numbers has rank at most floor(3d/2) (Ja'Ja', SIAM J. Comput. 8
+    (1979) 443); a single slice left over has rank at most d.
+
+    >>> [pair_bound(d) for d in (4, 9, 16)]
+    [12, 61, 192]
+    """
+    return d // 2 * (3 * d // 2) + d % 2 * d
+
+
+@dataclass(frozen=True)
+class UpperBound:
+    """An upper bound on the rank.
+
+    Attributes:
+        rank: Number of terms.
+        source: Theorem, or `"stored"` for a numerical decomposition of relative residual `residual`.
+        residual: 0 for a theorem.
+    """
+
+    rank: int
+    source: str
+    residual: float
+
+
+def best_known(tensor: CouplingTensor, store: Store) -> UpperBound:
+    """The fewest terms known to make `tensor`: by theorem for every tensor, or stored and exact to roundoff."""
+    best = UpperBound(pair_bound(tensor.d), "slices in pairs", 0.0)
+    for entry in store.entries(tensor):
+        if entry.residual <= EXACT and entry.rank < best.rank:
+            best = UpperBound(entry.rank, "stored", entry.residual)
+    return best

@@ -1,0 +1,221 @@
+"""Which equivariant maps a CP form of rank R represents exactly (T2, T3): path space, reached weights, invariants.
+
+Equivariant tensors are the points w of path space, `M_w = sum_p w_p C_p`. The ones of CP rank at most R are a set
+`X_R`, all of path space once R reaches d^2 (T2), and much earlier in practice.
+
+Scaling. Multiplying degree l of mode n by a number changes no rank and keeps M_w equivariant. It multiplies w_p by
+`s_l3 t_l1 u_l2`, so X_R is a union of orbits of these scalings, of dimension `rank of the incidence matrix (paths x
+3(L+1))`. What is left are `paths - that` invariants, products of powers of weights.
+
+Local dimension. Let theta be exact factors of some M_w and J the derivative of `theta -> tensor`. Moving theta keeps
+the tensor equivariant to first order if the change lies in the kernel of `(I - P) J`, and then changes w by `P J` times
+it. So the weights reached near w have, to first order, the dimension
+
+    dim P J ker((I - P) J) = rank J - rank (I - P) J.
+
+It is at least the local dimension of X_R at w as reached through theta, and equal to it where the rank of (I - P) J is
+constant. The derivation is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sympy
+from jaxtyping import Float
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.factors import CPFactors, khatri_rao
+from tdn_theory.cp.solvers.solver import check_rank, random_start
+from tdn_theory.so3.irreps import Path, paths
+from tdn_theory.theory.equivariance import lmax_of, mean_square_error
+
+EQUIVARIANT = 1e-10
+"""Relative non-equivariant part below which factors count as exactly equivariant."""
+
+ALIVE = 1e-6
+"""Relative weight below which a path counts as absent."""
+
+Exponents = dict[Path, int]
+"""A product of powers of path weights."""
+
+
+def scaling_invariants(lmax: int) -> list[Exponents]:
+    """Independent products of powers of the weights that no scaling of degrees changes.
+
+    Their exponents are an integer basis of the kernel of the transposed incidence matrix of paths and (mode, degree).
+
+    >>> scaling_invariants(1)
+    [{Path(l1=0, l2=0, l3=0): 1, Path(l1=1, l2=1, l3=0): -1, ...]
+    >>> [len(scaling_invariants(lmax)) for lmax in (1, 2, 3)]
+    [1, 8, 24]
+    """
+    known = paths(lmax)
+    kernel = sympy.Matrix(_incidence(lmax).T.tolist()).nullspace()
+    result = []
+    for vector in kernel:
+        scale = sympy.ilcm(*(entry.q for entry in vector))
+        result.append({path: int(entry * scale) for path, entry in zip(known, vector, strict=True) if entry != 0})
+    return result
+
+
+def _incidence(lmax: int) -> np.ndarray:
+    """Which degree a path has in each mode: shape (paths, 3 (L+1))."""
+    known = paths(lmax)
+    matrix = np.zeros((len(known), 3 * (lmax + 1)), dtype=int)
+    for row, path in enumerate(known):
+        for mode, degree in enumerate((path.l3, path.l1, path.l2)):
+            matrix[row, mode * (lmax + 1) + degree] = 1
+    return matrix
+
+
+def scaling_dimension(lmax: int) -> int:
+    """Dimension of the orbits of scalings on weights that are all nonzero.
+
+    >>> [scaling_dimension(lmax) for lmax in (1, 2, 3)]
+    [4, 7, 10]
+    """
+    return int(np.linalg.matrix_rank(_incidence(lmax)))
+
+
+def invariant_value(lmax: int, exponents: Exponents, weights: Float[np.ndarray, " paths"]) -> float:
+    """Value of a product of powers of weights, given in the order of `paths(L)`.
+
+    Raises:
+        ValueError: The number of weights is wrong, or a weight with a negative exponent is zero.
+    """
+    known = paths(lmax)
+    if len(weights) != len(known):
+        raise ValueError(f"{len(weights)} weights given; L = {lmax} has {len(known)} paths: give one weight each")
+    of = dict(zip(known, weights, strict=True))
+    if any(of[path] == 0 for path, power in exponents.items() if power < 0):
+        raise ValueError("a weight with a negative exponent is zero; the invariant has no value there")
+    return float(np.prod([of[path] ** power for path, power in exponents.items()]))
+
+
+@dataclass(frozen=True, eq=False)
+class Reach:
+    """What exact equivariant factors represent, and what is reached near them.
+
+    Attributes:
+        rank: Number of terms R.
+        weights: Path weights, in the order of `paths(L)`.
+        alive: Number of paths with a weight that is not zero.
+        dimension: First-order dimension of the weights reached nearby, out of the number of paths.
+        paths: Number of paths.
+        scaling: Dimension of the orbit of w under scalings of degrees, always reached.
+    """
+
+    rank: int
+    weights: Float[np.ndarray, " paths"]
+    alive: int
+    dimension: int
+    paths: int
+    scaling: int
+
+    @property
+    def everything(self) -> bool:
+        """Whether all nearby equivariant maps are reached, to first order; true nearby if the Jacobian is onto."""
+        return self.dimension == self.paths
+
+
+def reach(factors: CPFactors) -> Reach:
+    """Path weights of exact equivariant factors, and the first-order dimension of the weights near them.
+
+    Raises:
+        ValueError: The factors are not equivariant to `EQUIVARIANT`, relative to their norm.
+    """
+    lmax = lmax_of(factors.d)
+    norm = float(np.linalg.norm(factors.array))
+    defect = np.sqrt(mean_square_error(factors) / 2) / norm
+    if defect > EQUIVARIANT:
+        raise ValueError(
+            f"{factors} has a non-equivariant part of relative size {defect:.1e}; only exact decompositions of "
+            f"equivariant maps (below {EQUIVARIANT:.0e}) represent one: refine the factors"
+        )
+    J = jacobian(factors.balance())
+    C = _path_basis(lmax)
+    projected = C.T @ J
+    weights = np.array(CouplingTensor(lmax).project(factors.array).weights)
+    alive = np.abs(weights) > ALIVE * norm
+    incidence = _incidence(lmax)[alive]
+    values, rest = (np.linalg.svd(matrix, compute_uv=False) for matrix in (J, J - C @ projected))
+    cut = 1e-8 * values[0]  # the same for both; Gram matrices would lose half the digits
+    dimension = int(np.count_nonzero(values > cut)) - int(np.count_nonzero(rest > cut))
+    return Reach(
+        factors.rank, weights, int(alive.sum()), dimension, len(weights), int(np.linalg.matrix_rank(incidence))
+    )
+
+
+def _path_basis(lmax: int) -> Float[np.ndarray, "ddd paths"]:
+    """The unit-norm path tensors as columns."""
+    known = paths(lmax)
+    columns = [CouplingTensor(lmax, {path: 1.0}).array.ravel() for path in known]
+    return np.stack(columns, axis=1)
+
+
+def jacobian(factors: CPFactors) -> Float[np.ndarray, "ddd unknowns"]:
+    """Derivative of the tensor by (A, B, C), each in the order (component, term)."""
+    A, B, C = factors.A, factors.B, factors.C
+    d, R = A.shape
+    eye = np.eye(d)
+    by_A = np.einsum("ka,ijr->kijar", eye, khatri_rao(B, C).reshape(d, d, R))
+    by_B = np.einsum("ia,kjr->kijar", eye, khatri_rao(A, C).reshape(d, d, R))
+    by_C = np.einsum("ja,kir->kijar", eye, khatri_rao(A, B).reshape(d, d, R))
+    return np.concatenate([part.reshape(d**3, d * R) for part in (by_A, by_B, by_C)], axis=1)
+
+
+def find_equivariant(
+    lmax: int, rank: int, seed: int = 0, iterations: int = 300, weights: Float[np.ndarray, " paths"] | None = None
+) -> CPFactors:
+    """Factors of rank R whose tensor is as equivariant as can be found, with path weights near `weights`: for L <= 2.
+
+    Minimises `||(I - P) T||^2 + tau^2 ||P T - M_w||^2 + mu ||theta||^2` by Levenberg-Marquardt with `tau` and `mu`
+    falling to zero together. Dense, so the cost is that of a d^3 x 3dR least-squares problem per step.
+
+    Args:
+        lmax: Maximal degree L.
+        rank: Number of terms R.
+        seed: Seed of the start.
+        iterations: Steps in all.
+        weights: Path weights to stay near; all ones if left out.
+
+    Raises:
+        TypeError: `rank` is not an integer.
+        ValueError: `rank` is below 1.
+    """
+    check_rank(rank)
+    tensor = CouplingTensor(lmax, None if weights is None else tuple(map(float, weights)))
+    d, C = tensor.d, _path_basis(lmax)
+    target = C.T @ tensor.array.ravel()
+    theta = random_start(d, rank, tensor.norm, np.random.default_rng(seed))
+    stages = [(1.0, 1e-2), (0.3, 1e-3), (0.1, 1e-4), (0.03, 1e-5), (0.01, 1e-6), (0.0, 0.0)]
+
+    def residual(theta: Float[np.ndarray, "3 d R"], tau: float) -> Float[np.ndarray, " m"]:
+        T = CPFactors(*theta).array.ravel()
+        w = C.T @ T
+        return np.concatenate([T - C @ w, tau * (w - target)])
+
+    for tau, mu in stages:
+        damping = 1e-2
+        for _ in range(iterations // len(stages) if mu else iterations // 2):
+            r = residual(theta, tau)
+            f = r @ r + mu * np.vdot(theta, theta)
+            if r @ r < 1e-30:
+                break
+            J = jacobian(CPFactors(*theta))
+            projected = C.T @ J
+            H = J.T @ J - (1 - tau**2) * projected.T @ projected
+            gradient = J.T @ r[: d**3] + tau * projected.T @ r[d**3 :] + mu * theta.ravel()
+            for _ in range(12):
+                shifted = H + (mu + damping) * np.eye(len(H))
+                step = -np.linalg.solve(shifted, gradient).reshape(theta.shape)
+                trial = residual(theta + step, tau)
+                if trial @ trial + mu * np.vdot(theta + step, theta + step) < f:
+                    theta, damping = theta + step, max(damping / 5, 1e-14)
+                    break
+                damping *= 4
+            else:
+                break
+    return CPFactors(*theta).balance()

@@ -1,0 +1,226 @@
+"""Assertions shared by all tests. `tests/meta` shows that each of them fails on what it is meant to catch.
+
+What catches what: equivariance does not pin the product. Swapping x and y, or z and x, gives another equivariant
+product (odd paths change sign), and so does any other set of path weights. So `assert_equivariant` wants the right norm
+as well, which excludes the zero product, and `assert_same_product` compares with the definition. Nor does equivariance
+under the transposed D mean anything, since D(R)^T = D(R^-1): the action itself must be tied to the rotation
+(`assert_representation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jaxtyping
+import numpy as np
+import pytest
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.so3 import irreps, rotation
+from tests import reference
+
+EPS = float(np.finfo(float).eps)
+
+Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""A bilinear map of features: (n, d), (n, d) -> (n, d)."""
+
+
+def tolerance(lmax: int) -> float:
+    """Bound on the error of one pass of the degree recursions, relative to the length of the result: 8 d eps.
+
+    Step l is an isometry applied to the result of step l-1 and a sum of 2l+1 products, so it adds at most about
+    (2l+1) eps; the steps add up to (lmax+1)^2 = d. The factor 8 is for the few passes a test chains, and for rotation
+    matrices that are orthogonal to a few eps only.
+    """
+    return 8 * irreps.dim(lmax) * EPS
+
+
+def assert_close(got: Any, wanted: Any, atol: float, where: str) -> None:
+    """`|got - wanted| <= atol` in every entry; `where` is the call that made `got`, e.g. "wigner_D(2, R)"."""
+    got, wanted = np.asarray(got), np.asarray(wanted)
+    if got.shape != wanted.shape:
+        raise AssertionError(f"got shape {got.shape}, but should be {wanted.shape} [{where}]")
+    if got.size == 0:
+        return
+    error = np.abs(got - wanted)
+    worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
+    if not error[worst] <= atol:
+        entry = f" at {tuple(map(int, worst))}" if got.ndim else ""
+        raise AssertionError(
+            f"got {got[worst]:.17g}, but should be {wanted[worst]:.17g}{entry}, "
+            f"off by {error[worst]:.1e} where {atol:.1e} is allowed [{where}]"
+        )
+
+
+@contextmanager
+def annotations_unchecked() -> Iterator[None]:
+    """Without the checks that the test session adds to the package's annotations, as users run it."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@contextmanager
+def refuses(error: type[Exception], *fragments: str) -> Iterator[None]:
+    """The block raises `error`, and its message has all `fragments`: what was given, what is allowed, what to do.
+
+    It runs with `annotations_unchecked`, so that the error is the one that users meet.
+    """
+    with annotations_unchecked(), pytest.raises(error) as caught:
+        yield
+    message = str(caught.value)
+    for fragment in fragments:
+        if fragment not in message:
+            raise AssertionError(f"got the message {message!r}, but it should mention {fragment!r}")
+
+
+def assert_representation(wigner_D: Callable, lmax: int, first: np.ndarray, second: np.ndarray) -> None:
+    """`D` is orthogonal, a representation, and the rotation itself on degree 1: D(R) D(S) = D(RS), D^1(R) = R."""
+    atol = tolerance(lmax)
+    matrix = wigner_D(lmax, first)
+    assert_close(matrix @ matrix.T, np.eye(irreps.dim(lmax)), atol, "D(R) D(R)^T")
+    if lmax:
+        vector = irreps.component_slice(1)
+        assert_close(matrix[vector, vector], first, atol, "D^1(R)")
+    assert_close(matrix @ wigner_D(lmax, second), wigner_D(lmax, first @ second), atol, "D(R) D(S)")
+
+
+def probe(product: Product, d: int) -> np.ndarray:
+    """The tensor M[k, i, j] of a bilinear map, from its values at all pairs of basis vectors."""
+    eye = np.eye(d)
+    values = product(np.repeat(eye, d, axis=0), np.tile(eye, (d, 1)))
+    return np.asarray(values).reshape(d, d, d).transpose(2, 0, 1)
+
+
+def assert_equivariant(
+    product: Product,
+    lmax: int,
+    *,
+    norm: float,
+    wigner_D: Callable = rotation.wigner_D,
+    rotations: np.ndarray | None = None,
+    seed: int = 0,
+    rtol: float = 1e-12,
+    name: str = "product",
+) -> None:
+    """`product(D x, D y) = D product(x, y)`, for a `D` that represents rotations and a product that is not zero.
+
+    Args:
+        product: Bilinear map (n, d), (n, d) -> (n, d).
+        lmax: Maximal degree of all three features.
+        norm: Frobenius norm of the product's tensor, e.g. `CouplingTensor(lmax).norm`; not zero.
+        wigner_D: Action `(lmax, R) -> D(R)` on the features.
+        rotations: Rotation matrices (n, 3, 3); by default four of the Haar measure, a half turn and a quarter turn.
+        seed: Seed of the features, and of the rotations.
+        rtol: Allowed error relative to `norm`, which is the root mean square length of the product of random features.
+        name: What to call the product in messages.
+    """
+    if not norm > 0:
+        raise ValueError(f"norm is {norm}; every map that is zero is equivariant: give a product that is not")
+    rng = np.random.default_rng(seed)
+    if rotations is None:
+        special = np.array([np.diag([1.0, -1.0, -1.0]), [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]])
+        rotations = np.concatenate([special, rotation.haar_rotations(4, rng)])
+    d = irreps.dim(lmax)
+    assert_close(np.linalg.norm(probe(product, d)), norm, rtol * norm, f"norm of the tensor of {name}")
+    x, y = rng.standard_normal((2, 8, d))
+    for first, second in zip(rotations, np.roll(rotations, 1, axis=0), strict=True):
+        assert_representation(wigner_D, lmax, first, second)
+        matrix = wigner_D(lmax, first)
+        # lengths of x and y are about sqrt(d), and roundoff grows with them
+        assert_close(product(x @ matrix.T, y @ matrix.T), product(x, y) @ matrix.T, rtol * norm, f"{name}(D x, D y)")
+
+
+def assert_same_product(product: Product, tensor: np.ndarray, *, rtol: float = 1e-12, name: str = "product") -> None:
+    """`product` is the bilinear map of `tensor[k, i, j]`, path weights, signs and order of the modes included."""
+    scale = float(np.linalg.norm(tensor))
+    assert_close(probe(product, tensor.shape[0]), tensor, rtol * scale, f"tensor of {name}")
+    x, y = np.random.default_rng(0).standard_normal((2, 5, tensor.shape[0]))
+    wanted = np.einsum("kij,ni,nj->nk", tensor, x, y, optimize=True)
+    assert_close(product(x, y), wanted, rtol * scale * tensor.shape[0], f"{name}(x, y)")
+
+
+def assert_spectrum(singular_values: Callable[[CouplingTensor, Any], np.ndarray], tensor: CouplingTensor) -> None:
+    """`singular_values(tensor, mode)` are those of the three unfoldings, by numpy's SVD, descending."""
+    for mode in range(3):
+        unfolding = np.moveaxis(tensor.array, mode, 0).reshape(tensor.d, -1)
+        wanted = np.linalg.svd(unfolding, compute_uv=False)
+        # backward stability: an SVD errs by a small multiple of eps times the largest singular value
+        atol = 8 * tensor.d * EPS * max(float(wanted[0]), EPS)
+        assert_close(singular_values(tensor, mode), wanted, atol, f"singular_values({mode}) of {tensor}")
+
+
+def assert_projection(project: Callable[[np.ndarray], np.ndarray], lmax: int, seed: int = 0) -> None:
+    """`project` is the orthogonal projection onto the equivariant tensors, (d, d, d) -> (d, d, d).
+
+    That is: idempotent, self-adjoint, the identity on coupling tensors, with values that commute with the generators.
+    For lmax <= 2 it is also compared with the Haar average itself, over a quadrature that integrates it exactly.
+    """
+    rng = np.random.default_rng(seed)
+    d = irreps.dim(lmax)
+    first, second = rng.standard_normal((2, d, d, d))
+    image = project(first)
+    atol = 1e-12 * float(np.linalg.norm(first))
+    assert_close(project(image), image, atol, "project(project(T))")
+    left, right = float(np.vdot(image, second)), float(np.vdot(first, project(second)))
+    assert_close(left, right, atol * float(np.linalg.norm(second)), "<project(S), T>")
+    coupling = CouplingTensor(lmax, tuple(rng.standard_normal(len(irreps.paths(lmax))))).array
+    assert_close(project(coupling), coupling, 1e-12 * float(np.linalg.norm(coupling)), "project(M)")
+    for generator in rotation.generators(lmax):
+        outer = np.einsum("lk,kij->lij", generator, image)
+        inner = np.einsum("kij,ia->kaj", image, generator) + np.einsum("kij,ja->kia", image, generator)
+        assert_close(outer, inner, atol * max(lmax, 1), "X project(T)")
+    if lmax <= 2:
+        assert_close(image, reference.haar_average(first, lmax), atol, "project(T)")
+
+
+def assert_mean_square(mean_square: Callable[[np.ndarray], float], tensor: np.ndarray, lmax: int) -> None:
+    """`mean_square(T)` is `E eps^2` (E6), by quadrature over all rotations."""
+    wanted = reference.mean_square_error(tensor, lmax)
+    atol = 1e-11 * float(np.linalg.norm(tensor)) ** 2
+    assert_close(mean_square(tensor), wanted, atol, "mean_square_error(T)")
+
+
+def assert_bound(bound: float, found: float, scale: float, where: str) -> None:
+    """`found <= bound`, up to the roundoff of `found` itself, an error of products of size `scale`."""
+    if not found <= bound * (1 + 1e-12) + 1e-13 * scale:
+        raise AssertionError(f"got {bound:.17g}, but should be at least {found:.17g}, which occurs [{where}]")
+
+
+def assert_supremum(
+    supremum: Callable[[np.ndarray], float], tensor: np.ndarray, search: Callable[[np.ndarray], Any]
+) -> None:
+    """No equivariance error that `search(T)` finds (and proves by its rotation and vectors) is above `supremum(T)`."""
+    lmax = round(len(tensor) ** 0.5) - 1
+    witness = search(tensor)
+    assert_close([np.linalg.norm(witness.x), np.linalg.norm(witness.y)], [1.0, 1.0], 1e-12, "lengths of x, y")
+    found = reference.equivariance_error(tensor, lmax, witness.rotation, witness.x, witness.y)
+    assert_close(witness.value, found, 1e-12 * float(np.linalg.norm(tensor)), "search(T).value")
+    assert_bound(supremum(tensor), found, float(np.linalg.norm(tensor)), "supremum_bound(T)")
+
+
+def assert_truncation_bound(
+    core: Callable[[CouplingTensor, int], tuple[int, int, int]], tensor: CouplingTensor, rank: int
+) -> None:
+    """The core of a bound like T1 belongs to a decomposition of at most `rank` terms, and its residual obeys it.
+
+    So the residual of a best approximation obeys the bound; numpy's SVD and the fibres of the core make the terms.
+    """
+    ranks = core(tensor, rank)
+    terms = min(ranks[0] * ranks[1], ranks[0] * ranks[2], ranks[1] * ranks[2])
+    if terms > rank:
+        raise AssertionError(f"got core {ranks}, but should be one of at most {rank} terms, not {terms} [core({rank})]")
+    truncated = np.asarray(tensor.array)
+    squares = 0.0
+    for mode, size in enumerate(ranks):
+        unfolding = np.moveaxis(tensor.array, mode, 0).reshape(tensor.d, -1)
+        U, values, _ = np.linalg.svd(unfolding, full_matrices=False)
+        squares += float(np.sum(values[size:] ** 2))
+        truncated = np.moveaxis(np.tensordot(U[:, :size] @ U[:, :size].T, np.moveaxis(truncated, mode, 0), 1), 0, mode)
+    residual = float(np.linalg.norm(truncated - tensor.array))
+    assert_bound(squares**0.5, residual, tensor.norm, "tail of the core")

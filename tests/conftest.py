@@ -1,0 +1,32 @@
+"""Set-up of all tests. The checks of the package's annotations are switched on in pyproject.toml."""
+
+import os
+
+import hypothesis
+import jaxtyping
+import numpy as np
+import pytest
+
+# Takes effect when torch is imported, here and in child processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# No test may depend on the machine's speed, and CI tries the same examples every time.
+hypothesis.settings.register_profile(
+    "tdn-theory",
+    deadline=None,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("tdn-theory")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Randomness that is the same in every run."""
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the checks of annotations off, so that a test meets the errors that a user meets."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

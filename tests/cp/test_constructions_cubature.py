@@ -1,0 +1,95 @@
+"""Cubature rules and the products they give, against the definitions."""
+
+import numpy as np
+import pytest
+from scipy.integrate import lebedev_rule
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.constructions.cubature import Recipe, bracket, cubature, find_rule, gaunt, lebedev, rule
+from tdn_theory.so3.harmonics import spherical_harmonics
+from tests.assertions import refuses
+
+SIZES = {1: 6, 2: 18, 3: 32, 4: 58, 5: 86, 6: 122}
+
+
+@pytest.mark.parametrize("lmax", SIZES)
+def test_rules_are_exact_positive_and_small(lmax):
+    found = rule(lmax)
+    assert found.degree == 3 * lmax
+    assert len(found.points) == SIZES[lmax]
+    assert found.weights.min() > 0
+    np.testing.assert_allclose(np.linalg.norm(found.points, axis=1), np.ones(SIZES[lmax]), rtol=0, atol=1e-14)
+    # the moments once more, with scipy's Lebedev rule as the judge of the mean over the sphere
+    points, weights = lebedev_rule(6 * lmax + 1 if 6 * lmax + 1 <= 31 else 41)
+    judge = spherical_harmonics(found.degree, points.T, "component")
+    mean = judge.T @ weights / weights.sum()
+    np.testing.assert_allclose(
+        found.weights @ spherical_harmonics(found.degree, found.points, "component"), mean, rtol=0, atol=1e-13
+    )
+
+
+@pytest.mark.parametrize("lmax", [1, 2, 3, 4])
+def test_cubature_factors_are_equivariant_with_the_paths_promised(lmax):
+    for which in ("even", "all"):
+        factors = cubature(lmax, which)
+        tensor = CouplingTensor(lmax).project(factors.array)
+        np.testing.assert_allclose(factors.array, np.array(tensor.array), rtol=0, atol=1e-12 * tensor.norm)
+        for path, weight in zip(tensor.paths, tensor.weights, strict=True):
+            if which == "all" or path.even:
+                assert abs(weight) > 0.9, path
+            else:
+                assert abs(weight) < 1e-12, path
+
+
+def test_gaunt_factors_are_the_mean_of_three_harmonics():
+    points, weights = lebedev_rule(15)
+    Y = spherical_harmonics(2, points.T, "component")
+    mean = np.einsum("q,qk,qi,qj->kij", weights / weights.sum(), Y, Y, Y)
+    np.testing.assert_allclose(gaunt(2, rule(2)).array, mean, rtol=0, atol=1e-13)
+
+
+def test_bracket_is_the_poisson_bracket():
+    # {f, g} = q . (grad f x grad g) by finite differences of homogeneous extensions of degree 0
+    rng = np.random.default_rng(0)
+    q = rng.normal(size=3)
+    q /= np.linalg.norm(q)
+    h = 1e-5
+    gradient = np.stack(
+        [(spherical_harmonics(2, q + h * e) - spherical_harmonics(2, q - h * e)) / (2 * h) for e in np.eye(3)]
+    )
+    expected = np.einsum("a,abc,bi,cj->ij", q, _levi_civita(), gradient, gradient)
+    # the product's output as a function on the sphere, f g in and out in the harmonics' own expansion
+    out = np.einsum("k,kij->ij", spherical_harmonics(4, q), bracket(4, rule(4)).array)[:9, :9]
+    np.testing.assert_allclose(out, expected, rtol=0, atol=1e-7)
+
+
+def _levi_civita():
+    tensor = np.zeros((3, 3, 3))
+    for a in range(3):
+        tensor[a, (a + 1) % 3, (a + 2) % 3], tensor[a, (a + 2) % 3, (a + 1) % 3] = 1, -1
+    return tensor
+
+
+def test_lebedev_is_scipys_rule():
+    points, weights = lebedev_rule(15)
+    ours = lebedev(15)
+    assert ours.group == "O*i"
+    order = np.lexsort(np.round(points, 8))
+    other = np.lexsort(np.round(ours.points.T, 8))
+    np.testing.assert_allclose(ours.points[other], points.T[order], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(ours.weights[other], weights[order] / weights.sum(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: gaunt(3, rule(2)), ("degree 9", "L = 3")),
+        (lambda: rule(7), ("no recipe", "lebedev")),
+        (lambda: lebedev(4), ("degree 4", "odd")),
+        (lambda: cubature(2, "odd"), ("'odd'", "'even'")),
+        (lambda: find_rule(6, Recipe("C1", 8, (), 0)), ("degree 6", "more points")),
+    ],
+)
+def test_refusals_teach(call, words):
+    with refuses(ValueError, *words):
+        call()

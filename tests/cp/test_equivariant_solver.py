@@ -1,0 +1,87 @@
+"""The equivariance-only solver: its algebra against finite differences, and what it finds."""
+
+import numpy as np
+import pytest
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.solution import EXACT, Status
+from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt, _Anchored
+from tests.assertions import refuses
+
+
+def problems(tau):
+    tensor = CouplingTensor(1)
+    for symmetry, rank in (("C1", 3), ("C2*Z3", 7)):
+        rng = np.random.default_rng(0)
+        layout = EquivariantLevenbergMarquardt(rank, symmetry=symmetry)._layout(tensor, rng)
+        yield _Anchored(tensor, layout, tau), layout.start(tensor, rng)
+
+
+@pytest.mark.parametrize("tau", [1.0, 0.4, 0.0])
+def test_gradient_and_matrix_are_those_of_the_residual(tau):
+    for problem, phi in problems(tau):
+        h = 1e-6
+        columns = [
+            (problem.residual(phi + h * e) - problem.residual(phi - h * e)).ravel() / (2 * h) for e in np.eye(len(phi))
+        ]
+        jacobian = np.stack(columns, axis=1)
+        residual = problem.residual(phi)
+        np.testing.assert_allclose(problem.gradient(phi, residual), jacobian.T @ residual.ravel(), rtol=0, atol=1e-7)
+        matrix = np.triu(problem.linearise(phi).matrix)
+        np.testing.assert_allclose(matrix, np.triu(jacobian.T @ jacobian), rtol=0, atol=1e-7)
+
+
+def test_seven_terms_are_exact_at_the_lowest_degree():
+    solution = EquivariantLevenbergMarquardt(7).solve(CouplingTensor(1))
+    assert solution.residual <= EXACT
+    assert solution.status is Status.CONVERGED
+    assert solution.made_by["dead"] == []
+    w = dict(zip(solution.tensor.paths, solution.tensor.weights, strict=True))
+    assert all(0.9 < abs(x) < 1.1 for x in w.values())
+    invariant = w[1, 1, 1] ** 2 * w[0, 0, 0] / (w[0, 1, 1] * w[1, 0, 1] * w[1, 1, 0])
+    np.testing.assert_allclose(invariant, 2 / np.sqrt(3), rtol=0, atol=1e-9)
+
+
+def test_six_terms_lose_a_path():
+    solution = EquivariantLevenbergMarquardt(6).solve(CouplingTensor(1))
+    assert solution.made_by["dead"]
+
+
+def test_fixed_weights_stay():
+    solver = EquivariantLevenbergMarquardt(8, seed=1, symmetry="C2", free=False)
+    solution = solver.solve(CouplingTensor(1))
+    assert solution.tensor == CouplingTensor(1)
+    assert solution.residual <= EXACT
+
+
+def test_even_paths_stay_alone():
+    solution = EquivariantLevenbergMarquardt(6).solve(CouplingTensor.even(1))
+    assert solution.residual <= EXACT
+    assert [w == 0 for w in solution.tensor.weights] == [not p.even for p in solution.tensor.paths]
+
+
+def test_degrees_not_in_use_are_exactly_zero():
+    tensor = CouplingTensor(2, {(2, 2, 2): 1.0})
+    for settings in ({}, {"symmetry": "C1*S3", "orbits": ("S3++++++",) * 10}):
+        factors = EquivariantLevenbergMarquardt(10, free=False, stage_iterations=3, **settings).solve(tensor).factors
+        assert not np.any(np.stack([factors.A, factors.B, factors.C])[:, :4])
+
+
+def test_a_start_is_used():
+    exact = EquivariantLevenbergMarquardt(7).solve(CouplingTensor(1))
+    again = EquivariantLevenbergMarquardt(7, ridge=1e-6).solve(exact.tensor, exact.factors)
+    assert again.residual <= EXACT
+    np.testing.assert_allclose(again.factors.array, exact.factors.array, rtol=0, atol=1e-4)
+
+
+def test_refusals_teach():
+    tensor = CouplingTensor(1)
+    with refuses(ValueError, "release", "0.6"):
+        EquivariantLevenbergMarquardt(7, release=1.5)
+    with refuses(ValueError, "no orbit type 'X'"):
+        EquivariantLevenbergMarquardt(7, symmetry="C2", orbits=("X",)).solve(tensor)
+    with refuses(ValueError, "rank = 7"):
+        EquivariantLevenbergMarquardt(7, symmetry="C2", orbits=("S0",)).solve(tensor)
+    with refuses(ValueError, "(4, 3)", "(4, 7)"):
+        EquivariantLevenbergMarquardt(7).solve(tensor, CPFactors(*np.ones((3, 4, 3))))

@@ -1,0 +1,148 @@
+"""All solvers through their one interface, and the algebra of Levenberg-Marquardt against its definition."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.solution import EXACT, CPSolution, Status, best
+from tdn_theory.cp.solvers.als import AlternatingLeastSquares
+from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt, _DenseLinearisation, _Linearisation, _Problem
+from tdn_theory.cp.solvers.sampled_adamw import SampledAdamW
+from tests.assertions import assert_close, refuses
+from tests.strategies import coupling_tensors, seeds
+
+SOLVERS = [
+    LevenbergMarquardt(3, max_iterations=30),
+    LevenbergMarquardt(3, max_iterations=30, linear_solver="cg"),
+    AlternatingLeastSquares(3, max_sweeps=200),
+    SampledAdamW(3, steps=300, learning_rate=1e-2),
+]
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_every_solver_is_deterministic_and_honest(solver):
+    tensor = CouplingTensor(1)
+    first, second = solver.solve(tensor), solver.solve(tensor)
+    np.testing.assert_array_equal(first.factors.array, second.factors.array)
+    assert first.factors.rank == solver.rank
+    direct = np.linalg.norm(first.factors.array - tensor.array) / tensor.norm
+    assert first.residual == pytest.approx(direct, rel=1e-12)
+    # rank 3 cannot do better than the three largest singular values allow, and must do better than nothing
+    tail = np.sqrt(np.sum(tensor.singular_values(0)[3:] ** 2)) / tensor.norm
+    assert tail <= first.residual < 0.9
+    assert first.made_by["solver"] == type(solver).__name__
+    assert first.made_by["settings"]["rank"] == 3
+    assert {"seed", "commit", "versions", "time", "seconds"} <= first.made_by.keys()
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_seeds_matter(solver):
+    other = type(solver)(**{**solver.__dict__, "seed": 1})
+    tensor = CouplingTensor(1)
+    assert not np.array_equal(solver.solve(tensor).factors.array, other.solve(tensor).factors.array)
+
+
+@pytest.mark.parametrize("linear_solver", ["cholesky", "cg"])
+def test_levenberg_marquardt_finds_exact_decompositions(linear_solver):
+    tensor = CouplingTensor(1)
+    found = best(
+        [LevenbergMarquardt(8, seed=s, ridge=1e-3, linear_solver=linear_solver).solve(tensor) for s in range(3)]
+    )
+    assert found.residual <= 1e-14
+    assert found.status is Status.CONVERGED
+    assert found.factors.condition < 100
+
+
+def test_rank_two_is_found_for_a_tensor_of_rank_two():
+    tensor = CouplingTensor(1, {(0, 0, 0): 1.0})
+    assert LevenbergMarquardt(1, ridge=0).solve(tensor).residual <= EXACT
+
+
+@settings(max_examples=20)
+@given(coupling_tensors(max_lmax=1, nonzero=True), seeds())
+def test_gradient_and_gauss_newton_matrix_are_the_derivatives_of_the_residual(tensor, seed):
+    rng = np.random.default_rng(seed)
+    d, rank = tensor.d, 3
+    theta = rng.standard_normal((3, d, rank))
+    problem = _Problem(np.array(tensor.array), dense=True)
+
+    def moved(mode: int, row: int, term: int) -> np.ndarray:
+        """Derivative of the residual by one entry, exact: the residual is linear in every entry."""
+        shifted = theta.copy()
+        shifted[mode, row, term] += 1.0
+        return (problem.residual(shifted) - problem.residual(theta)).ravel()
+
+    jacobian = np.stack([moved(m, k, r) for m in range(3) for k in range(d) for r in range(rank)], axis=1)
+    scale = np.linalg.norm(jacobian) ** 2
+    atol = 1e-13 * scale * (1 + tensor.norm)
+    gradient = problem.gradient(theta, problem.residual(theta))
+    assert_close(gradient.ravel(), jacobian.T @ problem.residual(theta).ravel(), atol, "gradient")
+    assert_close(_DenseLinearisation(theta).matrix, jacobian.T @ jacobian, atol, "J^T J")
+    v = rng.standard_normal(theta.shape)
+    product = _Linearisation(theta).product(v, 0.5)
+    assert_close(product.ravel(), jacobian.T @ (jacobian @ v.ravel()) + 0.5 * v.ravel(), 10 * atol, "J^T J v + v/2")
+
+
+def test_conjugate_gradients_and_cholesky_take_the_same_step(rng):
+    theta, gradient = rng.standard_normal((2, 3, 4, 5))
+    iterative = _Linearisation(theta)
+    iterative.forcing, iterative.max_products = 1e-14, 1000
+    dense = _DenseLinearisation(theta)
+    wanted = dense.step(gradient, 0.1)
+    # the condition number of J^T J + 0.1 is below 1e5 here, so 1e-14 of the residual leaves 1e-9 of the step
+    assert_close(iterative.step(gradient, 0.1), wanted, 1e-9 * np.linalg.norm(wanted), "step")
+
+
+def test_start_is_used_and_a_solution_stays():
+    tensor = CouplingTensor(1)
+    found = best([LevenbergMarquardt(8, seed=s, ridge=0).solve(tensor) for s in range(3)])
+    again = LevenbergMarquardt(8).solve(tensor, start=found.factors)
+    assert again.residual <= 1e-14
+    with refuses(ValueError, "(4, 8)", "(4, 7)"):
+        LevenbergMarquardt(7).solve(tensor, start=found.factors)
+
+
+def test_a_spent_budget_is_said():
+    assert LevenbergMarquardt(20, max_seconds=0.0).solve(CouplingTensor(2)).status is Status.BUDGET
+    assert LevenbergMarquardt(20, ridge=0, max_iterations=2).solve(CouplingTensor(2)).status is Status.BUDGET
+    assert AlternatingLeastSquares(20, max_sweeps=10).solve(CouplingTensor(2)).status is Status.BUDGET
+
+
+def test_diverging_terms_are_called_degenerate():
+    """L=1, R=7 has no best approximation: without a ridge the terms run away while the residual creeps down."""
+    runs = [
+        LevenbergMarquardt(7, seed=seed, ridge=0, stall=1e-8, max_iterations=600).solve(CouplingTensor(1))
+        for seed in range(2)
+    ]
+    assert Status.DEGENERATE in {run.status for run in runs}
+
+
+def test_best_prefers_small_residuals_and_then_good_condition():
+    tensor = CouplingTensor(1)
+    factors = CPFactors(*np.ones((3, 4, 1)))
+
+    def made(residual: float) -> CPSolution:
+        return CPSolution(tensor, factors, Status.STALLED, residual)
+
+    assert best([made(0.5), made(0.1)]).residual == 0.1
+    assert best([made(0.0), made(1e-13)]).residual == 0.0  # both exact and equally conditioned: the first
+    with refuses(ValueError, "no solution"):
+        best([])
+
+
+@pytest.mark.parametrize("solver", [LevenbergMarquardt, AlternatingLeastSquares, SampledAdamW])
+def test_bad_settings(solver):
+    for rank, error in ((0, ValueError), (-3, ValueError), (2.0, TypeError), (True, TypeError)):
+        with refuses(error, repr(rank), ">= 1"):
+            solver(rank)
+    with refuses(ValueError, "zero", "nonzero weight"):
+        solver(2).solve(CouplingTensor(1, {}))
+
+
+def test_bad_levenberg_marquardt_settings():
+    with refuses(ValueError, "-0.1", ">= 0"):
+        LevenbergMarquardt(2, ridge=-0.1)
+    with refuses(ValueError, "'lu'", "cholesky"):
+        LevenbergMarquardt(2, linear_solver="lu")

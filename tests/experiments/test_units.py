@@ -1,0 +1,72 @@
+"""Units of work: done once, kept whole, independent of the number of workers."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tdn_theory.experiments.units import Units
+from tests.assertions import refuses
+
+
+def square(value: int, log: str) -> dict:
+    with open(log, "a") as stream:
+        stream.write(f"{value}\n")
+    if value < 0:
+        raise RuntimeError("planned failure")
+    return {"square": value**2, "random": float(np.random.default_rng(value).random())}
+
+
+def runs(log) -> list[str]:
+    return log.read_text().split() if log.exists() else []
+
+
+def test_results_keep_their_order_and_are_computed_once(tmp_path):
+    units, log = Units(tmp_path / "units"), tmp_path / "log"
+    plan = [{"value": v, "log": str(log)} for v in (3, 1, 2)]
+    assert [r["square"] for r in units.map(square, plan, "squares")] == [9, 1, 4]
+    assert [r["square"] for r in units.map(square, plan, "squares")] == [9, 1, 4]
+    assert sorted(runs(log)) == ["1", "2", "3"]
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path):
+    units, log = Units(tmp_path / "units"), tmp_path / "log"
+    plan = [{"value": v, "log": str(log)} for v in (1, 2, -1, 3)]
+    with pytest.raises(RuntimeError, match="planned failure"):
+        units.map(square, plan, "squares")
+    assert runs(log) == ["1", "2", "-1"]
+    good = [{"value": v, "log": str(log)} for v in (1, 2, 3)]
+    units.map(square, good, "squares")
+    assert runs(log) == ["1", "2", "-1", "3"]
+
+
+def test_results_do_not_depend_on_the_number_of_workers(tmp_path):
+    plan = [{"value": v, "log": str(tmp_path / "log")} for v in range(4)]
+    alone = Units(tmp_path / "one").map(square, plan, "squares")
+    assert Units(tmp_path / "two", workers=2).map(square, plan, "squares") == alone
+
+
+def test_results_are_kept_with_their_parameters(tmp_path):
+    Units(tmp_path).map(square, [{"value": 5, "log": str(tmp_path / "log")}], "squares")
+    (file,) = tmp_path.rglob("*.json")
+    content = json.loads(file.read_text())
+    assert content["unit"]["value"] == 5
+    assert content["result"]["square"] == 25
+
+
+def test_a_damaged_result_is_told(tmp_path):
+    plan = [{"value": 5, "log": str(tmp_path / "log")}]
+    Units(tmp_path).map(square, plan, "squares")
+    (file,) = tmp_path.rglob("*.json")
+    file.write_text("{")
+    with refuses(ValueError, str(file), "delete it"):
+        Units(tmp_path).map(square, plan, "squares")
+
+
+def test_a_dask_cluster_computes_the_same(tmp_path):
+    from distributed import LocalCluster
+
+    plan = [{"value": v, "log": str(tmp_path / "log")} for v in range(3)]
+    alone = Units(tmp_path / "one").map(square, plan, "squares")
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        assert Units(tmp_path / "two", dask=cluster.scheduler_address).map(square, plan, "squares") == alone

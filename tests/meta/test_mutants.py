@@ -1,0 +1,168 @@
+"""Tests of the tests: every assertion passes on the right thing and fails on each wrong one, in the promised form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.so3 import rotation
+from tdn_theory.theory import bounds, equivariance
+from tests import reference
+from tests.assertions import (
+    assert_close,
+    assert_equivariant,
+    assert_mean_square,
+    assert_projection,
+    assert_representation,
+    assert_same_product,
+    assert_spectrum,
+    assert_supremum,
+    assert_truncation_bound,
+    refuses,
+)
+from tests.meta import mutants
+
+LMAX = 2
+FULL = CouplingTensor(LMAX)
+RNG = np.random.default_rng(2)
+WEIGHTED = CouplingTensor(LMAX, tuple(RNG.uniform(0.5, 2, 15)), "component")
+FIRST, SECOND = rotation.haar_rotations(2, RNG)
+FAILS = r"got .*, but should be .*\[.*\]"
+
+
+def name(function: Callable) -> str:
+    return function.__name__
+
+
+def product_of(array: np.ndarray):
+    return lambda x, y: np.einsum("kij,ni,nj->nk", array, x, y, optimize=True)
+
+
+@pytest.mark.parametrize("tensor", [FULL, WEIGHTED], ids=repr)
+def test_the_right_thing_passes(tensor: CouplingTensor) -> None:
+    assert_representation(rotation.wigner_D, LMAX, FIRST, SECOND)
+    assert_equivariant(product_of(tensor.array), LMAX, norm=tensor.norm)
+    assert_same_product(product_of(tensor.array), tensor.array)
+    assert_spectrum(CouplingTensor.singular_values, tensor)
+    assert_projection(lambda array: tensor.project(array).array, LMAX)
+    assert_projection(lambda array: reference.haar_average(array, LMAX), LMAX)
+
+
+@pytest.mark.parametrize("wigner_D", mutants.WIGNERS, ids=name)
+def test_wrong_wigner_matrices(wigner_D: Callable) -> None:
+    """By the test of representations, and by the test of products, which includes it."""
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_representation(wigner_D, LMAX, FIRST, SECOND)
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_equivariant(product_of(FULL.array), LMAX, norm=FULL.norm, wigner_D=wigner_D)
+
+
+@pytest.mark.parametrize("wigner_D", [mutants.transposed, mutants.trivial, mutants.permuted_axes], ids=name)
+def test_commuting_is_not_enough(wigner_D: Callable) -> None:
+    """These commute with M as the right D does: only the tie to the rotation tells them apart."""
+    matrix = wigner_D(LMAX, FIRST)
+    turned = np.einsum("lk,kij,ai,bj->lab", matrix, FULL.array, matrix, matrix, optimize=True)
+    assert_close(turned, FULL.array, 1e-13, "D M (D (x) D)^T")
+
+
+@pytest.mark.parametrize("tensor", [FULL, WEIGHTED], ids=repr)
+@pytest.mark.parametrize("mutant", mutants.NOT_EQUIVARIANT, ids=name)
+def test_products_that_are_not_equivariant(mutant: Callable, tensor: CouplingTensor) -> None:
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\[product\(D x, D y\)\]"):
+        assert_equivariant(product_of(mutant(tensor)), LMAX, norm=tensor.norm)
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_same_product(product_of(mutant(tensor)), tensor.array)
+
+
+@pytest.mark.parametrize("tensor", [FULL, WEIGHTED], ids=repr)
+@pytest.mark.parametrize("mutant", mutants.WRONG_NORM, ids=name)
+def test_products_of_the_wrong_norm(mutant: Callable, tensor: CouplingTensor) -> None:
+    """Equivariant all of them, the zero product first: so `assert_equivariant` asks for the norm as well."""
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\[norm of the tensor of product\]"):
+        assert_equivariant(product_of(mutant(tensor)), LMAX, norm=tensor.norm)
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_same_product(product_of(mutant(tensor)), tensor.array)
+
+
+@pytest.mark.parametrize("mutant", mutants.EQUIVARIANT_BUT_OTHER, ids=name)
+def test_other_equivariant_products(mutant: Callable) -> None:
+    """Equivariant, and the first two of the right norm: only the comparison with the definition catches them."""
+    weighted = CouplingTensor(LMAX, WEIGHTED.weights)
+    wrong = mutant(weighted)
+    assert_equivariant(product_of(wrong), LMAX, norm=weighted.norm)
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\[tensor of product\]"):
+        assert_same_product(product_of(wrong), weighted.array)
+
+
+@pytest.mark.parametrize("mutant", [mutants.swapped_inputs, mutants.swapped_output], ids=name)
+def test_swapped_modes_of_the_full_tensor(mutant: Callable) -> None:
+    """At weights 1 the odd paths give them away; without odd paths M is symmetric, and there is nothing to catch."""
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_same_product(product_of(mutant(FULL)), FULL.array)
+    even = CouplingTensor.even(LMAX)
+    assert_same_product(product_of(mutant(even)), even.array)
+
+
+def test_a_zero_norm_is_refused() -> None:
+    """Nobody can ask for the zero product."""
+    with refuses(ValueError, "norm is 0.0", "every map that is zero is equivariant"):
+        assert_equivariant(product_of(mutants.zero(FULL)), LMAX, norm=0.0)
+
+
+@pytest.mark.parametrize("mutant", mutants.SPECTRA, ids=name)
+def test_wrong_spectra(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\[singular_values"):
+        assert_spectrum(mutant, WEIGHTED)
+
+
+@pytest.mark.parametrize("mutant", mutants.PROJECTIONS, ids=name)
+def test_wrong_projections(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\["):
+        assert_projection(lambda array: mutant(WEIGHTED, array), LMAX)
+
+
+def test_closeness() -> None:
+    """NaN is not close to anything, shapes must agree, and the message names the worst entry."""
+    with pytest.raises(AssertionError, match=r"got nan, but should be 1 .*\[f\(x\)\]"):
+        assert_close(np.array([0.0, np.nan]), np.array([5.0, 1.0]), 10.0, "f(x)")
+    with pytest.raises(AssertionError, match=r"got shape \(1,\), but should be \(2,\) \[f\(x\)\]"):
+        assert_close(np.zeros(1), np.zeros(2), 1.0, "f(x)")
+    with pytest.raises(
+        AssertionError, match=r"got 2, but should be 1 at \(1, 0\), off by 1.0e\+00 where 1.0e-01 is allowed"
+    ):
+        assert_close(np.array([[1.0], [2.0]]), np.ones((2, 1)), 0.1, "f(x)")
+    with pytest.raises(AssertionError, match=r"it should mention 'pass e.g. 3'"), refuses(ValueError, "pass e.g. 3"):
+        CouplingTensor(-1)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"), refuses(ValueError):
+        CouplingTensor(1)
+
+
+NOISY = FULL.array + 0.3 * np.random.default_rng(3).standard_normal((9, 9, 9))
+
+
+def test_the_right_errors_and_bounds_pass() -> None:
+    assert_mean_square(equivariance.mean_square_error, NOISY, LMAX)
+    assert_supremum(lambda array: equivariance.supremum_bound(array).value, NOISY, equivariance.supremum_search)
+    for core in (bounds.theorem_core, bounds.square_root_core, bounds.best_core):
+        assert_truncation_bound(core, FULL, 17)
+
+
+@pytest.mark.parametrize("mutant", mutants.MEAN_SQUARES, ids=name)
+def test_wrong_mean_squares(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_mean_square(mutant, NOISY, LMAX)
+
+
+@pytest.mark.parametrize("mutant", mutants.SUPREMA, ids=name)
+def test_wrong_suprema(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_supremum(mutant, NOISY, equivariance.supremum_search)
+
+
+@pytest.mark.parametrize("mutant", mutants.CORES, ids=name)
+def test_wrong_cores(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_truncation_bound(mutant, FULL, 17)

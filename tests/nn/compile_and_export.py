@@ -1,0 +1,74 @@
+"""Run by test_compile.py in an interpreter of its own, where no import hook wraps the functions that torch traces."""
+
+import sys
+
+import torch
+
+from tdn_theory.nn import TensorProduct
+
+CASES = [
+    ("0e+1o", (4, 1), "uvu", "exact", None),
+    ("0e+1o", (4, 1), "uvu", "exact", "dense"),
+    ("0e+1o x 1o -> 0e+1o", (2, 4), "uvv", "per_path", None),
+    ("0e+1o x 1o -> 0e+1o", (4, 3), "uuw", "per_path", "sparse"),
+    ("0e+1o", (4, 2, 3), "uvw", "cubature", "factored"),
+]
+
+
+def inputs(edges: int, dims: tuple[int, ...], channels: tuple[int, ...], mode: str) -> list[torch.Tensor]:
+    sizes = dict(zip(dict.fromkeys(mode), channels, strict=True))
+    return [torch.randn(edges, d, sizes[letter]) for d, letter in zip(dims, mode[:2], strict=True)]
+
+
+def gradients(product, values: list[torch.Tensor]) -> list[torch.Tensor]:
+    leaves = [value.clone().requires_grad_() for value in values]
+    out = product(*leaves)
+    return [out.detach(), *torch.autograd.grad(out.sin().sum(), leaves)]
+
+
+def agree(got, wanted, where: str) -> None:
+    for one, other in zip(got, wanted, strict=True):
+        error = float((one - other).detach().abs().max())
+        if not error <= 1e-5 * float(other.detach().abs().max()):
+            sys.exit(f"off by {error:.1e} [{where}]")
+
+
+def graphs() -> None:
+    """Under torch.compile, in one graph, for two numbers of edges; exported with any number of them."""
+    for number, (coupling, channels, mode, method, form) in enumerate(CASES):
+        torch._dynamo.reset()
+        product = TensorProduct(coupling, channels, mode=mode, method=method, form=form, fused=number % 2 == 0)
+        plain = TensorProduct(coupling, channels, mode=mode, method=method, form=form)
+        plain.load_state_dict(product.state_dict())
+        dims = product.coupling.dims[:2]
+        compiled = torch.compile(product, fullgraph=True, backend="aot_eager")
+        edges = torch.export.Dim("edges")
+        exported = torch.export.export(
+            product, tuple(inputs(5, dims, channels, mode)), dynamic_shapes=({0: edges}, {0: edges})
+        )
+        for count in (5, 7):
+            values = inputs(count, dims, channels, mode)
+            agree(gradients(compiled, values), gradients(plain, values), f"{product}, {form}, compiled")
+            agree([exported.module()(*values)], [plain(*values)], f"{product}, {form}, exported")
+
+
+def fused_loops() -> None:
+    """Generated and compiled by the module itself: values, first and second derivatives, other numbers of edges."""
+    for channels, mode, form in [((16, 1), "uvu", "y_first"), ((16,), "uuu", "sparse")]:
+        product = TensorProduct("0e+1o", channels, mode=mode, form=form, fused=True)
+        plain = TensorProduct("0e+1o", channels, mode=mode, form=form)
+        plain.load_state_dict(product.state_dict())
+        for count in (5, 7):
+            values = inputs(count, (4, 4), channels, mode)
+            agree(gradients(product, values), gradients(plain, values), f"{product}, fused, {count} edges")
+            second = []
+            for one in (product, plain):
+                leaves = [value.clone().requires_grad_() for value in values]
+                first = torch.autograd.grad(one(*leaves).sin().sum(), leaves, create_graph=True)
+                second.append(torch.autograd.grad(sum(g.square().sum() for g in first), [*leaves, one.weight]))
+            agree(*second, f"{product}, fused, second derivatives")
+
+
+if __name__ == "__main__":
+    torch.manual_seed(0)
+    {"graphs": graphs, "fused": fused_loops}[sys.argv[1]]()

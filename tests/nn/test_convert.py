@@ -1,0 +1,224 @@
+"""Conversion of e3nn models; real ones from their own packages where these are installed."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+torch.serialization.add_safe_globals(
+    [slice]
+)  # in the constants of e3nn 0.4.4, which torch 2.6 and later refuses otherwise
+from e3nn import o3  # noqa: E402
+
+from tdn_theory.nn import TensorProduct, convert  # noqa: E402
+from tests.assertions import assert_close, refuses  # noqa: E402
+
+
+class Holder(torch.nn.Module):
+    def __init__(self, product: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = torch.nn.Module()
+        self.inner.product = product
+
+    def forward(self, *arguments):
+        return self.inner.product(*arguments)
+
+
+X, Y = o3.Irreps("4x0e+4x1o+4x2e"), o3.Irreps("1x0e+1x1o+1x2e")
+
+
+def convolution(**options) -> o3.TensorProduct:
+    """As in NequIP and MACE: an output of its own for every path, weights of every edge."""
+    out, instructions = [], []
+    for i, (mul, ir_in) in enumerate(X):
+        for j, (_, harmonic) in enumerate(Y):
+            for ir_out in ir_in * harmonic:
+                if ir_out.l <= 2:
+                    instructions.append((i, j, len(out), "uvu", True))
+                    out.append((mul, ir_out))
+    sorted_out, permutation, _ = o3.Irreps(out).sort()
+    instructions = [(i, j, permutation[k], mode, train) for i, j, k, mode, train in instructions]
+    return o3.TensorProduct(X, Y, sorted_out, instructions, shared_weights=False, internal_weights=False, **options)
+
+
+def mixed_modes() -> o3.TensorProduct:
+    """All modes, different multiplicities, an unweighted path, a path of weight zero, an output without a path."""
+    first, second, out = (
+        o3.Irreps("4x0e+3x1o+4x1e"),
+        o3.Irreps("4x0e+2x1o+4x1e"),
+        o3.Irreps("4x1e+3x1o+5x0e+2x1o+4x2e+6x3o"),
+    )
+    instructions = [
+        (2, 2, 0, "uuu", True), (1, 0, 1, "uvu", True), (0, 2, 0, "uvw", True), (2, 2, 2, "uuw", True),
+        (0, 1, 3, "uvv", True),
+        (1, 1, 2, "uvw", True, 0.0), (2, 2, 4, "uuu", False, 0.7),
+    ]  # fmt: skip
+    return o3.TensorProduct(first, second, out, instructions)
+
+
+PRODUCTS = {
+    "convolution": convolution,
+    "mixed modes": mixed_modes,
+    "fully connected": lambda: o3.FullyConnectedTensorProduct("4x0e+3x1o", "2x0e+1x1o", "4x0e+2x1o+2x1e"),
+    "norm": lambda: convolution(irrep_normalization="norm", path_normalization="path"),
+    "self-connection": lambda: o3.FullyConnectedTensorProduct("8x0e+8x1o", "5x0e", "8x0e+8x1o"),
+}
+
+
+def arguments(product, edges: int = 7, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
+    values = [product.irreps_in1.randn(edges, -1).to(dtype), product.irreps_in2.randn(edges, -1).to(dtype)]
+    if not product.internal_weights:
+        values.append(torch.randn(edges, product.weight_numel, dtype=dtype))
+    return [value.requires_grad_() for value in values]
+
+
+def results(model, values: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Output, gradients of inputs, and of parameters."""
+    out = model(*values)
+    out = out[0] if isinstance(out, tuple) else out
+    parameters = list(model.parameters())
+    return [out, *torch.autograd.grad(out.sin().sum(), [*values, *parameters])]
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_exact_conversion_changes_nothing(name):
+    torch.manual_seed(0)
+    model = Holder(PRODUCTS[name]())
+    values = arguments(model.inner.product)
+    state = copy.deepcopy(model.state_dict())
+    before = results(model, values)
+    report = convert(model)
+    assert list(report.replaced) == ["inner.product"]
+    assert (report.left, report.shared, report.equivariance_error) == ({}, False, 0.0)
+    for got, old in zip(results(model, values), before, strict=True):
+        assert_close(
+            got.detach().numpy(),
+            old.detach().numpy(),
+            1e-6 * max(1.0, float(old.detach().abs().max())),
+            f"converted {name}",
+        )
+    assert "outputs are those of before" in str(report)
+    if model.inner.product.internal_weights:  # optimisers go on with the same parameter
+        assert torch.equal(model.state_dict()["inner.product.weight"], state["inner.product.weight"])
+
+
+def test_conversion_to_shared_weights_is_a_new_model():
+    torch.manual_seed(0)
+    model = Holder(convolution())
+    values = arguments(model.inner.product)
+    before = model(*values).detach()
+    report = convert(model, method="cubature")
+    assert report.shared
+    assert "new model" in str(report)
+    assert report.equivariance_error < 1e-12
+    after = model(*values).detach()
+    assert after.shape == before.shape
+    spread = [float(part.std()) for part in (before, after)]
+    assert 0.5 < spread[1] / spread[0] < 2
+    turn = o3.rand_matrix()
+    product = model.inner.product
+    Dx, Dy, Dz = (irreps.D_from_matrix(turn) for irreps in (product.irreps_in1, product.irreps_in2, product.irreps_out))
+    x, y, w = (value.detach() for value in values)
+    assert_close(
+        (model(x @ Dx.T, y @ Dy.T, w)).numpy(), (after @ Dz.T).numpy(), 1e-4, "converted model of turned features"
+    )
+
+
+def test_what_cannot_be_replaced_is_left_and_said():
+    unusual = o3.TensorProduct("2x0e", "3x1o", "6x1o", [(0, 0, 0, "uvuv", True)])
+    model = torch.nn.Sequential(Holder(unusual), Holder(PRODUCTS["fully connected"]()))
+    report = convert(model)
+    assert list(report.replaced) == ["1.inner.product"]
+    assert "uvuv" in report.left["0.inner.product"]
+    assert "left" in str(report)
+    parities = Holder(o3.FullyConnectedTensorProduct("2x0e+2x0o+2x1o+2x1e", "1x0e+1x1o", "2x0e+2x0o+2x1o"))
+    assert "exact" in convert(parities, method="cubature").left["inner.product"]
+
+
+def test_errors_teach():
+    product = PRODUCTS["fully connected"]()
+    with refuses(ValueError, "tensor product itself", "Sequential"):
+        convert(product)
+    with refuses(ValueError, "'fast'", "cubature"):
+        convert(Holder(product), method="fast")
+    with refuses(ValueError, "rank 7", "'cp'"):
+        convert(Holder(product), rank=7)
+    model = Holder(convolution())
+    x, y, w = arguments(model.inner.product)
+    convert(model)
+    with refuses(ValueError, "missing", str(w.shape[1])):
+        model(x, y)
+
+
+def check_a_real_model(model: torch.nn.Module, energy_and_forces, count: int) -> None:
+    """Same energies and forces to 1e-6, and every product replaced that does anything."""
+    before = [np.asarray(value) for value in energy_and_forces(model)]
+    report = convert(model)
+    assert len(report.replaced) >= count
+    assert all("no instruction" in reason for reason in report.left.values())
+    assert any(isinstance(module, TensorProduct) for module in model.modules())
+    for got, old in zip(energy_and_forces(model), before, strict=True):
+        assert_close(got, old, 1e-6 * float(np.abs(old).max()), "converted model")
+
+
+@pytest.mark.parametrize("parity", [False, True])
+def test_nequip(parity):
+    """NequIP 0.19 and e3nn 0.6, in their environment: make test-nequip."""
+    pytest.importorskip("nequip")
+    from nequip.data import from_dict
+    from nequip.data._nl import compute_neighborlist_
+    from nequip.model import NequIPGNNModel
+    from nequip.utils.global_state import set_global_state
+
+    set_global_state()
+    model = NequIPGNNModel(
+        seed=0, model_dtype="float64", r_max=4.0, type_names=["H", "O"], num_layers=3, l_max=2, parity=parity,
+        num_features=8, avg_num_neighbors=3.0, radial_mlp_width=8,
+    )  # fmt: skip
+    positions = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.2]], dtype=torch.float64)
+    cell = {"pbc": torch.tensor([False] * 3), "cell": 10 * torch.eye(3, dtype=torch.float64)}
+    graph = from_dict({"pos": positions, "atom_types": torch.tensor([1, 0, 0, 0]), **cell})
+    graph = compute_neighborlist_(graph, r_max=4.0)
+
+    def energy_and_forces(model: torch.nn.Module) -> list[np.ndarray]:
+        out = model(dict(graph))
+        return [out["total_energy"].detach().numpy(), out["forces"].detach().numpy()]
+
+    check_a_real_model(model, energy_and_forces, 6)
+
+
+def test_mace():
+    """MACE 0.3.16 and e3nn 0.4.4, in their environment: make test-mace."""
+    pytest.importorskip("mace")
+    from mace import data, modules, tools
+    from mace.tools.torch_geometric.dataloader import DataLoader
+
+    torch.set_default_dtype(torch.float64)
+    try:
+        table = tools.AtomicNumberTable([1, 8])
+        block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+        model = modules.MACE(
+            r_max=5.0, num_bessel=8, num_polynomial_cutoff=6, max_ell=3, correlation=3,
+            interaction_cls=block, interaction_cls_first=block,
+            num_interactions=2, num_elements=2, hidden_irreps=o3.Irreps("8x0e+8x1o"), MLP_irreps=o3.Irreps("8x0e"),
+            gate=torch.nn.functional.silu, atomic_energies=np.zeros(2), avg_num_neighbors=3, atomic_numbers=table.zs,
+        )  # fmt: skip
+        water = data.Configuration(
+            atomic_numbers=np.array([8, 1, 1]),
+            positions=np.array([[0.0, -2.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.3]]),
+            properties={"energy": 0.0, "forces": np.zeros((3, 3))},
+            property_weights={"energy": 1.0, "forces": 1.0},
+        )
+        graph = data.AtomicData.from_config(water, z_table=table, cutoff=3.0)
+        batch = next(iter(DataLoader([graph], batch_size=1, shuffle=False))).to_dict()
+
+        def energy_and_forces(model: torch.nn.Module) -> list[np.ndarray]:
+            out = model(batch)
+            return [out["energy"].detach().numpy(), out["forces"].detach().numpy()]
+
+        check_a_real_model(model, energy_and_forces, 4)
+    finally:
+        torch.set_default_dtype(torch.float32)

@@ -1,0 +1,145 @@
+"""The hypothesis strategies of the whole project: degrees, paths, rotations, vectors, features, coupling tensors.
+
+Every edge case that breaks equivariant code has a branch of its own: rotations about the poles, half turns, turns by
+almost nothing, the zero vector, vectors along an axis, tiny and huge vectors, path weights that vanish.
+"""
+
+from __future__ import annotations
+
+import os
+from itertools import permutations, product
+
+import hypothesis.extra.numpy as hnp
+import hypothesis.strategies as st
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from tdn_theory.coupling import NORMALIZATIONS, CouplingTensor
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.so3 import irreps
+from tests.assertions import annotations_unchecked
+
+
+def lmaxes(min_value: int = 0, max_value: int = 4) -> st.SearchStrategy[int]:
+    """Maximal degrees L."""
+    return st.integers(min_value, max_value)
+
+
+def paths(max_degree: int = 4) -> st.SearchStrategy[irreps.Path]:
+    """Admissible paths l1 x l2 -> l3."""
+    return st.sampled_from(irreps.paths(max_degree))
+
+
+def seeds() -> st.SearchStrategy[int]:
+    """Seeds of random generators."""
+    return st.integers(0, 2**32 - 1)
+
+
+def axes() -> st.SearchStrategy[np.ndarray]:
+    """Unit vectors, the coordinate axes among them."""
+    general = hnp.arrays(float, 3, elements=st.floats(-1, 1)).filter(lambda v: np.linalg.norm(v) > 1e-3)
+    return st.one_of(
+        st.sampled_from([sign * axis for axis in np.eye(3) for sign in (1.0, -1.0)]),
+        general.map(lambda v: v / np.linalg.norm(v)),
+    )
+
+
+def angles() -> st.SearchStrategy[float]:
+    """Rotation angles: any, quarter and half turns, almost nothing, almost a half turn."""
+    return st.one_of(
+        st.floats(-np.pi, np.pi),
+        st.sampled_from([0.0, np.pi / 2, np.pi]),
+        st.integers(3, 16).map(lambda n: 10.0**-n),
+        st.integers(3, 16).map(lambda n: np.pi - 10.0**-n),
+    )
+
+
+def rotations() -> st.SearchStrategy[np.ndarray]:
+    """Rotation matrices: the 24 of the cube (exact in floats), about the coordinate axes, half turns, tiny, general."""
+    return st.one_of(
+        st.sampled_from(CUBE_ROTATIONS),
+        axes().map(lambda n: 2 * np.outer(n, n) - np.eye(3)),
+        st.tuples(axes(), angles()).map(lambda pair: Rotation.from_rotvec(pair[1] * pair[0]).as_matrix()),
+    )
+
+
+def quaternions(bound: int = 4) -> st.SearchStrategy[tuple[int, int, int, int]]:
+    """Nonzero integer quaternions, which stand for the rational rotations."""
+    component = st.integers(-bound, bound)
+    return st.tuples(component, component, component, component).filter(any)
+
+
+def vectors() -> st.SearchStrategy[np.ndarray]:
+    """Vectors of space: zero, along an axis, tiny, huge, general."""
+    general = hnp.arrays(float, 3, elements=st.floats(-10, 10))
+    return st.one_of(st.just(np.zeros(3)), nonzero_vectors(), general)
+
+
+def nonzero_vectors() -> st.SearchStrategy[np.ndarray]:
+    """Vectors with a direction, of lengths 1e-200 to 1e200."""
+    length = st.one_of(st.floats(0.1, 10), st.sampled_from([1e-200, 1e-9, 1e9, 1e200]))
+    return st.tuples(axes(), length).map(lambda pair: pair[1] * pair[0])
+
+
+def features(lmax: int) -> st.SearchStrategy[np.ndarray]:
+    """Features of one channel, degrees 0..lmax."""
+    return hnp.arrays(float, irreps.dim(lmax), elements=st.floats(-10, 10))
+
+
+def tensors(lmax: int) -> st.SearchStrategy[np.ndarray]:
+    """Tensors of shape (d, d, d) without any symmetry, normally distributed."""
+    return seeds().map(lambda seed: np.random.default_rng(seed).standard_normal((irreps.dim(lmax),) * 3))
+
+
+def weights(lmax: int) -> st.SearchStrategy[tuple[float, ...]]:
+    """One weight per path, some of them zero; zero weights are exact, all others at least 1e-3 in magnitude."""
+    weight = st.one_of(st.just(0.0), st.just(1.0), st.floats(1e-3, 3), st.floats(-3, -1e-3))
+    count = len(irreps.paths(lmax))
+    return st.lists(weight, min_size=count, max_size=count).map(tuple)
+
+
+@st.composite
+def coupling_tensors(draw: st.DrawFn, min_lmax: int = 0, max_lmax: int = 3, nonzero: bool = False) -> CouplingTensor:
+    """Coupling tensors: all ones, even paths only, random path weights; both normalisations."""
+    lmax = draw(lmaxes(min_lmax, max_lmax))
+    normalization = draw(st.sampled_from(NORMALIZATIONS))
+    kind = draw(st.sampled_from(["ones", "even", "weighted"]))
+    chosen = draw(weights(lmax).filter(lambda w: not nonzero or any(w))) if kind == "weighted" else None
+    with annotations_unchecked():  # the checker draws random numbers, which hypothesis does not allow here
+        if kind == "even":
+            return CouplingTensor.even(lmax, normalization)
+        return CouplingTensor(lmax, chosen, normalization)
+
+
+def _cube_rotations() -> list[np.ndarray]:
+    signed = [
+        np.diag(signs) @ np.eye(3)[list(p)] for p in permutations(range(3)) for signs in product([1.0, -1.0], repeat=3)
+    ]
+    return [matrix for matrix in signed if np.linalg.det(matrix) > 0]
+
+
+CUBE_ROTATIONS = _cube_rotations()
+
+
+BOUND_EXAMPLES = 1500 if os.environ.get("TDN_FULL") == "1" else 25
+"""Examples per property of a bound; with `TDN_FULL=1` all of them together exceed ten thousand."""
+
+
+def factors(lmax: int, max_rank: int = 12) -> st.SearchStrategy[CPFactors]:
+    """Normal CP factors, of any scale, single and proportional terms among them."""
+
+    def build(seed: int, rank: int, scale: float, repeat: bool) -> CPFactors:
+        A, B, C = np.random.default_rng(seed).standard_normal((3, irreps.dim(lmax), rank))
+        if repeat:
+            B[:, -1] = B[:, 0]
+        return CPFactors(scale * A, B, C)
+
+    scales = st.sampled_from([1.0, 1e-8, 1e8])
+    return st.builds(build, seeds(), st.integers(1, max_rank), scales, st.booleans())
+
+
+def perturbations(lmax: int) -> st.SearchStrategy[tuple[float, np.ndarray]]:
+    """A multiple s, and noise of norm 1e-12 to 10: `s M + noise` is at any distance from equivariant."""
+    sizes = st.sampled_from([1e-12, 1e-6, 1e-2, 1.0, 10.0])
+    noises = st.tuples(tensors(lmax), sizes).map(lambda pair: pair[1] * pair[0] / np.linalg.norm(pair[0]))
+    return st.tuples(st.floats(-2, 2), noises)

@@ -1,0 +1,103 @@
+"""The command line as a user meets it."""
+
+import json
+import re
+
+import pytest
+from typer.testing import CliRunner
+
+from tdn_theory import checkout
+from tdn_theory.cli import app
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.store import Store
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("TDN_THEORY_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = runner.invoke(app, [str(a) for a in arguments])
+    output = re.sub(r"\s+", " ", result.output)
+    assert result.exit_code == code, output
+    return output
+
+
+def test_help_names_the_commands():
+    output = run("--help")
+    for command in ("reproduce", "check", "info", "cp"):
+        assert command in output
+
+
+def test_info():
+    assert "shipped solutions" in run("info")
+
+
+def test_fit_show_and_list():
+    output = run("cp", "fit", "--lmax", 1, "--rank", 8, "--starts", 2, "--ridge", 0.001)
+    assert "seed 1" in output
+    assert "converged" in output
+    assert len(Store(also=()).entries(CouplingTensor(1), 8)) == 2
+    assert "seed 1: kept" in run("cp", "fit", "--lmax", 1, "--rank", 8, "--starts", 3, "--ridge", 0.001)
+    assert len(Store(also=()).entries(CouplingTensor(1), 8)) == 3
+    assert "LevenbergMarquardt" in run("cp", "show", "--lmax", 1, "--rank", 8)
+    assert "LevenbergMarquardt" in run("cp", "list", "--lmax", 1)
+
+
+def test_reproduce_writes_record_pictures_and_verdict(tmp_path):
+    output = run("reproduce", "F3a", "E2", "--out", tmp_path)
+    record = json.loads((tmp_path / "figures" / "F3a.json").read_text())
+    assert record["id"] == "F3a"
+    assert {"seed", "versions", "commit", "device", "time"} <= record["provenance"].keys()
+    assert len(record["values"]["points"]) == 24
+    assert (tmp_path / "figures" / "F3a.png").read_bytes().startswith(b"\x89PNG")
+    assert "<svg" in (tmp_path / "figures" / "F3a.svg").read_text()
+    assert json.loads((tmp_path / "paper_checks" / "E2.json").read_text())["outcome"] == "verified"
+    assert "verified" in output
+    assert "F3a.png" in output
+
+
+def test_atlas_list():
+    output = run("atlas", "list", "--lmax", 1)
+    assert "newton" in output
+    assert "cubature" in output
+
+
+def test_check_writes_its_record(tmp_path):
+    assert "E2" in run("check", "E2", "--out", tmp_path)
+    assert (tmp_path / "paper_checks" / "E2.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (("reproduce", "F99"), ("unknown id 'F99'", "F2", "T1")),
+        (("check", "F2"), ("no check of 'F2'", "E1")),
+        (("cp", "fit", "--lmax", -1, "--rank", 3), ("-1", ">= 0")),
+        (("cp", "fit", "--lmax", 1, "--rank", 0), ("rank is 0", ">= 1")),
+        (("cp", "show", "--lmax", 1, "--rank", 99), ("R=99", "cp fit")),
+        (("reproduce", "E2", "--seed", "-1"), ("Invalid value", "--seed")),
+        (("reproduce", "E2", "--preset", "huge"), ("huge", "quick")),
+    ],
+)
+def test_bad_input_is_told_without_a_traceback(arguments, fragments):
+    output = run(*arguments, code=2)
+    assert "Traceback" not in output
+    for fragment in fragments:
+        assert fragment in output
+
+
+def test_a_damaged_store_is_told():
+    run("cp", "fit", "--lmax", 1, "--rank", 3, "--starts", 1)
+    (entry,) = Store(also=()).entries(CouplingTensor(1), 3)
+    entry.path.write_text("{}")
+    assert "is damaged" in run("cp", "list", code=2)
+
+
+def test_away_from_the_checkout_the_message_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(checkout, "ROOT", tmp_path)
+    assert "pip install --editable" in run("reproduce", "F2", code=2)

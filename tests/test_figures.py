@@ -1,0 +1,47 @@
+"""Figures read their records and nothing else, and every committed picture has its record."""
+
+import matplotlib
+import pytest
+
+from tdn_theory import checkout
+from tdn_theory.files import read_json
+from tdn_theory.reproduction import BENCHMARKS
+from tdn_theory.verdict import Outcome
+
+matplotlib.use("Agg")
+
+
+def measured() -> list[str]:
+    """Figures with a record; only a benchmark may still wait for its machine."""
+    names = checkout.names("figures")
+    return [n for n in names if n not in BENCHMARKS.values() or (checkout.ROOT / "figures" / f"{n}.json").exists()]
+
+
+@pytest.mark.parametrize("name", measured())
+def test_committed_record_draws(name):
+    record = checkout.ROOT / "figures" / f"{name}.json"
+    figure = checkout.load("figures", name).plot(read_json(record))
+    width, _ = figure.get_size_inches()
+    assert width <= 7.2, "wider than two journal columns"
+    for axis in figure.axes:
+        assert axis.get_xlabel()
+        assert axis.get_ylabel()
+    matplotlib.pyplot.close(figure)
+
+
+@pytest.mark.parametrize("name", measured())
+def test_every_picture_is_committed_with_its_record(name):
+    folder = checkout.ROOT / "figures"
+    for kind in ("json", "png", "svg"):
+        assert (folder / f"{name}.{kind}").exists()
+    assert read_json(folder / f"{name}.json")["id"] == name
+
+
+@pytest.mark.parametrize("name", checkout.names("paper_checks"))
+def test_every_claim_has_a_statement_and_a_recorded_verdict(name):
+    module = checkout.load("paper_checks", name)
+    record = read_json(checkout.ROOT / "paper_checks" / f"{name}.json")
+    assert record["statement"] == module.STATEMENT
+    assert record["claim"] == name
+    assert Outcome(record["outcome"])
+    assert record["evidence"]
