@@ -30,5 +30,5 @@ def plot(record: dict[str, Any]) -> Figure:
     labels = [f"$L={p['L']}$\n$R={p['R']}$\n{p['seconds'] / p['starts']:.3g} s" for p in best]
     axis.set_xticks(range(len(best)), labels, fontsize=5.5)
     axis.set_xlabel("problem, and mean time per start")
-    axis.legend(loc="lower right")
+    axis.legend(loc="center right")
     return fig

@@ -4,9 +4,10 @@ import json
 import re
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
-from tdn_theory import checkout
+from tdn_theory import checkout, cli
 from tdn_theory.cli import app
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.store import Store
@@ -17,7 +18,7 @@ runner = CliRunner()
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("TDN_THEORY_STORE", str(tmp_path / "store"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli, "console", Console(width=200))  # tables are not cut
 
 
 def run(*arguments: object, code: int = 0) -> str:
