@@ -183,7 +183,7 @@ class TensorProduct(torch.nn.Module):
 
     @property
     def equivariance_error(self) -> float:
-        """Exact root mean square of the equivariance error of the tensor, relative to the product (E6, DESIGN fact 3).
+        """Exact root mean square of the equivariance error of the tensor, relative to the product (E6).
 
         `sqrt(2) ||Mhat - P Mhat||_F / ||Mhat||_F`, for Haar rotations (and inversions, if the irreps have parity) and
         independent x, y of identity covariance. It is zero for exact methods up to roundoff, and does not depend on the

@@ -55,7 +55,7 @@ def integer_root(n: int, degree: int) -> int:
 
 
 def tail(tensor: CouplingTensor, core: Core) -> float:
-    """`sum_n sum_{k > r_n} sigma_k^(n)^2`, from the closed-form spectrum (DESIGN fact 1).
+    """`sum_n sum_{k > r_n} sigma_k^(n)^2`, from the closed-form spectrum (`CouplingTensor.singular_values`).
 
     Raises:
         TypeError: A core rank is not an integer.

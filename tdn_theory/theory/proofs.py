@@ -209,7 +209,7 @@ def orthogonality(lmax: int) -> list[Step]:
 
 
 def spectrum(lmax: int) -> list[Step]:
-    """DESIGN fact 1: `M_(n) M_(n)^T = diag(N_l / (2l+1))` for all modes, N_l the number of paths through degree l."""
+    """`M_(n) M_(n)^T = diag(N_l / (2l+1))` for all modes, N_l the number of paths through degree l."""
     steps = []
     for mode, name in enumerate("kij"):
         counts = [sum((p.l3, p.l1, p.l2)[mode] == l for p in paths(lmax)) for l in range(lmax + 1)]

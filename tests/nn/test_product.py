@@ -201,7 +201,7 @@ def test_inversion(coupling):
 
 @pytest.mark.parametrize("form", ["y_first", "factored"])
 def test_the_error_of_cp_is_the_predicted_one(form, rng):
-    """E|eps|^2 = 2 ||Mhat - P Mhat||^2 (DESIGN fact 3), through the layer."""
+    """E|eps|^2 = 2 ||Mhat - P Mhat||^2, through the layer."""
     tensor = CouplingTensor(1)
     noise = CPFactors(*rng.standard_normal((3, 4, 3)) * 0.3)
     eye = np.eye(4)  # the outer-product decomposition of M, plus noise

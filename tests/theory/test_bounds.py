@@ -125,7 +125,7 @@ def test_residual_lower_bound(data: st.DataObject, tensor: CouplingTensor) -> No
 
 
 def test_theorem_is_empty_at_the_papers_ranks() -> None:
-    """DESIGN fact 2: 1.26 to 1.55 times the trivial bound at R = 7 L^2."""
+    """1.26 to 1.55 times the trivial bound at R = 7 L^2."""
     ratios = []
     for lmax in range(1, 7):
         tensor = CouplingTensor(lmax)

@@ -64,7 +64,7 @@ def test_an_exact_fit_at_rank_8_reaches_everything() -> None:
 
 
 def test_rank_7_reaches_one_orbit() -> None:
-    """DESIGN fact 5: exactly equivariant with all five paths, but only at invariant 2 / sqrt 3."""
+    """Exactly equivariant with all five paths, but only at invariant 2 / sqrt 3."""
     factors = universality.find_equivariant(1, 7, seed=1)
     assert mean_square_error(factors) < 1e-24
     found = universality.reach(factors)
