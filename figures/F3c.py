@@ -38,7 +38,7 @@ def plot(record: dict[str, Any]) -> Figure:
     both = [u for u in values["units"] if u["mode"] == "uuu"]
     for method in ("exact", "exact, fused", "cp"):
         colour, marker, _ = LINES[method]
-        label = {"exact": "exact", "exact, fused": "exact, generated", "cp": "CP $7L^2$"}[method]
+        label = {"exact": "exact", "exact, fused": "exact, one loop", "cp": "CP $7L^2$"}[method]
         for direction, style in (("forward", "-"), ("forward_backward", ":")):
             points = [(u["L"], 1e3 * u["methods"][method][direction]["median"]) for u in both if method in u["methods"]]
             name = label if style == "-" else None

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ctypes
 import platform
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -37,8 +36,8 @@ MAX_ROUNDS = 15
 
 LONG = 0.05
 """Seconds; shorter calls are timed three times per turn, after one that is not."""
-FUSED_LMAX = {"uvu": 4, "uuu": 3}
-"""Largest L whose generated loops are timed: their compilation takes a minute or more above it."""
+DENSE_LMAX = 4
+"""Largest L whose `uuu` product is timed without a compiled loop, as one matrix product with O(L^6) multiply-adds."""
 
 Call = Callable[[], Any]
 Calls = dict[str, tuple[Call, Call, float | None]]
@@ -48,8 +47,8 @@ Calls = dict[str, tuple[Call, Call, float | None]]
 def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
     """Times of all methods.
 
-    Quick: 128 channels, 1024 edges, L = 1..6 (`uvu`) and 1..4 (`uuu`). Full: 32 to 256 channels and 1 to 10^5 edges
-        too, `uuu` up to L = 8.
+    Quick: 128 channels, 1024 edges, L = 1..6 (`uvu`) and 1..8 (`uuu`). Full: 32 to 256 channels and 1 to 10^5 edges
+        too.
 
     Args:
         preset: See above.
@@ -59,7 +58,7 @@ def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
     """
     full = preset is Preset.FULL
     plan = [("uvu", lmax, 128, 1024) for lmax in range(1, 7)]
-    plan += [("uuu", lmax, 128, 1024) for lmax in range(1, 9 if full else 5)]
+    plan += [("uuu", lmax, 128, 1024) for lmax in range(1, 9)]
     plan += [("uvu", lmax, 128, 256) for lmax in range(1, 7 if full else 3)]
     if full:
         plan += [("uvu", lmax, channels, 1024) for lmax in range(1, 5) for channels in (32, 64, 256)]
@@ -148,10 +147,6 @@ def keep_memory() -> bool:
     return bool(libc.mallopt(m_mmap_threshold, 1 << 30) and libc.mallopt(m_trim_threshold, (1 << 31) - 1))
 
 
-def _has_compiler() -> bool:
-    return any(shutil.which(name) for name in ("g++", "c++", "clang++"))
-
-
 def _take_turns(calls: dict[str, Callable[[], Any]], budget: float) -> dict[str, list[float]]:
     for call in calls.values():
         call()
@@ -227,15 +222,16 @@ def _uvu(lmax: int, c: int, e: int) -> Calls:
     import torch
 
     from tdn_theory.nn import TensorProduct
+    from tdn_theory.nn.kernels import compiler
 
     d = dim(lmax)
     x, y, w = torch.randn(e, d, c), torch.randn(e, d, 1), torch.randn(e, c, 1)
     factors = _random_factors(lmax)
     products: dict[str, Any] = {
-        "exact": TensorProduct(lmax, c, weights="external"),
+        "exact": TensorProduct(lmax, c, weights="external", fused=False),
         "cp": TensorProduct(lmax, c, weights="external", method=factors, form="factored"),
     }
-    if lmax <= FUSED_LMAX["uvu"] and _has_compiler():
+    if compiler.available():
         products["exact, fused"] = TensorProduct(lmax, c, weights="external", fused=True)
     calls = {name: _pair(product, [x, y, w], [0, 2]) for name, product in products.items()}
     A, B, C = (torch.tensor(factor, dtype=torch.float32) for factor in (factors.A, factors.B, factors.C))
@@ -260,9 +256,11 @@ def _uvu(lmax: int, c: int, e: int) -> Calls:
         import cuequivariance as cue  # pyright: ignore[reportMissingImports]
         import cuequivariance_torch as cuet  # pyright: ignore[reportMissingImports]
 
-        sides = [cue.Irreps("SO3", "+".join(f"{n}x{l}" for l in range(lmax + 1))) for n in (c, 1, 1)]
-        options = {"layout": cue.ir_mul, "shared_weights": False, "internal_weights": False}
-        calls["cuequivariance"] = _pair(cuet.ChannelWiseTensorProduct(*sides, **options), flat, [0, 2])
+        features, harmonics = (cue.Irreps("SO3", "+".join(f"{n}x{l}" for l in range(lmax + 1))) for n in (c, 1))
+        options = {"layout": cue.ir_mul, "shared_weights": False, "internal_weights": False, "method": "naive"}
+        kept = [irrep for _, irrep in features]
+        peer = cuet.ChannelWiseTensorProduct(features, harmonics, kept, **options)
+        calls["cuequivariance"] = _pair(peer, flat, [0, 2])
     return calls
 
 
@@ -270,13 +268,14 @@ def _uuu(lmax: int, c: int, e: int) -> Calls:
     import torch
 
     from tdn_theory.nn import TensorProduct
+    from tdn_theory.nn.kernels import compiler
 
     d = dim(lmax)
     inputs = [torch.randn(e, d, c), torch.randn(e, d, c), torch.randn(c)]
-    products = {
-        "exact": TensorProduct(lmax, c, mode="uuu", weights="external"),
-        "cp": TensorProduct(lmax, c, mode="uuu", weights="external", method=_random_factors(lmax)),
-    }
-    if lmax <= FUSED_LMAX["uuu"] and _has_compiler():
-        products["exact, fused"] = TensorProduct(lmax, c, mode="uuu", weights="external", form="sparse", fused=True)
+    options: dict[str, Any] = {"mode": "uuu", "weights": "external"}
+    products = {"cp": TensorProduct(lmax, c, **options, method=_random_factors(lmax))}
+    if lmax <= DENSE_LMAX:
+        products["exact"] = TensorProduct(lmax, c, **options, fused=False)
+    if compiler.available():
+        products["exact, fused"] = TensorProduct(lmax, c, **options, form="sparse", fused=True)
     return {name: _pair(product, inputs, [0, 1, 2]) for name, product in products.items()}

@@ -1,4 +1,4 @@
-"""How a bilinear map of features is evaluated in torch: batched matrices, one large matrix product, or generated code.
+"""How a bilinear map of features is evaluated in torch: batched matrices, one large matrix product, or sparse loops.
 
 Every form is differentiable any number of times. A product is trilinear in its tensor's modes, so its derivatives are
 products of the same kind with the modes exchanged:
@@ -7,15 +7,11 @@ products of the same kind with the modes exchanged:
 
 `torch.compile` and `torch.export` see plain torch operations; the autograd functions below, which save memory and
 passes over it, are used outside of them.
-
-Generated code is compiled by `torch.compile` when it is first run: once for the first number of edges, once more for
-any other number, and not again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,37 +19,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tdn_theory.nn.kernels import loops
 from tdn_theory.nn.planner import MAX_TERMS
 
 CHUNK_BYTES = 1 << 19
 """Size of the outer products that `DenseForm` holds at a time, well inside a second-level cache."""
 
 
-def _compile(lines: list[str], name: str) -> Callable[..., Any]:
-    """The function `name` defined by the lines."""
-    namespace: dict[str, Any] = {"torch": torch}
-    exec(compile("\n".join(lines), f"<generated {name}>", "exec"), namespace)
-    return namespace[name]
-
-
 # --- one matrix per edge
-
-
-@lru_cache(maxsize=256)
-def _fused_matrices(
-    d3: int, d1: int, channels: int
-) -> tuple[Callable[..., Tensor], Callable[..., tuple[Tensor, Tensor]]]:
-    """The loops of `apply_matrices` and its derivative, inner sums written out, each compiled at its first call.
-
-    Every number of channels has its own, so that only the number of edges is left to vary at run time.
-    """
-    forward = " + ".join(f"G[:, :, {i}, None] * x[:, {i}, None]" for i in range(d1))
-    backward = " + ".join(f"G[:, {k}, :, None] * g[:, {k}, None]" for k in range(d3))
-    z = _compile(["def z(G, x, w):", f"    return ({forward}) * w"], "z")
-    dz = _compile(
-        ["def dz(G, x, w, g):", f"    h = {backward}", "    return h * w, (h * x).sum(1, keepdim=True)"], "dz"
-    )
-    return torch.compile(z, fullgraph=True), torch.compile(dz, fullgraph=True)
 
 
 class _ScaledMatrices(torch.autograd.Function):
@@ -61,7 +34,7 @@ class _ScaledMatrices(torch.autograd.Function):
 
     @staticmethod
     def forward(G: Tensor, x: Tensor, w: Tensor, fused: bool) -> Tensor:
-        return _fused_matrices(*G.shape[1:], x.shape[2])[0](G, x, w) if fused else torch.bmm(G, x).mul_(w)
+        return loops.scaled_matrices(G, x, w) if fused else torch.bmm(G, x).mul_(w)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, bool], output: Tensor) -> None:
@@ -76,7 +49,7 @@ class _ScaledMatrices(torch.autograd.Function):
         dG = dx = dw = None
         if ctx.fused and not again:
             if needs_x or needs_w:
-                dx, dw = _fused_matrices(*G.shape[1:], x.shape[2])[1](G, x, w, g)
+                dx, dw = loops.scaled_matrices_backward(G, x, w, g)
         else:
             h = torch.bmm(G.mT, g) if needs_x or needs_w else None
             if needs_w and h is not None:
@@ -99,12 +72,15 @@ def apply_matrices(
         G: Matrices `G_ki = M_kij y_j`.
         x: Features.
         w: Weights of edges and channels, or None for 1.
-        fused: Run one generated loop instead of a batched matrix product and a scaling.
+        fused: Run one compiled loop, on CPU, instead of a batched matrix product and a scaling.
     """
     if w is None:
         return torch.bmm(G, x)
+    fused = fused and x.is_cpu
     if torch.compiler.is_compiling():
         return (G.unsqueeze(-1) * x.unsqueeze(1)).sum(2) * w if fused else torch.bmm(G, x) * w
+    if not torch.is_grad_enabled():  # autograd's bookkeeping takes longer than a small product
+        return loops.scaled_matrices(G, x, w) if fused else torch.bmm(G, x).mul_(w)
     return _ScaledMatrices.apply(G, x, w, fused)  # pyright: ignore[reportReturnType]
 
 
@@ -144,23 +120,17 @@ class DenseForm:
 
 
 class SparseForm:
-    """`z_ku = M_kij x_iu y_ju` as generated code with one term per nonzero, for a compiler to turn into one loop.
+    """`z_ku = M_kij x_iu y_ju` over the nonzeros of M.
 
     Attributes:
         M: The tensor, shape (d3, d1, d2), float64.
-        fused: Compile the code when it is first run; otherwise it runs term by term.
+        fused: Run one compiled loop on CPU; otherwise torch code runs term by term.
     """
 
     def __init__(self, M: Float[np.ndarray, "d3 d1 d2"], fused: bool) -> None:
         self.M = M
         self.fused = fused
-        self.traced = generate(M)
-        self._run = torch.compile(self.traced, fullgraph=True) if fused else self.traced
         self._permuted: dict[tuple[int, ...], SparseForm] = {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickled and copied as what it was made from: generated functions have no module to be found in."""
-        return SparseForm, (self.M, self.fused)
 
     def permuted(self, *modes: int) -> SparseForm:
         """The form with the tensor's modes exchanged, made once."""
@@ -168,34 +138,33 @@ class SparseForm:
             self._permuted[modes] = SparseForm(self.M.transpose(modes), self.fused)
         return self._permuted[modes]
 
+    def traced(self, x: Tensor, y: Tensor) -> Tensor:
+        """The product in plain torch operations: term by term, or above `MAX_TERMS` as one matrix product."""
+        if np.count_nonzero(self.M) > MAX_TERMS:
+            return DenseForm(torch.tensor(self.M, dtype=x.dtype, device=x.device)).traced(x, y)
+        z = []
+        for row in self._terms:
+            total = torch.zeros_like(x[:, 0])
+            for i, inner in row:
+                total = total + x[:, i] * sum(value * y[:, j] for j, value in inner)
+            z.append(total)
+        return torch.stack(z, 1)
+
+    @cached_property
+    def _terms(self) -> list[list[tuple[int, list[tuple[int, float]]]]]:
+        """For every k the i with their j and M[k, i, j], zeros left out."""
+        return [
+            [(i, [(int(j), float(row[j])) for j in np.flatnonzero(row)]) for i, row in enumerate(matrix) if row.any()]
+            for matrix in self.M
+        ]
+
     def __call__(self, x: Float[Tensor, "e d1 u"], y: Float[Tensor, "e d2 u"]) -> Float[Tensor, "e d3 u"]:
         """The product, without a graph."""
-        return self._run(x, y)
+        return self._sparse.product(x, y) if self.fused and x.is_cpu else self.traced(x, y)
 
-
-def generate(M: Float[np.ndarray, "d3 d1 d2"]) -> Callable[[Tensor, Tensor], Tensor]:
-    """A Python function with one term `M_kij x_i y_j` per nonzero of M, terms of the same x_i factored.
-
-    Raises:
-        ValueError: M has more nonzeros than `MAX_TERMS`.
-    """
-    count = np.count_nonzero(M)
-    if count > MAX_TERMS:
-        raise ValueError(
-            f"the tensor has {count} nonzeros; code is generated for at most {MAX_TERMS}: use form 'dense'"
-        )
-    lines = ["def product(x, y):"]
-    rows = []
-    for k, matrix in enumerate(M):
-        terms = []
-        for i, row in enumerate(matrix):
-            inner = [f"{float(row[j])!r} * y[:, {j}]" for j in np.flatnonzero(row)]
-            if inner:
-                terms.append(f"x[:, {i}] * ({' + '.join(inner)})")
-        lines.append(f"    z{k} = {' + '.join(terms) if terms else 'torch.zeros_like(x[:, 0])'}")
-        rows.append(f"z{k}")
-    lines.append(f"    return torch.stack([{', '.join(rows)}], 1)")
-    return _compile(lines, "product")
+    @cached_property
+    def _sparse(self) -> loops.SparseTensor:
+        return loops.SparseTensor(self.M)
 
 
 class _Bilinear(torch.autograd.Function):

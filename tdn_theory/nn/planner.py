@@ -12,12 +12,12 @@ from typing import Literal
 
 Form = Literal["y_first", "dense", "sparse", "factored"]
 MAX_TERMS = 5000
-"""Most nonzeros for which code is generated: its compilation time grows with their number."""
+"""Most nonzeros that are written out in torch operations: the time to trace them grows with their number."""
 
 FORMS: dict[Form, str] = {
     "y_first": "the tensor with y gives one d3 x d1 matrix per edge (and channel of y), batched matrix products with x",
     "dense": "one matrix product of the tensor with all products x_i y_j",
-    "sparse": "generated code, one term per nonzero of the tensor",
+    "sparse": "one term per nonzero of the tensor",
     "factored": "the CP form A ((B^T x) * (C^T y))",
 }
 
@@ -50,7 +50,7 @@ class Shapes:
         v: Channels of y.
         w: Channels of z.
         rank: Rank of the CP factors; None if there are none.
-        fused: Generated loops are compiled.
+        fused: Loops are compiled.
     """
 
     mode: str
@@ -87,7 +87,7 @@ class Plan:
 
     Attributes:
         form: The form used.
-        fused: Whether its loops are generated and compiled (`torch.compile`, which needs a C++ compiler or a GPU).
+        fused: Whether its loops are compiled by a C compiler.
         device: Device type planned for.
         costs: Modelled cost of every form that exists for the product, cheapest first.
         forced: Whether the caller chose the form.
@@ -108,9 +108,8 @@ class Plan:
         """What is used, and what the alternatives would cost."""
         rates = _rates(self.device)
         chosen = next(cost for cost in self.costs if cost.form == self.form).seconds(rates)
-        backend = "generated code compiled by torch.compile" if self.fused else "plain torch operations"
-        if self.form == "factored" or (self.form == "dense" and self.fused):
-            backend = "plain torch operations"
+        compiled = self.fused and self.form in ("y_first", "sparse")
+        backend = "one loop compiled by the C compiler" if compiled else "plain torch operations"
         lines = [f"{self.form} ({FORMS[self.form]}), run as {backend} on {self.device}"]
         lines.append("chosen by the caller" if self.forced else "least modelled time per edge:")
         for cost in self.costs:
@@ -130,7 +129,7 @@ def costs(shapes: Shapes) -> list[Cost]:
         forms.append("factored")
     elif shapes.mode != "uvw":
         forms.append("dense")
-        if all(nonzeros <= MAX_TERMS for *_, nonzeros in shapes.blocks):
+        if shapes.fused or all(nonzeros <= MAX_TERMS for *_, nonzeros in shapes.blocks):
             forms.append("sparse")
     return [_cost(form, shapes) for form in forms]
 

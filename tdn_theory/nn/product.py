@@ -7,6 +7,7 @@ layout.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 from typing import Literal
 
@@ -22,6 +23,7 @@ from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
 from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear, factored
 from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slot_slices
+from tdn_theory.nn.kernels import compiler
 from tdn_theory.nn.planner import Form, Plan, Shapes, plan
 
 Mode = Literal["uvu", "uvw", "uuu", "uuw", "uvv"]
@@ -77,9 +79,9 @@ class TensorProduct(torch.nn.Module):
         weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
-        fused: Run y-first and sparse products as generated loops, compiled by `torch.compile` at the first call; on CPU
-            this needs a
-            C++ compiler and takes seconds to a minute.
+        fused: Run y-first and sparse products on CPU as one loop each, compiled at the first call by a C compiler and
+            kept for later runs; None does so where there is a compiler. Elsewhere, under `torch.compile` and in second
+            derivatives, plain torch operations run.
 
     Raises:
         TypeError: `coupling` is none of these.
@@ -108,7 +110,7 @@ class TensorProduct(torch.nn.Module):
         method: Method | CPFactors = "exact",
         weights: WeightSource = "internal",
         form: Form | None = None,
-        fused: bool = False,
+        fused: bool | None = None,
     ) -> None:
         super().__init__()
         for name, value, allowed in (("mode", mode, MODES), ("weights", weights, WEIGHTS)):
@@ -117,6 +119,7 @@ class TensorProduct(torch.nn.Module):
         if not isinstance(method, CPFactors) and method not in METHODS:
             raise ValueError(f"method is {method!r}; it must be one of {METHODS}, or CPFactors")
         self.coupling = Coupling.of(coupling)
+        self._dims = self.coupling.dims
         self.mode: Mode = mode
         self.channels = _check_channels(mode, channels)
         self.method: Method = "cp" if isinstance(method, CPFactors) else method
@@ -147,9 +150,9 @@ class TensorProduct(torch.nn.Module):
             v=self._u if self._swapped else self._v,
             w=self._w,
             rank=None if self.factors is None else self.factors.rank,
-            fused=fused,
+            fused=compiler.available() if fused is None else fused,
         )
-        self._plans = {device: plan(shapes, device, form) for device in ("cpu", "cuda")}
+        self._plans = {"cpu": plan(shapes, "cpu", form), "cuda": plan(replace(shapes, fused=False), "cuda", form)}
         forms = {chosen.form for chosen in self._plans.values()}
         if "factored" not in forms:
             masters = {}
@@ -157,7 +160,7 @@ class TensorProduct(torch.nn.Module):
             masters["_y_to_matrices"] = _y_to_matrices(inner, self._arrays)
         if "dense" in forms:
             masters |= {f"_dense{number}": array for number, array in enumerate(self._arrays)}
-        self._sparse = [SparseForm(array, fused) for array in self._arrays] if "sparse" in forms else []
+        self._sparse = [SparseForm(array, shapes.fused) for array in self._arrays] if "sparse" in forms else []
         self._masters = masters
         dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
         for name, master in self._masters.items():
@@ -238,7 +241,7 @@ class TensorProduct(torch.nn.Module):
             ValueError: A shape is wrong, or weights are given or missing against what the constructor said.
             TypeError: x and y differ in dtype, or are wider than the module.
         """
-        d1, d2, d3 = self.coupling.dims
+        d1, d2, d3 = self._dims
         edges = x.shape[:-2]
         for name, value, wanted in (("x", x, (d1, self._u)), ("y", y, (d2, self._v))):
             if value.shape[-2:] != wanted or value.shape[:-2] != edges:
@@ -248,15 +251,67 @@ class TensorProduct(torch.nn.Module):
                 )
         w = self._checked_weights(weights, edges)
         dtype = self._compute_dtype(x, y)
-        count = prod(edges)
-        x_flat, y_flat = x.reshape(count, d1, self._u).to(dtype), y.reshape(count, d2, self._v).to(dtype)
+        flat = len(edges) == 1 and x.dtype == dtype  # nothing to do, which takes time too
+        x_flat = x if flat else x.reshape(-1, d1, self._u).to(dtype)
+        y_flat = y if flat else y.reshape(-1, d2, self._v).to(dtype)
         if w is not None:
             w = w.reshape(-1, *self.weight_shape).to(dtype)
             if self._swapped:
                 w = w.transpose(-2, -1) if self.mode == "uvv" else w.transpose(-3, -2)
         if self._swapped:
             x_flat, y_flat = y_flat, x_flat
-        return self._contract(x_flat, y_flat, w).reshape(*edges, d3, self._w).to(x.dtype)
+        z = self._contract(x_flat, y_flat, w)
+        return z if flat else z.reshape(*edges, d3, self._w).to(x.dtype)
+
+    def matrices(self, y: Float[Tensor, "e d2 v"]) -> Float[Tensor, "e v all"]:
+        """`M_kij y_jv` of every edge, all paths behind each other: made once, then used by `multiply` for several x.
+
+        Raises:
+            ValueError: The product is not contracted with y first.
+        """
+        if self._plan_for(y).form != "y_first":
+            raise ValueError(f"{self} is not contracted with y first; make it with form='y_first'")
+        # one matrix product of all rows: with an axis of edges in front, torch makes one for every edge
+        rows = torch.mm(y.mT.reshape(-1, y.shape[1]), self._y_to_matrices)
+        return rows.view(y.shape[0], y.shape[2], rows.shape[1])
+
+    def multiply(
+        self,
+        matrices: Float[Tensor, "e v all"],
+        x: Float[Tensor, "e i u"],
+        weights: Float[Tensor, "e *w"],
+        slots: slice = slice(None),
+    ) -> Float[Tensor, "e k u"]:
+        """The product in mode `uvu` with one channel of y, from the matrices of y.
+
+        Args:
+            matrices: What `matrices` made of y.
+            x: Features of all irreps of x, or of the first few if the others are zero.
+            weights: Weights of every edge, (e, *weight_shape).
+            slots: The irreps of z that are wanted.
+
+        Returns:
+            Features of these irreps.
+        """
+        wanted = range(len(self._slots))[slots]
+        fused = self._plan_for(x).fused
+        scale = weights.mT  # (e, [paths], 1, u)
+        if self.method != "per_path":
+            G = matrices.unflatten(-1, self._arrays[0].shape[:2]).squeeze(1)
+            rows = slice(self._slots[wanted[0]].start, self._slots[wanted[-1]].stop)
+            return apply_matrices(G[:, rows, : x.shape[1]], x, scale, fused)
+        split = matrices.squeeze(1).split([array.shape[0] * array.shape[1] for array in self._arrays], -1)
+        x_slots = slot_slices(self._inner.x)
+        terms: list[list[Tensor]] = [[] for _ in self._slots]
+        for number, path in enumerate(self._inner.paths):
+            part = x_slots[path.x]
+            if path.z in wanted and part.stop <= x.shape[1]:
+                G = split[number].unflatten(-1, self._arrays[number].shape[:2])
+                terms[path.z].append(apply_matrices(G, x[:, part], scale[:, number], fused))
+        return torch.cat([_sum(terms[slot]) for slot in wanted], 1)
+
+    def _plan_for(self, tensor: Tensor) -> Plan:
+        return self._plans["cpu" if tensor.is_cpu else "cuda"]
 
     def _checked_weights(self, weights: Tensor | None, edges: torch.Size) -> Tensor | None:
         if self.weight_source != "external":
@@ -274,8 +329,8 @@ class TensorProduct(torch.nn.Module):
     def _compute_dtype(self, x: Tensor, y: Tensor) -> torch.dtype:
         if x.dtype != y.dtype or not x.dtype.is_floating_point:
             raise TypeError(f"x and y have dtypes {x.dtype} and {y.dtype}; they must be equal, and floating point")
-        buffer = next(self.buffers(), None)
-        own = torch.promote_types(x.dtype, torch.float32) if buffer is None else buffer.dtype
+        constant = next(iter(self._masters), None)
+        own = torch.promote_types(x.dtype, torch.float32) if constant is None else getattr(self, constant).dtype
         if torch.promote_types(x.dtype, own) != own:
             raise TypeError(
                 f"x has dtype {x.dtype}, wider than the module's {own}; move the module first: module.to({x.dtype})"
@@ -284,12 +339,10 @@ class TensorProduct(torch.nn.Module):
 
     def _contract(self, x: Tensor, y: Tensor, w: Tensor | None) -> Tensor:
         """The product of x (e, d1, u), y (e, d2, v), w (1 or e, [paths], ...) in mode uvu, uvw, uuu or uuw."""
-        chosen = self._plans["cpu" if x.device.type == "cpu" else "cuda"]
+        chosen = self._plan_for(x)
         matrices = None
         if chosen.form == "y_first":
-            # one matrix product of all rows: with an axis of edges in front, torch makes one for every edge
-            rows = torch.mm(y.mT.reshape(-1, y.shape[1]), self._y_to_matrices)
-            matrices = rows.view(y.shape[0], y.shape[2], rows.shape[1])  # (e, v, all matrices behind each other)
+            matrices = self.matrices(y)
         if self.method != "per_path":
             return self._product(chosen, 0, x, y, matrices, w)
         # taken apart once, not path by path: the gradient of a slice is a whole tensor, mostly zero
@@ -317,12 +370,12 @@ class TensorProduct(torch.nn.Module):
         d3, d1, _ = self._arrays[number].shape
         v = y.shape[2]
         if matrices is not None:
-            G = matrices.unflatten(-1, (d3, d1))
+            G = matrices.reshape(-1, v * d3, d1)
             if v == 1:
-                scale = w.squeeze(-1).unsqueeze(1) if self._plain_mode == "uvu" and w is not None else None
-                z = apply_matrices(G.squeeze(1), x, scale, chosen.fused)  # (e, d3, u)
+                scale = w.mT if self._plain_mode == "uvu" and w is not None else None
+                z = apply_matrices(G, x, scale, chosen.fused)  # (e, d3, u)
             else:
-                z = torch.bmm(G.flatten(1, 2), x).unflatten(1, (v, d3))  # (e, v, d3, u)
+                z = torch.bmm(G, x).unflatten(1, (v, d3))  # (e, v, d3, u)
             if self._plain_mode == "uvu":
                 if v == 1:
                     return z

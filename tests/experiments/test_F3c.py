@@ -13,9 +13,8 @@ from tdn_theory.preset import Preset
 
 @pytest.fixture
 def small(monkeypatch):
-    """One round of small shapes, without compiling anything."""
+    """One round of small shapes."""
     monkeypatch.setattr(F3c, "MAX_ROUNDS", 1)
-    monkeypatch.setattr(F3c, "_has_compiler", lambda: False)
     monkeypatch.setattr(F3c, "keep_memory", lambda: False)  # the test session keeps its own settings
     measure = F3c.measure
     once = cache(lambda mode: measure(mode, 1, 4, 8, 0, 0.0))

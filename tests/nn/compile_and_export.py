@@ -52,23 +52,6 @@ def graphs() -> None:
             agree([exported.module()(*values)], [plain(*values)], f"{product}, {form}, exported")
 
 
-def fused_loops() -> None:
-    """Generated and compiled by the module itself: values, first and second derivatives, other numbers of edges."""
-    for channels, mode, form in [((16, 1), "uvu", "y_first"), ((16,), "uuu", "sparse")]:
-        product = TensorProduct("0e+1o", channels, mode=mode, form=form, fused=True)
-        plain = TensorProduct("0e+1o", channels, mode=mode, form=form)
-        plain.load_state_dict(product.state_dict())
-        for count in (5, 7):
-            values = inputs(count, (4, 4), channels, mode)
-            agree(gradients(product, values), gradients(plain, values), f"{product}, fused, {count} edges")
-            second = []
-            for one in (product, plain):
-                leaves = [value.clone().requires_grad_() for value in values]
-                first = torch.autograd.grad(one(*leaves).sin().sum(), leaves, create_graph=True)
-                second.append(torch.autograd.grad(sum(g.square().sum() for g in first), [*leaves, one.weight]))
-            agree(*second, f"{product}, fused, second derivatives")
-
-
 if __name__ == "__main__":
     torch.manual_seed(0)
-    {"graphs": graphs, "fused": fused_loops}[sys.argv[1]]()
+    graphs()

@@ -354,7 +354,7 @@ def test_it_is_the_product_of_e3nn(lmax):
 
 
 def test_explain_says_what_is_used():
-    text = TensorProduct(2, 128).explain()
+    text = TensorProduct(2, 128, fused=False).explain()
     assert "y_first" in text
     assert "least modelled time" in text
     assert "plain torch" in text
@@ -363,7 +363,7 @@ def test_explain_says_what_is_used():
     assert TensorProduct(2, 128, method="cubature", mode="uuu").plan("cuda").form == "factored"
     fused = TensorProduct(3, 128, mode="uuu", fused=True)
     assert fused.plan().form == "sparse"
-    assert "torch.compile" in fused.explain()
+    assert "C compiler" in fused.explain()
 
 
 def test_initial_weights_keep_the_size():
