@@ -19,7 +19,7 @@ LINES = {
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
-    fig, (left, middle, right) = figure(2 * COLUMN + 0.3, 2.9, panels=3)
+    fig, (left, middle, right) = figure(2 * COLUMN + 0.3, 3.0, panels=3)
     shapes = [u for u in values["units"] if (u["mode"], u["channels"], u["edges"]) == ("uvu", 128, 1024)]
     for axis, direction, title in ((left, "forward", "forward"), (middle, "forward_backward", "forward + backward")):
         for method, (colour, marker, label) in LINES.items():
@@ -30,11 +30,10 @@ def plot(record: dict[str, Any]) -> Figure:
         axis.set_yscale("log")
         axis.set_xlabel("maximal degree $L$")
         axis.set_ylabel("times faster than e3nn's uvu")
-        axis.set_title(f"one channel of harmonics, {title}")
+        axis.set_title(f"uvu, {title}")
         axis.axhline(1, color="0.7", linewidth=0.6)
     claim = {int(lmax): ratio for lmax, ratio in values["paper_speedups"].items()}
     left.plot(list(claim), list(claim.values()), color="0.6", linestyle="--", marker="x", label="the paper's CP $7L^2$")
-    left.legend(fontsize=5)
     both = [u for u in values["units"] if u["mode"] == "uuu"]
     for method in ("exact", "exact, fused", "cp"):
         colour, marker, _ = LINES[method]
@@ -46,6 +45,8 @@ def plot(record: dict[str, Any]) -> Figure:
     right.set_yscale("log")
     right.set_xlabel("maximal degree $L$")
     right.set_ylabel("time (ms); dotted: with backward")
-    right.set_title("channels on both sides (uuu)")
+    right.set_title("uuu: channels on both sides")
     right.legend(fontsize=6)
+    handles, labels = left.get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=6)
     return fig

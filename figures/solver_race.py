@@ -19,7 +19,7 @@ def plot(record: dict[str, Any]) -> Figure:
     )
     for key, label, marker, colour, shift in solvers:
         for place, problem in enumerate(best):
-            starts = [s for s in record["values"]["starts"] if (s["L"], s["R"]) == (problem["L"], problem["R"])]
+            starts = [s for s in record["values"]["starts"] if all(s[k] == problem[k] for k in ("L", "R", "stall"))]
             values = [max(s[key], ROUNDOFF) for s in starts]
             axis.plot([place + shift] * len(values), values, marker, color=colour, alpha=0.35, markeredgewidth=0)
         places = [place + shift for place in range(len(best))]

@@ -12,7 +12,7 @@ from typing import Literal
 
 Form = Literal["y_first", "dense", "sparse", "factored"]
 MAX_TERMS = 5000
-"""Most nonzeros that are written out in torch operations: the time to trace them grows with their number."""
+"""Most nonzeros that torch operations are written out for; beyond, the sparse form runs as the dense one."""
 
 FORMS: dict[Form, str] = {
     "y_first": "the tensor with y gives one d3 x d1 matrix per edge (and channel of y), batched matrix products with x",
@@ -128,9 +128,7 @@ def costs(shapes: Shapes) -> list[Cost]:
     if shapes.rank is not None:
         forms.append("factored")
     elif shapes.mode != "uvw":
-        forms.append("dense")
-        if shapes.fused or all(nonzeros <= MAX_TERMS for *_, nonzeros in shapes.blocks):
-            forms.append("sparse")
+        forms += ["dense", "sparse"]
     return [_cost(form, shapes) for form in forms]
 
 
@@ -156,7 +154,7 @@ def _cost(form: Form, shapes: Shapes) -> Cost:
             matrix += v * d1 * d3 * (d2 + u)
             vector += v * d3 * u
             values += 2 * v * d1 * d3 + (2 * v * d3 * u if v > 1 or shapes.mode == "uvw" else 0)
-        elif form == "dense":
+        elif form == "dense" or (nonzeros > MAX_TERMS and not shapes.fused):  # too many terms to write out
             matrix += d1 * d2 * d3 * u
             vector += d1 * d2 * u
             values += 2 * d1 * d2 * u
