@@ -6,12 +6,16 @@ from matplotlib.figure import Figure
 
 from figures._style import COLUMN, DEGREE_COLOURS, DEGREE_MARKERS, EXACT, error_axis, figure
 
+OTHERS = {"AlternatingLeastSquares": "x", "pyttb": "1", "SampledAdamW": "+"}
+"""Markers of solvers that are not ours."""
+
 
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
     fig, (left, right) = figure(2 * COLUMN + 0.2, 2.8, panels=2)
     exact = error_axis(left, 1e-5, 3)
+    others = [*values["fitted"], *values["compared"]]
     for lmax, colour in DEGREE_COLOURS.items():
         best: dict[int, float] = {}
         for p in values["fitted"]:
@@ -20,18 +24,20 @@ def plot(record: dict[str, Any]) -> Figure:
         ranks = sorted(best)
         heights = [best[r] if best[r] > EXACT else exact for r in ranks]
         left.plot(ranks, heights, color=colour, marker=DEGREE_MARKERS[lmax], markersize=2.5, label=f"$L={lmax}$")
-        for solver, marker in (("AlternatingLeastSquares", "x"), ("SampledAdamW", "+")):
-            points = [p for p in values["fitted"] if p["L"] == lmax and p["solver"] == solver]
+        for solver, marker in OTHERS.items():
+            points = [p for p in others if p["L"] == lmax and p["solver"] == solver]
             left.plot([p["R"] for p in points], [max(p["rms_error"], exact) for p in points], marker, color=colour)
-        alive = [p for p in values["released"] if p["L"] == lmax and not p["dead"]]
+        free = (*values["released"], *(p for p in others if p["solver"] == "EquivariantLevenbergMarquardt"))
+        alive = [p for p in free if p["L"] == lmax and not p["dead"]]
         heights = [p["rms_error"] if p["rms_error"] > EXACT else exact for p in alive]
         left.plot([p["R"] for p in alive], heights, DEGREE_MARKERS[lmax], color=colour, markerfacecolor="none")
         left.axvline(7 * lmax**2, ymax=0.06, color=colour, linewidth=1.5)
         all_paths = [p["R"] for p in values["atlas"] if p["L"] == lmax and p["paths_alive"] == p["paths"]]
         left.plot(all_paths, [exact] * len(all_paths), "*", color=colour, markersize=7, markeredgecolor="white")
-    made = {p["solver"] for p in values["fitted"]}
+    made = {p["solver"] for p in others}
     for marker, label, shown in (
-        ("x", "ALS", "AlternatingLeastSquares" in made),
+        ("x", "ALS (tensorly)", "AlternatingLeastSquares" in made),
+        ("1", "ALS (pyttb)", "pyttb" in made),
         ("+", "released recipe", "SampledAdamW" in made),
         ("o", "equivariance only", True),
         ("*", "exact, proven", True),

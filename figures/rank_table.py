@@ -9,7 +9,8 @@ from figures._style import COLUMN, figure
 LOOKS = {
     "outer_product": ("#000000", "D", "-", "T2: $d^2$"),
     "theorem": ("#CC79A7", "v", "-", "slices in pairs"),
-    "best_known": ("#D55E00", "s", "-", "best exact known"),
+    "exact_known": ("#D55E00", "s", "-", "all weights 1, proven"),
+    "free_weights": ("#56B4E9", "P", "-", "weights free, proven"),
     "generic": ("0.6", "", ":", "generic tensor"),
     "paper": ("#009E73", "o", "-", "paper: $7L^2$"),
     "lower": ("#0072B2", "^", "-", "proven lower bound"),
@@ -24,7 +25,7 @@ def plot(record: dict[str, Any]) -> Figure:
     for key, (colour, marker, line, label) in LOOKS.items():
         axis.plot(degrees, [row[key] for row in rows], color=colour, marker=marker, linestyle=line, label=label)
     axis.fill_between(
-        degrees, [row["lower"] for row in rows], [row["best_known"] for row in rows], color="0.9", linewidth=0
+        degrees, [row["lower"] for row in rows], [row["exact_known"] for row in rows], color="0.9", linewidth=0
     )
     axis.set_yscale("log")
     axis.set_ylim(4, 20 * max(row["outer_product"] for row in rows))  # room for the legend

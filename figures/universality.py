@@ -1,33 +1,40 @@
-"""How many paths, and how many dimensions of path space, exact CP forms of rank R reach."""
+"""How many dimensions of path space exact CP forms of rank R reach, and the least ranks of sets of paths at L = 1."""
 
 from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, figure
+from figures._style import COLUMN, DEGREE_COLOURS, DEGREE_MARKERS, figure
 
 
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
-    degrees = sorted({row["L"] for row in values["rows"]})
-    fig, axes = figure(COLUMN * max(len(degrees), 1.3), 2.6, panels=len(degrees))
-    for axis, lmax in zip(axes, degrees, strict=True):
-        rows = [row for row in values["rows"] if row["L"] == lmax and "alive" in row]
-        ranks = [row["R"] for row in rows]
-        axis.plot(ranks, [row["alive"] for row in rows], color="#0072B2", marker="o", label="paths alive")
-        axis.plot(ranks, [row["dimension"] for row in rows], color="#D55E00", marker="s", label="dimension reached")
-        axis.axhline(rows[0]["paths"], color="0.5", linestyle="--", linewidth=0.8)
-        axis.text(ranks[0], rows[0]["paths"], "all paths", color="0.35", fontsize=7, va="bottom", ha="left")
-        maps = [row for row in values["random_maps"] if row["L"] == lmax]
-        if maps:
-            shares = [row["exact"] / row["maps"] * rows[0]["paths"] for row in maps]
-            axis.bar(
-                [row["R"] for row in maps], shares, color="0.85", width=0.6, label="share of random maps", zorder=0
-            )
-        axis.set_ylim(0, rows[0]["paths"] * 1.6)  # room for the legend
-        axis.set_xlabel("rank $R$")
-        axis.set_ylabel("number of paths")
-        axis.set_title(f"$L={lmax}$", loc="left")
-    axes[0].legend(loc="upper left")
+    fig, (left, right) = figure(2 * COLUMN + 0.2, 2.8, panels=2)
+    rows = [row for row in (*values["entries"], *values["starts"]) if "alive" in row]
+    for lmax in sorted({row["L"] for row in rows}):
+        own = [row for row in rows if row["L"] == lmax]
+        colour, marker = DEGREE_COLOURS[lmax], DEGREE_MARKERS[lmax]
+        left.plot(
+            [row["R"] for row in own], [row["alive"] for row in own], marker, color=colour, markerfacecolor="none"
+        )
+        left.plot(
+            [row["R"] for row in own], [row["dimension"] for row in own], marker, color=colour, label=f"$L={lmax}$"
+        )
+        left.axhline(own[0]["paths"], color=colour, linestyle="--", linewidth=0.8)
+    left.plot([], [], "o", color="0.3", markerfacecolor="none", label="paths alive")
+    left.plot([], [], "o", color="0.3", label="dimension reached nearby")
+    left.set_xscale("log")
+    left.set_ylim(0, 1.5 * max(row["paths"] for row in rows))  # room for the legend
+    left.set_xlabel("rank $R$ (dashes: all paths)")
+    left.set_ylabel("number of paths")
+    left.legend(loc="upper left", fontsize=6.5)
+    sets = sorted(values["sets"], key=lambda row: (row["found"], len(row["paths"])))
+    places = range(len(sets))
+    right.barh(places, [row["found"] for row in sets], color="#0072B2", height=0.6)
+    right.plot([row["lower"] for row in sets], places, "|", color="#D55E00", markersize=8, label="lower bound")
+    right.legend(loc="lower right")
+    right.set_yticks(places, [", ".join("".join(map(str, path)) for path in row["paths"]) for row in sets], fontsize=6)
+    right.set_xlabel("least rank $R$ found, weights free")
+    right.set_title("paths $l_1 l_2 l_3$ alive at $L=1$", loc="left")
     return fig

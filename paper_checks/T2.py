@@ -18,15 +18,20 @@ def check(preset: Preset, seed: int) -> Verdict:
     """Rebuild M exactly from one term per pair of input components; nothing in it needs equivariance."""
     degrees = range(1, 3 if preset is Preset.QUICK else 5)
     steps = [step for lmax in degrees for step in proofs.outer_product(lmax)]
+    lower = proofs.seven_terms()
     evidence = {
         "proof": [asdict(step) for step in steps],
+        "lower_bound_at_L1": [asdict(step) for step in lower],
         "pairs_of_slices": {str(lmax): rank.pair_bound(dim(lmax)) for lmax in degrees},
     }
     if proofs.failed(steps):
         return Verdict("T2", STATEMENT, Outcome.REFUTED, f"not true: {proofs.failed(steps)}", evidence)
+    if proofs.failed(lower):
+        return Verdict("T2", STATEMENT, Outcome.UNDECIDED, f"steps fail: {proofs.failed(lower)}", evidence)
     summary = (
         f"The identity holds exactly for L <= {max(degrees)}, and for any tensor, equivariant or not. It is far from "
         "sharp: slices in pairs need at most ceil(d/2) floor(3d/2) terms, 3/4 of d^2, for any tensor; for M far fewer "
-        "are known (rank table)"
+        "are known (rank table). At L = 1 the least number of terms with all paths alive is 7: fewer are proven "
+        "impossible, and the atlas has 7"
     )
     return Verdict("T2", STATEMENT, Outcome.VERIFIED, summary, evidence)

@@ -18,6 +18,9 @@ import numpy as np
 import pytest
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.constructions.outer_product import outer_product
+from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import irreps, rotation
 from tests import reference
 
@@ -224,3 +227,99 @@ def assert_truncation_bound(
         truncated = np.moveaxis(np.tensordot(U[:, :size] @ U[:, :size].T, np.moveaxis(truncated, mode, 0), 1), 0, mode)
     residual = float(np.linalg.norm(truncated - tensor.array))
     assert_bound(squares**0.5, residual, tensor.norm, "tail of the core")
+
+
+def assert_modular_rank(
+    modular_rank: Callable[[np.ndarray], int], rows: int, columns: int, inner: int, seed: int
+) -> None:
+    """`modular_rank` of a product of small integer matrices is its rank over the rational numbers."""
+    rng = np.random.default_rng(seed)
+    matrix = rng.integers(-3, 4, (rows, inner)) @ rng.integers(-3, 4, (inner, columns))
+    found, wanted = modular_rank(matrix.astype(float)), reference.rational_rank(matrix)
+    if found != wanted:
+        raise AssertionError(f"got {found}, but should be {wanted} [modular_rank of {rows} x {columns}]")
+
+
+def assert_rank_bound(bound: Callable[[np.ndarray], int], d: int, R: int, seed: int) -> None:
+    """`bound(T)` is at most R for a sum of R integer rank-one terms, and 1 at least if the sum is not zero."""
+    A, B, C = np.random.default_rng(seed).integers(0, 3, (3, d, R)).astype(float)
+    T = np.einsum("kr,ir,jr->kij", A, B, C)
+    found = bound(T)
+    if not bool(T.any()) <= found <= R:
+        raise AssertionError(f"got {found}, but should be in 1..{R} [bound of a sum of {R} terms]")
+
+
+def assert_bounds_atlas(bound: Callable[[CouplingTensor], int], lmax: int) -> None:
+    """`bound(M)` exceeds no rank that the atlas proves, for Gaunt, matrix and weighted products, and is d at least."""
+    for entry in atlas.entries():
+        if entry.lmax == lmax:
+            found = bound(entry.tensor)
+            if not entry.tensor.d <= found <= entry.rank:
+                raise AssertionError(f"got {found}, but should be in {entry.tensor.d}..{entry.rank} [bound of {entry}]")
+
+
+def assert_pair_bound(pair_bound: Callable[[int], int]) -> None:
+    """Bounds all tensors: at least the largest known rank of small ones and the generic rank, at most d^2."""
+    largest = {1: 1, 2: 3, 3: 5}  # of d x d x d tensors over the real numbers
+    for d in range(1, 50):
+        least = max(largest.get(d, 0), -(-(d**3) // (3 * d - 2)))
+        if not least <= pair_bound(d) <= d * d:
+            raise AssertionError(f"got {pair_bound(d)}, but should be in {least}..{d * d} [pair_bound({d})]")
+
+
+def assert_kruskal_limit(kruskal_limit: Callable[[int], int]) -> None:
+    """The largest R with `3 min(d, R) >= 2R + 2`, by trying all (d = 1 has none)."""
+    for d in range(2, 50):
+        wanted = max(R for R in range(1, 3 * d) if 3 * min(d, R) >= 2 * R + 2)
+        if kruskal_limit(d) != wanted:
+            raise AssertionError(f"got {kruskal_limit(d)}, but should be {wanted} [kruskal_limit({d})]")
+
+
+def scaled_weights(lmax: int, weights: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """`w_p s_l3 t_l1 u_l2`, the weights after scaling every degree of every mode: shape (3, L+1)."""
+    factors = [scales[0, path.l3] * scales[1, path.l1] * scales[2, path.l2] for path in irreps.paths(lmax)]
+    return weights * np.array(factors)
+
+
+def assert_invariants(invariants: Callable[[int], list[dict[irreps.Path, int]]], lmax: int, seed: int) -> None:
+    """`invariants(L)` are independent, as many as there can be, and do not change under scalings of degrees."""
+    known = irreps.paths(lmax)
+    rng = np.random.default_rng(seed)
+    found = invariants(lmax)
+    exponents = np.array([[powers.get(path, 0) for path in known] for powers in found]).reshape(-1, len(known))
+    weights = rng.uniform(0.5, 2, len(known))
+    moves = []  # every scaling of one degree in one mode, to first order in the logarithms
+    for scale in np.eye(3 * (lmax + 1)).reshape(-1, 3, lmax + 1):
+        moved = scaled_weights(lmax, weights, np.exp(scale))
+        moves.append(np.log(moved / weights))
+        assert_close(exponents @ np.log(moved), exponents @ np.log(weights), 1e-9, "logarithms of the invariants")
+    wanted = len(known) - np.linalg.matrix_rank(np.array(moves))
+    if not np.linalg.matrix_rank(exponents) == len(found) == wanted:
+        raise AssertionError(
+            f"got {len(found)} invariants, but should be {wanted} independent ones [invariants({lmax})]"
+        )
+
+
+def assert_jacobian(jacobian: Callable[[CPFactors], np.ndarray], seed: int = 0) -> None:
+    """`jacobian(theta) v` is the derivative along v; by a central difference, which errs by h^2 for a cubic."""
+    theta, change = np.random.default_rng(seed).standard_normal((2, 3, 4, 2))
+    h = 1e-5
+    difference = (CPFactors(*(theta + h * change)).array - CPFactors(*(theta - h * change)).array) / (2 * h)
+    assert_close(jacobian(CPFactors(*theta)) @ change.ravel(), difference.ravel(), 1e-8, "J v")
+
+
+def assert_reach(reach: Callable[[CPFactors], Any]) -> None:
+    """Known dimensions: a scalar product reaches itself, R = 7 one orbit of scalings, more terms everything."""
+    scalar = np.zeros((4, 2))
+    scalar[0] = 1.0
+    seven, eight = (next(e for e in atlas.entries() if (e.lmax, e.rank) == (1, R)).factors for R in (7, 8))
+    for factors, alive, dimension in (
+        (CPFactors(scalar, scalar, scalar), 1, 1),
+        (seven, 5, 4),
+        (eight, 5, 5),
+        (outer_product(CouplingTensor(1)), 5, 5),
+    ):
+        found = reach(factors)
+        assert_close([found.alive, found.dimension], [alive, dimension], 0, f"alive, dimension of {factors}")
+        weights = CouplingTensor(1).project(factors.array).weights
+        assert_close(found.weights, weights, 1e-12, f"weights of {factors}")

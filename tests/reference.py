@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import factorial, pi, sqrt
 
 import numpy as np
@@ -116,3 +117,19 @@ def mean_square_error(tensor: np.ndarray, lmax: int) -> float:
         inner = np.tensordot(np.tensordot(tensor, D, (1, 0)), D, (1, 0))
         total += weight * float(np.sum((turned - inner) ** 2))
     return total
+
+
+def rational_rank(matrix: np.ndarray) -> int:
+    """Rank of an integer matrix by Gaussian elimination over the rational numbers."""
+    rows = [[Fraction(int(value)) for value in row] for row in matrix]
+    found = 0
+    for column in range(matrix.shape[1]):
+        pivot = next((r for r in range(found, len(rows)) if rows[r][column]), None)
+        if pivot is None:
+            continue
+        rows[found], rows[pivot] = rows[pivot], rows[found]
+        for r in range(found + 1, len(rows)):
+            factor = rows[r][column] / rows[found][column]
+            rows[r] = [a - factor * b for a, b in zip(rows[r], rows[found], strict=True)]
+        found += 1
+    return found

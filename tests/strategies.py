@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from tdn_theory.coupling import NORMALIZATIONS, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.so3 import irreps
 from tests.assertions import annotations_unchecked
 
@@ -143,3 +144,26 @@ def perturbations(lmax: int) -> st.SearchStrategy[tuple[float, np.ndarray]]:
     sizes = st.sampled_from([1e-12, 1e-6, 1e-2, 1.0, 10.0])
     noises = st.tuples(tensors(lmax), sizes).map(lambda pair: pair[1] * pair[0] / np.linalg.norm(pair[0]))
     return st.tuples(st.floats(-2, 2), noises)
+
+
+@st.composite
+def structures(draw: st.DrawFn, max_atoms: int = 5, periodic: bool | None = None, groups: int = 3) -> Structure:
+    """Molecules and crystals, periodic in any directions, in small and skewed cells, with any of the labels."""
+    rng = np.random.default_rng(draw(seeds()))
+    n = draw(st.integers(1, max_atoms))
+    pbc = np.zeros(3, bool)
+    if periodic is not False:
+        pbc = np.array(draw(st.tuples(*[st.booleans()] * 3).filter(lambda flags: any(flags) or periodic is None)))
+    cell = None
+    if pbc.any():
+        lengths = rng.uniform(1.5, 4.0, 3)
+        cell = lengths[:, None] * (np.eye(3) + rng.uniform(-0.3, 0.3, (3, 3)))
+        cell[~pbc & (rng.random(3) < 0.5)] = 0.0
+    sizes = {"energy": (), "forces": (n, 3), "stress": (3, 3), "dipole": (3,), "polarizability": (3, 3)}
+    known = draw(st.sets(st.sampled_from(LABELS)))
+    labels = {name: rng.standard_normal(sizes[name]) for name in LABELS if name in known}
+    labels |= {name: labels[name] + labels[name].T for name in ("stress", "polarizability") if name in known}
+    positions = draw(st.sampled_from([1.0, 5.0])) * rng.standard_normal((n, 3))
+    group = f"group {draw(st.integers(0, groups - 1))}"
+    with annotations_unchecked():
+        return Structure(rng.choice([1, 6, 7, 8], n), positions, cell, pbc, **labels, group=group)

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ from tdn_theory.cp.certificate import UNIT, Certificate, ProofError, prove_cubat
 from tdn_theory.cp.constructions.cubature import CubatureRule, bracket, gaunt, rule
 from tdn_theory.cp.constructions.matrix_multiplication import algorithm, matrix_multiplication
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.cp.solution import EXACT, CPSolution
+from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import DamagedError
@@ -136,7 +137,7 @@ class AtlasEntry:
         Raises:
             ProofError: It fails, or proves something else than what the entry says.
         """
-        certificate = _prove(self.lmax, self.factors, self.proof, self.arrays)
+        certificate = prove(self.factors, self.proof, self.arrays)
         if set(certificate.weights) != set(self.alive):
             raise ProofError(
                 f"{self}: {len(certificate.weights)} paths are proven to be alive; the manifest says {len(self.alive)}"
@@ -178,7 +179,20 @@ class AtlasEntry:
         }
 
 
-def _prove(lmax: int, factors: CPFactors, proof: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Certificate:
+def prove(
+    factors: CPFactors, proof: Mapping[str, Any], arrays: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> Certificate:
+    """Run a proof.
+
+    Args:
+        factors: What is proven to be equivariant, or to lie near something that is.
+        proof: Kind of proof and its parameters, as in a manifest.
+        arrays: Arrays the proof needs.
+
+    Raises:
+        ProofError: It fails, or there is no such kind.
+    """
+    lmax = _lmax(factors)
     kind = proof["kind"]
     if kind == "newton":
         tensor = CouplingTensor(lmax, {tuple(p): 1.0 for p in proof["paths"]})
@@ -197,7 +211,7 @@ def _prove(lmax: int, factors: CPFactors, proof: Mapping[str, Any], arrays: Mapp
         for part in proof["parts"]:
             stop = start + int(part["terms"])
             term = CPFactors(*(f[:, start:stop] for f in (factors.A, factors.B, factors.C)))
-            certificates.append(_prove(lmax, term, part, arrays))
+            certificates.append(prove(term, part, arrays))
             for path, (low, high) in certificates[-1].weights.items():
                 before = intervals.get(path, (0.0, 0.0))
                 intervals[path] = (before[0] + low, before[1] + high)
@@ -353,23 +367,16 @@ def balanced_weights(factors: CPFactors, tensor: CouplingTensor) -> CPFactors:
     return CPFactors(*(f * s[:, None] for f, s in zip((factors.A, factors.B, factors.C), scales, strict=True)))
 
 
-def search(lmax: int, rank: int, seeds: range, paths: Which = "all", symmetry: str = "C1") -> list[CPSolution]:
-    """Look for exactly equivariant decompositions; those found are not proven yet (see `save`).
+def newton(tensor: CouplingTensor, symmetry: str, fixed: bool) -> dict[str, Any]:
+    """The proof of kind `newton` for the paths in use of `tensor`, with its weights (`fixed`) or any.
 
     Args:
-        lmax: Maximal degree L.
-        rank: Number of terms R.
-        seeds: Seeds of the starts.
-        paths: Paths to keep alive.
-        symmetry: Group of the decomposition, see `symmetry.group`.
-
-    Returns:
-        Solutions of all starts in which every path survived, best first.
+        tensor: Says which paths are in use.
+        symmetry: Group under which the set of terms is invariant.
+        fixed: Whether the weights are to be those of the tensor; they must be 1 then.
     """
-    tensor = CouplingTensor.even(lmax) if paths == "even" else CouplingTensor(lmax)
-    solvers = [EquivariantLevenbergMarquardt(rank, seed=seed, symmetry=symmetry) for seed in seeds]
-    found = [solver.solve(tensor) for solver in solvers]
-    return sorted((s for s in found if not s.made_by["dead"]), key=lambda s: s.residual)
+    used = [list(p) for p, w in zip(tensor.paths, tensor.weights, strict=True) if w]
+    return {"kind": "newton", "symmetry": symmetry, "fixed": fixed, "paths": used}
 
 
 def verify(folder: FilePath = FOLDER) -> list[tuple[AtlasEntry, Certificate]]:
@@ -392,7 +399,7 @@ def construct(folder: FilePath = FOLDER) -> list[AtlasEntry]:
         ProofError: A proof fails.
     """
     made = [_cubature(lmax, ["gaunt"], folder) for lmax in range(1, 7)]
-    made += [_matrices(lmax, folder) for lmax in (1, 2, 3, 5)]
+    made += [_matrices(lmax, folder) for lmax in range(1, 7)]
     made += [_cubature(lmax, ["gaunt", "bracket"], folder) for lmax in (4, 6)]
     made += [_found(solver, tensor, folder) for solver, tensor in SEARCHES]
     return [*made, _completed_3(folder)]
@@ -433,12 +440,7 @@ def _found(
 ) -> AtlasEntry:
     solution = solver.solve(tensor)
     equivariant = isinstance(solver, EquivariantLevenbergMarquardt)
-    proof = {
-        "kind": "newton",
-        "symmetry": solver.symmetry if equivariant else "C1",
-        "fixed": not (equivariant and solver.free),
-        "paths": [list(p) for p, w in zip(tensor.paths, tensor.weights, strict=True) if w],
-    }
+    proof = newton(tensor, solver.symmetry if equivariant else "C1", not (equivariant and solver.free))
     return save(solution.factors, [tuple(p) for p in proof["paths"]], proof, {}, solution.made_by, folder)
 
 
@@ -448,7 +450,7 @@ def _completed_3(folder: FilePath) -> AtlasEntry:
     extra = _DEGREE_2.solve(CouplingTensor(2, {(2, 2, 2): 1.0}))
     padding = np.zeros((7, extra.factors.rank))
     padded = CPFactors(*(np.vstack([f, padding]) for f in (extra.factors.A, extra.factors.B, extra.factors.C)))
-    single = {"kind": "newton", "symmetry": _DEGREE_2.symmetry, "fixed": True, "paths": [[2, 2, 2]]}
+    single = newton(extra.tensor, _DEGREE_2.symmetry, fixed=True)
     parts = [{"terms": product.rank, "kind": "matrix multiplication"}, {"terms": padded.rank, **single}]
     made_by = {"construction": "matrix multiplication, and path 2x2->2", **extra.made_by}
     return save(_joined([product, padded]), paths(3), {"kind": "sum", "parts": parts}, {}, made_by, folder)

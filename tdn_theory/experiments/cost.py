@@ -1,13 +1,14 @@
-"""Multiply-adds of every way to evaluate the product, for L = 1..12 (T6)."""
+"""Multiply-adds, bytes and parameters of every way to evaluate the product, for L = 1..12 (T6)."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
-from tdn_theory.theory.cost import METHODS, Channels, Method, cost, crossover, growth
+from tdn_theory.theory.cost import CONNECTIONS, METHODS, UNSHARED, Channels, Method, cost, crossover, growth
 
 CHANNELS = 128
 
@@ -45,4 +46,19 @@ def costs(lmax: int) -> dict[str, Any]:
         row[connection] = {
             m: cost(m, lmax, channels, rank=quadratic(lmax) if m == "cp" else None).multiply_adds for m in methods
         }
+    row["table"] = table(lmax)
     return row
+
+
+def table(lmax: int) -> list[dict[str, Any]]:
+    """Multiply-adds, bytes and parameters per edge of every method and connection, with weights shared and per path."""
+    rows = []
+    for connection in CONNECTIONS:
+        channels = Channels.of(connection, CHANNELS)
+        for method in METHODS:
+            if method == "cubature" or (method == "matrix" and lmax % 2):
+                continue
+            for shared in (True, False) if method in UNSHARED else (True,):
+                found = cost(method, lmax, channels, rank=quadratic(lmax) if method == "cp" else None, shared=shared)
+                rows.append({"connection": connection, "method": method, "shared": shared, **asdict(found)})
+    return rows

@@ -2,74 +2,123 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT
+from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import paths
-from tdn_theory.theory import universality
-from tdn_theory.theory.equivariance import mean_square_error
+from tdn_theory.theory import rank, universality
 
-QUICK_RANKS = {1: (3, 4, 5, 6, 7, 8, 9)}
-FULL_RANKS = {1: (3, 4, 5, 6, 7, 8, 9), 2: (22, 23, 24, 25, 26, 28, 30)}
+LARGEST_ENTRY = 3
+"""Largest degree whose atlas entries are examined: their Jacobians are dense."""
+
+QUICK_RANKS = {1: (6, 7, 8, 9)}
+FULL_RANKS = {1: (6, 7, 8, 9), 2: (24, 26, 28, 29, 30)}
+"""Ranks at which new starts are made, per L."""
+
+STARTS = 3
+MAPS = 12
 
 
 def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
-    """For every rank: paths alive and first-order dimension reached, and how many random maps are represented exactly.
-
-    The quick preset treats L = 1 alone.
-    """
+    """What exact decompositions reach near them, least ranks for every set of paths at L = 1, and random maps."""
     ranks = QUICK_RANKS if preset is Preset.QUICK else FULL_RANKS
-    starts = 3 if preset is Preset.QUICK else 4
-    plan = [{"lmax": lmax, "rank": R, "seed": seed, "starts": starts} for lmax, chosen in ranks.items() for R in chosen]
+    plan = [
+        {"lmax": lmax, "rank": R, "seed": seed + n} for lmax, Rs in ranks.items() for R in Rs for n in range(STARTS)
+    ]
+    known = [{"index": n} for n, entry in enumerate(atlas.entries()) if entry.lmax <= LARGEST_ENTRY]
     return {
-        "scaling_dimension": {str(lmax): universality.scaling_dimension(lmax) for lmax in ranks},
-        "rows": units.map(reached, plan, "exploring path space"),
+        "scaling_dimension": {str(lmax): universality.scaling_dimension(lmax) for lmax in range(1, LARGEST_ENTRY + 1)},
+        "entries": units.map(entry, known, "atlas entries"),
+        "starts": units.map(start, plan, "exploring path space"),
+        "sets": units.map(least_rank, [{"chosen": c, "seed": seed} for c in sets_of_paths()], "sets of paths"),
         "random_maps": units.map(
-            represented, [unit | {"maps": 4 * starts} for unit in plan if unit["lmax"] == 1], "decomposing random maps"
+            represented, [{"lmax": 1, "rank": R, "seed": seed} for R in ranks[1]], "decomposing random maps"
         ),
     }
 
 
-def reached(lmax: int, rank: int, seed: int, starts: int) -> dict[str, Any]:
-    """The best exactly equivariant factors over several starts: most paths alive, then largest dimension.
-
-    Two kinds of starts: weights free, and an ordinary fit of the paper's tensor, which may be exact.
-    """
-    found = []
-    for start in range(2 * starts):
-        if start < starts:
-            factors = universality.find_equivariant(lmax, rank, seed + start)
-        else:
-            fit = LevenbergMarquardt(rank, seed + start - starts, ridge=1e-3, max_iterations=300)
-            factors = fit.solve(CouplingTensor(lmax)).factors
-        norm = float(np.linalg.norm(factors.array))
-        if norm > 0 and np.sqrt(mean_square_error(factors) / 2) <= universality.EQUIVARIANT * norm:
-            found.append(universality.reach(factors))
-    best = max(found, key=lambda r: (r.alive, r.dimension), default=None)
-    row: dict[str, Any] = {"L": lmax, "R": rank, "paths": len(paths(lmax)), "found": len(found), "starts": 2 * starts}
-    if best is not None:
-        row |= {"alive": best.alive, "dimension": best.dimension, "weights": best.weights.tolist()}
-        if best.alive == best.paths:
-            invariants = universality.scaling_invariants(lmax)
-            row["invariants"] = [universality.invariant_value(lmax, i, best.weights) for i in invariants]
+def _row(lmax: int, factors: CPFactors) -> dict[str, Any]:
+    """Paths alive, dimension and invariants of exact factors."""
+    found = universality.reach(factors)
+    row: dict[str, Any] = {
+        "alive": found.alive,
+        "paths": found.paths,
+        "dimension": found.dimension,
+        "scaling": found.scaling,
+    }
+    row["weights"] = found.weights.tolist()
+    if found.alive == found.paths:
+        invariants = universality.scaling_invariants(lmax)
+        row["invariants"] = [universality.invariant_value(lmax, i, found.weights) for i in invariants]
     return row
 
 
-def represented(lmax: int, rank: int, seed: int, starts: int, maps: int) -> dict[str, Any]:
+def entry(index: int) -> dict[str, Any]:
+    """One entry of the atlas, which is exact by its proof."""
+    chosen = atlas.entries()[index]
+    return {"L": chosen.lmax, "R": chosen.rank, "proof": chosen.proof["kind"], **_row(chosen.lmax, chosen.factors)}
+
+
+def start(lmax: int, rank: int, seed: int) -> dict[str, Any]:
+    """One start with free weights, and one with the paper's; the better of what is exact counts."""
+    tensor, rows = CouplingTensor(lmax), []
+    for solver in (
+        EquivariantLevenbergMarquardt(rank, seed=seed),
+        LevenbergMarquardt(rank, seed=seed, ridge=1e-3, max_iterations=300),
+    ):
+        with threadpool_limits(1):
+            solution = solver.solve(tensor)
+        if solution.residual <= EXACT and not solution.made_by.get("dead"):
+            rows.append({"solver": type(solver).__name__, **_row(lmax, solution.factors)})
+    best = max(rows, key=lambda row: (row["alive"], row["dimension"]), default={})
+    return {"L": lmax, "R": rank, "seed": seed, **best}
+
+
+def sets_of_paths() -> list[list[list[int]]]:
+    """Sets of paths at L = 1, one of each class under permutations of the modes, which exchange 110, 101 and 011."""
+    scalar, cross, mixed = [0, 0, 0], [1, 1, 1], [[1, 1, 0], [0, 1, 1], [1, 0, 1]]
+    fixed = [list(c) for n in range(3) for c in combinations((scalar, cross), n)]
+    return [[*some, *mixed[:n]] for n in range(4) for some in fixed if some or n]
+
+
+def least_rank(chosen: list[list[int]], seed: int) -> dict[str, Any]:
+    """The least rank at which a product with exactly these paths alive is found, weights free, and a lower bound.
+
+    The Koszul bound is that of the weights 1, to which scalings of degrees bring up to four weights (over the complex
+    numbers, where it holds): it serves for all weights. All five paths have an invariant, and `proofs.seven_terms`.
+    """
+    tensor = CouplingTensor(1, dict.fromkeys(((l1, l2, l3) for l1, l2, l3 in chosen), 1.0))
+    lower = max(rank.flattening_bound(tensor), rank.koszul_bound(tensor, 1), 7 if len(chosen) == 5 else 0)
+    for R in range(1, tensor.d**2):
+        for n in range(STARTS):
+            with threadpool_limits(1):
+                solution = EquivariantLevenbergMarquardt(R, seed=seed + n).solve(tensor)
+            if solution.residual <= EXACT and not solution.made_by["dead"]:
+                weights = list(solution.tensor.weights)
+                return {"paths": chosen, "lower": lower, "found": R, "weights": weights}
+    raise ArithmeticError(f"no decomposition of {tensor} found")  # d^2 terms are enough
+
+
+def represented(lmax: int, rank: int, seed: int) -> dict[str, Any]:
     """How many maps of random path weights (normal) ordinary fits of rank R represent exactly, with their invariant."""
     rng = np.random.default_rng(seed)
     invariant = universality.scaling_invariants(lmax)[0]
     rows = []
-    for _ in range(maps):
+    for _ in range(MAPS):
         weights = rng.standard_normal(len(paths(lmax)))
         tensor = CouplingTensor(lmax, weights)
-        fits = (LevenbergMarquardt(rank, seed + n, ridge=1e-3, max_iterations=300).solve(tensor) for n in range(starts))
+        fits = (LevenbergMarquardt(rank, seed + n, ridge=1e-3, max_iterations=300).solve(tensor) for n in range(STARTS))
         exact = any(fit.residual <= EXACT for fit in fits)
         rows.append({"invariant": universality.invariant_value(lmax, invariant, weights), "exact": exact})
-    return {"L": lmax, "R": rank, "maps": maps, "exact": sum(row["exact"] for row in rows), "rows": rows}
+    return {"L": lmax, "R": rank, "maps": MAPS, "exact": sum(row["exact"] for row in rows), "rows": rows}

@@ -354,8 +354,11 @@ def injective_norm_bound(tensor: Float[np.ndarray, "d d d"], relaxation: Relaxat
     norm.
 
     Raises:
-        ValueError: Unknown relaxation, or d above `PARTIAL_TRANSPOSE_LIMIT` with `"partial_transpose"`.
+        TypeError: The entries are not real numbers.
+        ValueError: Unknown relaxation, d above `PARTIAL_TRANSPOSE_LIMIT` with `"partial_transpose"`, or an entry that
+            is not finite.
     """
+    tensor = check_tensor(tensor)
     if relaxation not in ("partial_transpose", "unfolding"):
         raise ValueError(f"relaxation is {relaxation!r}; it must be 'partial_transpose' or 'unfolding'")
     d = tensor.shape[0]

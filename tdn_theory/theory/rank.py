@@ -12,22 +12,27 @@ numbers (with a denominator prime to p) to the integers modulo p. It maps minors
 entries has at least the rank of its image: ranks modulo p are proven lower bounds, over the complex numbers too. The
 reverse may fail, for unlucky p or unlucky random projections, which only makes a bound weaker.
 
-Everything here bounds the border rank, and hence every rank of a sequence of approximations that converges to M, over
-the real and the complex numbers.
+The bounds below hold for the border rank, and hence for every sequence of approximations that converges to M, over the
+real and the complex numbers. Koszul flattenings stay below 2d (p = 4 gives at most 1.8 d); border substitution goes on
+from there by one term per step, which is cheaper than the next p. Other Young flattenings are not tried: as for every
+method by ranks of matrices, there is a barrier at 8d (Efremenko, Garg, Oliveira and Wigderson, ITCS 2018, 1). A bound
+on the real rank alone, which needs no computation, is proven for L = 1 in `proofs.seven_terms`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import combinations
+from itertools import combinations, product
 from math import comb, factorial
 
 import numpy as np
 from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.atlas import AtlasEntry
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.store import Store
 from tdn_theory.so3.irreps import Path, check_degree, check_lmax
@@ -203,25 +208,56 @@ def _koszul(T: Float[np.ndarray, "a b c"], p: int, seed: int) -> int:
     return -(-rank // comb(2 * p, p))
 
 
-def border_substitution_bound(tensor: CouplingTensor, p: int, seed: int = 0) -> int:
-    """Border substitution once, then Koszul: `R >= 1 + min_l koszul(M without a component of degree l)`.
+def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, seed: int = 0) -> int:
+    """Border substitution, then Koszul: `R >= steps + min_W koszul(M without the components in W)`.
 
-    For a concise tensor, `R(M) >= 1 + min R(M restricted to a hyperplane)`, over all hyperplanes of the output mode's
-    dual space. A connected solvable group of symmetries has a fixed point on every closed set of hyperplanes it
-    preserves, so those it fixes suffice. M is invariant under SL_2(C), whose Borel group fixes a line of `sum_l V_l`
-    only if it is a highest-weight vector; the weights of the V_l differ, so there are exactly L + 1, one component m =
-    l of each degree.
+    For a concise tensor, `R(M) >= k + min R(M restricted to the annihilator of W)`, over all k-dimensional subspaces W
+    of the output mode. A connected solvable group of symmetries has a fixed point on every closed set of subspaces it
+    preserves, so those it fixes suffice. M is invariant under SL_2(C); let W be fixed by its Borel group, that is,
+    `W = sum_m W_m` by weights and `J_+ W_m` lies in W_(m+1). Let D_m hold the leading degrees of W_m, the leading
+    degree of `sum_l c_l e^l_m` being the largest l with c_l != 0; there are dim W_m of them. J_+ keeps the leading
+    degree l if m < l, so l in D_m implies l in D_(m+1): the D_m are given by numbers h_l of weights m = l, l-1, ..,
+    l - h_l + 1 with l in D_m, whose sum is k. And W_m lies in the span of the e^l_m with `|m| <= l <= max D_m`.
+    Leaving out all those components instead of W alone only makes the bound weaker, and is one of finitely many cases.
+    For k = 1 nothing is lost: the cases are the L + 1 highest-weight vectors.
+
+    A step raises the bound by one as long as enough components are left for the Koszul flattening to keep its rank.
 
     Source: Landsberg and Michalek, SIAM J. Appl. Algebra Geometry 1 (2017) 2, corollary 3.2 and lemma 3.3; Bläser and
-    Lysikov, MFCS 2016, 19.
+    Lysikov, MFCS 2016, 19. The finite cover of the fixed subspaces is ours.
+
+    Args:
+        tensor: M.
+        p: Exterior power of the Koszul flattening.
+        steps: k, at least 1.
+        seed: Seed of the projections; any gives a valid bound.
 
     Raises:
-        ValueError: `2p + 1` is above d - 1, or M is not concise (a degree has no path).
+        ValueError: `steps` is below 1, too few components are left for this p, or M is not concise (a degree has no
+            path).
     """
     if flattening_bound(tensor) < tensor.d or any(np.min(tensor.singular_values(mode)) == 0 for mode in (0, 1, 2)):
         raise ValueError(f"{tensor} is not concise: every degree must occur in every mode; give more paths a weight")
+    if check_degree(steps, "number of steps") < 1:
+        raise ValueError(f"number of steps is {steps}; it must be at least 1")
     T = modular_tensor(tensor)
-    return 1 + min(_koszul(np.delete(T, l * l + 2 * l, axis=0), p, seed) for l in range(tensor.lmax + 1))
+    spans = _fixed_spans(tensor.lmax, steps)
+    left = tensor.d - max(map(len, spans))
+    if left < 2 * p + 1:
+        raise ValueError(
+            f"{steps} steps may leave {left} components; 2p + 1 = {2 * p + 1} are needed: take fewer steps"
+        )
+    return steps + min(_koszul(np.delete(T, sorted(span), axis=0), p, seed) for span in spans)
+
+
+def _fixed_spans(lmax: int, k: int) -> list[frozenset[int]]:
+    """Sets of components, one of which spans each k-dimensional subspace that the Borel group fixes; maximal ones."""
+    spans = set[frozenset[int]]()
+    for depths in product(*(range(min(k, 2 * l + 1) + 1) for l in range(lmax + 1))):
+        if sum(depths) == k:
+            leading = {m: l for l, h in enumerate(depths) for m in range(l - h + 1, l + 1)}  # the largest l wins
+            spans.add(frozenset(l * l + l + m for m, top in leading.items() for l in range(abs(m), top + 1)))
+    return [span for span in spans if not any(span < other for other in spans)]
 
 
 def kruskal_limit(d: int) -> int:
@@ -273,19 +309,28 @@ class UpperBound:
 
     Attributes:
         rank: Number of terms.
-        source: Theorem, or `"stored"` for a numerical decomposition of relative residual `residual`.
-        residual: 0 for a theorem.
+        source: Theorem, kind of proof of an atlas entry, or `"numerical"`.
+        proven: Whether exact factors are proven to exist; else stored ones reach the tensor up to roundoff.
     """
 
     rank: int
     source: str
-    residual: float
+    proven: bool
 
 
-def best_known(tensor: CouplingTensor, store: Store) -> UpperBound:
-    """The fewest terms known to make `tensor`: by theorem for every tensor, or stored and exact to roundoff."""
-    best = UpperBound(pair_bound(tensor.d), "slices in pairs", 0.0)
-    for entry in store.entries(tensor):
-        if entry.residual <= EXACT and entry.rank < best.rank:
-            best = UpperBound(entry.rank, "stored", entry.residual)
-    return best
+def best_known(tensor: CouplingTensor, store: Store, entries: Sequence[AtlasEntry]) -> list[UpperBound]:
+    """Upper bounds on the rank of `tensor`, falling: theorem, atlas, and what is stored and exact to roundoff.
+
+    Args:
+        tensor: M.
+        store: Decompositions of residual at most `EXACT` count as numerical bounds.
+        entries: Entries of the atlas; those with the weights of `tensor` count as proven.
+    """
+    found = [UpperBound(pair_bound(tensor.d), "slices in pairs", True)]
+    found += [
+        UpperBound(entry.rank, entry.proof["kind"], True)
+        for entry in entries
+        if entry.lmax == tensor.lmax and np.allclose(entry.tensor.weights, tensor.weights, rtol=0, atol=EXACT)
+    ]
+    found += [UpperBound(e.rank, "numerical", False) for e in store.entries(tensor) if e.residual <= EXACT]
+    return sorted(found, key=lambda bound: (bound.rank, not bound.proven))

@@ -27,7 +27,6 @@ from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors, khatri_rao
-from tdn_theory.cp.solvers.solver import check_rank, random_start
 from tdn_theory.so3.irreps import Path, paths
 from tdn_theory.theory.equivariance import lmax_of, mean_square_error
 
@@ -164,58 +163,3 @@ def jacobian(factors: CPFactors) -> Float[np.ndarray, "ddd unknowns"]:
     by_B = np.einsum("ia,kjr->kijar", eye, khatri_rao(A, C).reshape(d, d, R))
     by_C = np.einsum("ja,kir->kijar", eye, khatri_rao(A, B).reshape(d, d, R))
     return np.concatenate([part.reshape(d**3, d * R) for part in (by_A, by_B, by_C)], axis=1)
-
-
-def find_equivariant(
-    lmax: int, rank: int, seed: int = 0, iterations: int = 300, weights: Float[np.ndarray, " paths"] | None = None
-) -> CPFactors:
-    """Factors of rank R whose tensor is as equivariant as can be found, with path weights near `weights`: for L <= 2.
-
-    Minimises `||(I - P) T||^2 + tau^2 ||P T - M_w||^2 + mu ||theta||^2` by Levenberg-Marquardt with `tau` and `mu`
-    falling to zero together. Dense, so the cost is that of a d^3 x 3dR least-squares problem per step.
-
-    Args:
-        lmax: Maximal degree L.
-        rank: Number of terms R.
-        seed: Seed of the start.
-        iterations: Steps in all.
-        weights: Path weights to stay near; all ones if left out.
-
-    Raises:
-        TypeError: `rank` is not an integer.
-        ValueError: `rank` is below 1.
-    """
-    check_rank(rank)
-    tensor = CouplingTensor(lmax, None if weights is None else tuple(map(float, weights)))
-    d, C = tensor.d, _path_basis(lmax)
-    target = C.T @ tensor.array.ravel()
-    theta = random_start(d, rank, tensor.norm, np.random.default_rng(seed))
-    stages = [(1.0, 1e-2), (0.3, 1e-3), (0.1, 1e-4), (0.03, 1e-5), (0.01, 1e-6), (0.0, 0.0)]
-
-    def residual(theta: Float[np.ndarray, "3 d R"], tau: float) -> Float[np.ndarray, " m"]:
-        T = CPFactors(*theta).array.ravel()
-        w = C.T @ T
-        return np.concatenate([T - C @ w, tau * (w - target)])
-
-    for tau, mu in stages:
-        damping = 1e-2
-        for _ in range(iterations // len(stages) if mu else iterations // 2):
-            r = residual(theta, tau)
-            f = r @ r + mu * np.vdot(theta, theta)
-            if r @ r < 1e-30:
-                break
-            J = jacobian(CPFactors(*theta))
-            projected = C.T @ J
-            H = J.T @ J - (1 - tau**2) * projected.T @ projected
-            gradient = J.T @ r[: d**3] + tau * projected.T @ r[d**3 :] + mu * theta.ravel()
-            for _ in range(12):
-                shifted = H + (mu + damping) * np.eye(len(H))
-                step = -np.linalg.solve(shifted, gradient).reshape(theta.shape)
-                trial = residual(theta + step, tau)
-                if trial @ trial + mu * np.vdot(theta + step, theta + step) < f:
-                    theta, damping = theta + step, max(damping / 5, 1e-14)
-                    break
-                damping *= 4
-            else:
-                break
-    return CPFactors(*theta).balance()

@@ -18,7 +18,7 @@ from tdn_theory.cp.constructions.matrix_multiplication import (
 from tdn_theory.cp.factors import CPFactors
 from tests.assertions import refuses
 
-RANKS = {0: 1, 1: 8, 2: 23, 3: 56, 5: 184}
+RANKS = {0: 1, 1: 8, 2: 23, 3: 56, 4: 95, 5: 184, 6: 279}
 
 
 def schoolbook(size: int) -> MatrixAlgorithm:
@@ -33,7 +33,7 @@ def product_of(lmax: int) -> CPFactors:
     return matrix_multiplication(lmax) if lmax in RANKS else factors_of(schoolbook(lmax + 1), lmax)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7])
 def test_algorithms_multiply_matrices(size, rng):
     found = algorithm(size)
     found.check()
@@ -43,6 +43,7 @@ def test_algorithms_multiply_matrices(size, rng):
 
 
 def test_a_wrong_coefficient_is_found():
+    assert algorithm(5).table.count("\n") == 94  # and the table is what is read again
     right = algorithm(3)
     left = right.left.copy()
     left[0, 0, 0] += 1

@@ -7,12 +7,16 @@ than one assertion.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from math import comb
+from typing import Any
 
 import numpy as np
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import irreps, rotation
-from tdn_theory.theory import bounds, equivariance
+from tdn_theory.theory import bounds, cost, equivariance, rank, universality
 
 # Wigner matrices: (lmax, R) -> D
 
@@ -257,3 +261,275 @@ def core_rounded_up(tensor: CouplingTensor, rank: int) -> tuple[int, int, int]:
 
 
 CORES = [core_of_the_whole_rank, core_rounded_up]
+
+
+# Ranks of matrices modulo a prime
+
+
+def rank_in_floats(matrix: np.ndarray) -> int:
+    """The rank by numpy, with a coarse tolerance: small pivots are lost."""
+    return int(np.linalg.matrix_rank(matrix, tol=3.0))
+
+
+def rank_without_exchanges(matrix: np.ndarray) -> int:
+    """Elimination down the diagonal: a zero pivot ends it, though other rows could take its place."""
+    A = matrix.copy()
+    found = 0
+    for n in range(min(A.shape)):
+        if A[n, n] == 0:
+            break
+        A[n + 1 :] -= np.outer(A[n + 1 :, n] / A[n, n], A[n])
+        found += 1
+    return found
+
+
+def rank_modulo_two(matrix: np.ndarray) -> int:
+    """A proven lower bound, but for an unlucky prime."""
+    A = np.rint(matrix).astype(int) % 2
+    found = 0
+    for column in range(A.shape[1]):
+        rows = np.flatnonzero(A[found:, column]) + found
+        if rows.size:
+            A[[found, rows[0]]] = A[[rows[0], found]]
+            others = np.flatnonzero(A[:, column])
+            A[others[others > found]] ^= A[found]
+            found += 1
+    return found
+
+
+MODULAR_RANKS = [rank_in_floats, rank_without_exchanges, rank_modulo_two]
+
+# Lower bounds on ranks: T -> bound, for one step of Koszul flattening with p = 1
+
+
+def koszul_rank(T: np.ndarray) -> int:
+    """The rank of the flattening itself, not divided by that of a rank-one term."""
+    return rank._koszul(T, 1, 0) * comb(2, 1)
+
+
+def koszul_plus_one(T: np.ndarray) -> int:
+    """A step of substitution without one."""
+    return rank._koszul(T, 1, 0) + 1
+
+
+def koszul_without_signs(T: np.ndarray) -> int:
+    """Symmetric instead of exterior powers: a rank-one term has rank 3 then, not 2."""
+    size = 3
+    projection = np.random.default_rng(0).integers(0, 100, (size, len(T))).astype(float)
+    slices = np.einsum("sa,abc->sbc", projection, T)
+    matrix = np.zeros((3, T.shape[1], size, T.shape[2]))
+    for a in range(size):
+        for b in range(size):
+            if a != b:
+                matrix[3 - a - b, :, b] += slices[a]
+    return -(-int(np.linalg.matrix_rank(matrix.reshape(3 * T.shape[1], -1))) // 2)
+
+
+def sum_of_flattenings(T: np.ndarray) -> int:
+    """The three unfoldings' ranks together."""
+    return sum(rank.modular_rank(np.moveaxis(T, mode, 0).reshape(len(T), -1)) for mode in range(3))
+
+
+RANK_BOUNDS = [koszul_rank, koszul_plus_one, koszul_without_signs, sum_of_flattenings]
+
+# The same on coupling tensors
+
+
+def as_many_steps_as_components(tensor: CouplingTensor) -> int:
+    """Substitution credited with a term for every component, none of which it takes away."""
+    return tensor.d + rank.koszul_bound(tensor, 1)
+
+
+def generic_rank(tensor: CouplingTensor) -> int:
+    """What counting parameters suggests, as if M were generic: no lower bound at all."""
+    return -(-(tensor.d**3) // (3 * tensor.d - 2))
+
+
+def half_of_the_flattening(tensor: CouplingTensor) -> int:
+    """True, and of no use: weaker than what a single unfolding gives."""
+    return rank.flattening_bound(tensor) // 2
+
+
+COUPLING_BOUNDS = [as_many_steps_as_components, generic_rank, half_of_the_flattening]
+
+# Closed formulas
+
+
+def pairs_without_the_last_slice(d: int) -> int:
+    """The slice left over for odd d forgotten."""
+    return d // 2 * (3 * d // 2)
+
+
+def pairs_at_their_least(d: int) -> int:
+    """A pair of slices taken for d terms: the typical rank of a d x d x 2 tensor, not the largest."""
+    return -(-d // 2) * d
+
+
+PAIR_BOUNDS = [pairs_without_the_last_slice, pairs_at_their_least]
+
+
+def kruskal_without_the_two(d: int) -> int:
+    """3d >= 2R."""
+    return 3 * d // 2
+
+
+def kruskal_rounded_up(d: int) -> int:
+    """(3d - 2) / 2 rounded up."""
+    return -(-(3 * d - 2) // 2)
+
+
+KRUSKAL_LIMITS = [kruskal_without_the_two, kruskal_rounded_up]
+
+# Costs: the arguments of cost.cost -> Cost
+
+RIGHT_COST = cost.cost
+
+
+def _of_work(change: Callable[..., int]) -> Callable[..., cost.Cost]:
+    def mutant(
+        method: cost.Method, lmax: int, channels: cost.Channels, edges: int = 1, rank: int | None = None, **options: Any
+    ) -> cost.Cost:
+        right = RIGHT_COST(method, lmax, channels, edges, rank, **options)
+        more = edges * change(method, lmax, channels, rank, options.get("shared", True))
+        return replace(right, multiply_adds=right.multiply_adds + more)
+
+    mutant.__name__ = change.__name__
+    return mutant
+
+
+@_of_work
+def weights_forgotten(method, lmax, channels, rank, shared):
+    return -channels.mixings * (irreps.dim(lmax) if shared else cost.path_sums(lmax).outputs)
+
+
+@_of_work
+def one_multiplication_per_coefficient(method, lmax, channels, rank, shared):
+    return -channels.pairs * cost.path_sums(lmax).nonzeros if method == "sparse" else 0
+
+
+@_of_work
+def outer_product_forgotten(method, lmax, channels, rank, shared):
+    sums = cost.path_sums(lmax)
+    return -channels.pairs * {"dense": irreps.dim(lmax) ** 2, "per_path": sums.inputs}.get(method, 0)
+
+
+@_of_work
+def y_contracted_for_every_pair(method, lmax, channels, rank, shared):
+    return (channels.pairs - channels.v) * cost.path_sums(lmax).nonzeros if method == "y_first" else 0
+
+
+@_of_work
+def transformed_back_before_mixing(method, lmax, channels, rank, shared):
+    """For `uvw` the mixing happens in the R terms, and only W channels are transformed back."""
+    return (channels.pairs - channels.w) * irreps.dim(lmax) * (rank or 0) if method == "cp" else 0
+
+
+@_of_work
+def products_of_terms_forgotten(method, lmax, channels, rank, shared):
+    return -channels.pairs * (rank or 0) if method == "cp" else 0
+
+
+def one_parameter_per_path(method, lmax, channels, edges=1, rank=None, **options):
+    """Parameters of all channels together."""
+    right = RIGHT_COST(method, lmax, channels, edges, rank, **options)
+    return replace(right, parameters=1 if options.get("shared", True) else cost.path_sums(lmax).paths)
+
+
+def single_precision_always(method, lmax, channels, edges=1, rank=None, **options):
+    """Four bytes whatever is asked for."""
+    return RIGHT_COST(method, lmax, channels, edges, rank, **options | {"bytes_per_number": 4})
+
+
+def constants_for_every_edge(method, lmax, channels, edges=1, rank=None, **options):
+    """Factors read again for every edge."""
+    right = RIGHT_COST(method, lmax, channels, edges, rank, **options)
+    return replace(right, bytes=edges * RIGHT_COST(method, lmax, channels, 1, rank, **options).bytes)
+
+
+COSTS = [
+    weights_forgotten,
+    one_multiplication_per_coefficient,
+    outer_product_forgotten,
+    y_contracted_for_every_pair,
+    transformed_back_before_mixing,
+    products_of_terms_forgotten,
+    one_parameter_per_path,
+    single_precision_always,
+    constants_for_every_edge,
+]
+
+# Universality: invariants of scalings, Jacobians, and what is reached
+
+
+def one_invariant_lost(lmax: int) -> list[dict[irreps.Path, int]]:
+    return universality.scaling_invariants(lmax)[1:]
+
+
+def one_invariant_twice(lmax: int) -> list[dict[irreps.Path, int]]:
+    """The right number, not independent."""
+    found = universality.scaling_invariants(lmax)
+    return [*found[1:], found[-1]] if len(found) > 1 else [*found, *found]
+
+
+def weights_themselves(lmax: int) -> list[dict[irreps.Path, int]]:
+    """Independent and as many, but scalings change them."""
+    return [{path: 1} for path in irreps.paths(lmax)[: len(universality.scaling_invariants(lmax))]]
+
+
+def exponents_without_signs(lmax: int) -> list[dict[irreps.Path, int]]:
+    return [{path: abs(power) for path, power in powers.items()} for powers in universality.scaling_invariants(lmax)]
+
+
+INVARIANTS = [one_invariant_lost, one_invariant_twice, weights_themselves, exponents_without_signs]
+
+
+def jacobian_without_one_factor(factors: CPFactors) -> np.ndarray:
+    """Derivative by A and B; C is taken for constant."""
+    result = universality.jacobian(factors).copy()
+    result[:, 2 * factors.A.size :] = 0
+    return result
+
+
+def jacobian_of_swapped_inputs(factors: CPFactors) -> np.ndarray:
+    return universality.jacobian(CPFactors(factors.A, factors.C, factors.B))
+
+
+def jacobian_by_terms(factors: CPFactors) -> np.ndarray:
+    """Unknowns in the order (term, component)."""
+    d, R = factors.A.shape
+    return universality.jacobian(factors).reshape(-1, 3, d, R).transpose(0, 1, 3, 2).reshape(d**3, -1)
+
+
+JACOBIANS = [jacobian_without_one_factor, jacobian_of_swapped_inputs, jacobian_by_terms]
+
+
+def _rank_of(matrix: np.ndarray) -> int:
+    return int(np.linalg.matrix_rank(matrix, tol=1e-8 * np.linalg.norm(matrix, 2)))
+
+
+def reach_by_projection(factors: CPFactors) -> universality.Reach:
+    """All first-order changes projected on path space, those that break equivariance included."""
+    J = universality.jacobian(factors.balance())
+    basis = universality._path_basis(equivariance.lmax_of(factors.d))
+    return replace(universality.reach(factors), dimension=_rank_of(basis.T @ J))
+
+
+def reach_by_rank(factors: CPFactors) -> universality.Reach:
+    """All first-order changes, at most the number of paths."""
+    right = universality.reach(factors)
+    return replace(right, dimension=min(right.paths, _rank_of(universality.jacobian(factors.balance()))))
+
+
+def reach_by_scaling(factors: CPFactors) -> universality.Reach:
+    """Only the orbit of scalings, which is always reached."""
+    right = universality.reach(factors)
+    return replace(right, dimension=right.scaling)
+
+
+def reach_of_all_paths(factors: CPFactors) -> universality.Reach:
+    """Paths counted whose weight is zero."""
+    right = universality.reach(factors)
+    return replace(right, alive=right.paths)
+
+
+REACHES = [reach_by_projection, reach_by_rank, reach_by_scaling, reach_of_all_paths]

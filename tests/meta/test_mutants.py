@@ -9,13 +9,21 @@ import pytest
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.so3 import rotation
-from tdn_theory.theory import bounds, equivariance
+from tdn_theory.theory import bounds, cost, equivariance, rank, universality
 from tests import reference
 from tests.assertions import (
+    assert_bounds_atlas,
     assert_close,
     assert_equivariant,
+    assert_invariants,
+    assert_jacobian,
+    assert_kruskal_limit,
     assert_mean_square,
+    assert_modular_rank,
+    assert_pair_bound,
     assert_projection,
+    assert_rank_bound,
+    assert_reach,
     assert_representation,
     assert_same_product,
     assert_spectrum,
@@ -24,6 +32,7 @@ from tests.assertions import (
     refuses,
 )
 from tests.meta import mutants
+from tests.theory import test_cost
 
 LMAX = 2
 FULL = CouplingTensor(LMAX)
@@ -166,3 +175,92 @@ def test_wrong_suprema(mutant: Callable) -> None:
 def test_wrong_cores(mutant: Callable) -> None:
     with pytest.raises(AssertionError, match=FAILS):
         assert_truncation_bound(mutant, FULL, 17)
+
+
+def test_the_right_ranks_pass() -> None:
+    assert_modular_rank(rank.modular_rank, 7, 6, 4, seed=0)
+    assert_rank_bound(lambda T: rank._koszul(T, 1, 0), 6, 3, seed=0)
+    assert_bounds_atlas(lambda tensor: rank.koszul_bound(tensor, 1), 2)
+    assert_pair_bound(rank.pair_bound)
+    assert_kruskal_limit(rank.kruskal_limit)
+    count_everything()
+
+
+def for_all(assertion: Callable[..., None], *arguments: tuple) -> None:
+    for chosen in arguments:
+        assertion(*chosen)
+
+
+@pytest.mark.parametrize("mutant", mutants.MODULAR_RANKS, ids=name)
+def test_wrong_modular_ranks(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        for_all(assert_modular_rank, *((mutant, 7, 6, 4, seed) for seed in range(20)))
+
+
+@pytest.mark.parametrize("mutant", mutants.RANK_BOUNDS, ids=name)
+def test_wrong_rank_bounds(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        for_all(assert_rank_bound, *((mutant, 6, 3, seed) for seed in range(20)))
+
+
+@pytest.mark.parametrize("mutant", mutants.COUPLING_BOUNDS, ids=name)
+def test_wrong_bounds_of_coupling_tensors(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        for_all(assert_bounds_atlas, (mutant, 1), (mutant, 2))
+
+
+@pytest.mark.parametrize("mutant", mutants.PAIR_BOUNDS, ids=name)
+def test_wrong_pair_bounds(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_pair_bound(mutant)
+
+
+@pytest.mark.parametrize("mutant", mutants.KRUSKAL_LIMITS, ids=name)
+def test_wrong_kruskal_limits(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_kruskal_limit(mutant)
+
+
+def count_everything() -> None:
+    """The tests of the cost model, by programs that count their own multiplications."""
+    for connection in cost.CONNECTIONS:
+        for method in ("dense", "per_path", "sparse"):
+            test_cost.test_pairwise_methods(method, connection, 1)
+        for method, lmax in (("cp", 1), ("matrix", 2)):
+            test_cost.test_transformed_methods(method, lmax, connection)
+        for method in cost.UNSHARED:
+            test_cost.test_weights_per_path(method, connection, 1)
+        test_cost.test_y_first(connection, 1)
+    test_cost.test_bytes()
+
+
+@pytest.mark.parametrize("mutant", mutants.COSTS, ids=name)
+def test_wrong_costs(mutant: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cost, "cost", mutant)
+    with pytest.raises(AssertionError):
+        count_everything()
+
+
+def test_the_right_universality_passes() -> None:
+    assert_invariants(universality.scaling_invariants, LMAX, seed=0)
+    assert_jacobian(universality.jacobian)
+    assert_reach(universality.reach)
+
+
+@pytest.mark.parametrize("mutant", mutants.INVARIANTS, ids=name)
+@pytest.mark.parametrize("lmax", [1, 2])
+def test_wrong_invariants(mutant: Callable, lmax: int) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_invariants(mutant, lmax, seed=0)
+
+
+@pytest.mark.parametrize("mutant", mutants.JACOBIANS, ids=name)
+def test_wrong_jacobians(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_jacobian(mutant)
+
+
+@pytest.mark.parametrize("mutant", mutants.REACHES, ids=name)
+def test_wrong_reaches(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_reach(mutant)

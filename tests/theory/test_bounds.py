@@ -109,6 +109,41 @@ def test_tensors_nobody_tuned_the_bounds_to(name: str, rank: int) -> None:
     for core in CORES:
         assert_bound(bounds.core_bound(tensor, core(tensor, rank)), worst, scale, core.__name__)
     assert chain.certified <= 2 * worst + 1e-9 * scale
+    residual = float(np.linalg.norm(factors.array - tensor.array))
+    assert_bound(residual, bounds.residual_lower_bound(tensor, rank), scale, "||M - Mhat||")
+    samples = equivariance.monte_carlo(factors, 2000)
+    mean_square = equivariance.mean_square_error(factors)
+    assert_close(samples.mean_square, mean_square, 5 * samples.mean_square_se + 1e-12 * scale, "monte_carlo")
+
+
+COMPLEX = CouplingTensor(1).array + 0j
+TAKES_A_PRODUCT = {
+    "chain": lambda: bounds.chain(COMPLEX, CouplingTensor(1)),
+    "injective_norm_bound": lambda: equivariance.injective_norm_bound(COMPLEX),
+    "mean_square_error": lambda: equivariance.mean_square_error(COMPLEX),
+    "monte_carlo": lambda: equivariance.monte_carlo(COMPLEX, 10),
+    "non_equivariant_part": lambda: equivariance.non_equivariant_part(COMPLEX),
+    "relative_rms_error": lambda: equivariance.relative_rms_error(COMPLEX, CouplingTensor(1)),
+    "relative_rms_approximation_error": lambda: equivariance.relative_rms_approximation_error(
+        COMPLEX, CouplingTensor(1)
+    ),
+    "supremum_bound": lambda: equivariance.supremum_bound(COMPLEX),
+    "supremum_search": lambda: equivariance.supremum_search(COMPLEX),
+}
+
+
+@pytest.mark.parametrize("name", TAKES_A_PRODUCT)
+def test_complex_products_are_refused(name: str) -> None:
+    """A real representation has real weights; bounds on coupling tensors meet complex ones in their constructor."""
+    with refuses(TypeError, "complex", "real"):
+        TAKES_A_PRODUCT[name]()
+
+
+def test_complex_weights_are_refused() -> None:
+    with refuses(TypeError, "weight of path", "real number"):
+        CouplingTensor(1, (1j, 1.0, 1.0, 1.0, 1.0))
+    with refuses(TypeError, "weight of path", "real number"):
+        CouplingTensor(1, {(1, 1, 1): 1 + 1j})
 
 
 @given(st.data(), strategies.coupling_tensors(0, 3))

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import pytest
 import sympy
+from matplotlib.mathtext import MathTextParser
 
 from tdn_theory.so3 import exact
 from tdn_theory.so3.irreps import admissible, paths
@@ -33,6 +34,22 @@ def test_proofs(proof: Callable, lmax: int) -> None:
     assert steps
     assert proofs.failed(steps) == []
     assert all(step.cases > 0 and step.claim for step in steps)
+
+
+def test_seven_terms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs the exact tensor: with the cross product's sign changed in one place the determinant does not factor."""
+    assert proofs.failed(proofs.seven_terms()) == []
+    entries = exact.coupling_tensor(1)
+    index = next((k, i, j) for k, i, j in entries if min(k, i, j) > 0)
+    monkeypatch.setattr(exact, "coupling_tensor", lambda lmax: {**entries, index: -entries[index]})
+    assert any("det L_x" in claim for claim in proofs.failed(proofs.seven_terms()))
+
+
+@pytest.mark.parametrize("proof", [*PROOFS, lambda lmax: proofs.seven_terms()], ids=lambda proof: proof.__name__)
+def test_steps_can_be_printed(proof: Callable) -> None:
+    """As formulas, by matplotlib at least."""
+    for step in proof(2):
+        MathTextParser("path").parse(f"${step.latex}$")
 
 
 def test_surds() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
 from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import Store
@@ -17,23 +16,15 @@ from tdn_theory.so3.clebsch_gordan import clebsch_gordan, real_basis
 from tdn_theory.so3.irreps import paths
 from tdn_theory.theory import rank
 from tests import reference, strategies
-from tests.assertions import assert_close, refuses
-
-
-def fraction_rank(matrix: np.ndarray) -> int:
-    """Gaussian elimination over the rational numbers."""
-    rows = [[Fraction(int(value)) for value in row] for row in matrix]
-    found = 0
-    for column in range(matrix.shape[1]):
-        pivot = next((r for r in range(found, len(rows)) if rows[r][column]), None)
-        if pivot is None:
-            continue
-        rows[found], rows[pivot] = rows[pivot], rows[found]
-        for r in range(found + 1, len(rows)):
-            factor = rows[r][column] / rows[found][column]
-            rows[r] = [a - factor * b for a, b in zip(rows[r], rows[found], strict=True)]
-        found += 1
-    return found
+from tests.assertions import (
+    assert_bounds_atlas,
+    assert_close,
+    assert_kruskal_limit,
+    assert_modular_rank,
+    assert_pair_bound,
+    assert_rank_bound,
+    refuses,
+)
 
 
 def test_the_prime() -> None:
@@ -50,9 +41,7 @@ def test_the_prime() -> None:
 @settings(max_examples=strategies.BOUND_EXAMPLES)
 def test_modular_rank(seed: int, rows: int, columns: int, inner: int) -> None:
     """Products of small integer matrices, of any rank: never above the rational rank, and equal to it here."""
-    rng = np.random.default_rng(seed)
-    matrix = rng.integers(-3, 4, (rows, inner)) @ rng.integers(-3, 4, (inner, columns))
-    assert rank.modular_rank(matrix.astype(float)) == fraction_rank(matrix)
+    assert_modular_rank(rank.modular_rank, rows, columns, inner, seed)
 
 
 def test_modular_rank_over_several_blocks() -> None:
@@ -102,9 +91,8 @@ def test_flattenings(tensor: CouplingTensor) -> None:
 @settings(max_examples=strategies.BOUND_EXAMPLES)
 def test_koszul_never_exceeds_a_known_rank(data: st.DataObject, seed: int, R: int) -> None:
     """Sums of R rank-one tensors of small integers."""
-    A, B, C = np.random.default_rng(seed).integers(0, 3, (3, 9, R)).astype(float)
-    T = np.einsum("kr,ir,jr->kij", A, B, C)
-    assert rank._koszul(T, data.draw(st.integers(1, 3)), seed) <= R
+    p = data.draw(st.integers(1, 3))
+    assert_rank_bound(lambda T: rank._koszul(T, p, seed), 9, R, seed)
 
 
 def test_koszul_of_a_generic_tensor() -> None:
@@ -119,7 +107,6 @@ def test_the_papers_tensors() -> None:
     assert [rank.flattening_bound(t) for t in (one, two, three)] == [4, 9, 16]
     assert rank.koszul_bound(one, 1) == 6
     assert rank.border_substitution_bound(two, 3) == 17
-    assert rank.border_substitution_bound(three, 2) == 28
     for lmax in range(1, 5):
         tensor = CouplingTensor(lmax)
         assert rank.koszul_bound(tensor, 1) > rank.kruskal_limit(tensor.d)
@@ -138,16 +125,72 @@ def test_kruskal_rank() -> None:
 
 
 def test_best_known(tmp_path) -> None:
-    """Theorem if nothing is stored; inexact decompositions do not count."""
+    """Theorem if nothing is stored; inexact decompositions do not count; proven ones go before numerical ones."""
     store, tensor = Store(tmp_path, ()), CouplingTensor(1)
-    assert rank.best_known(tensor, store) == rank.UpperBound(12, "slices in pairs", 0.0)
+    assert rank.best_known(tensor, store, []) == [rank.UpperBound(12, "slices in pairs", True)]
     factors = LevenbergMarquardt(6, max_iterations=5).solve(tensor).factors
     store.save(CPSolution(tensor, factors, Status.STALLED, factors.relative_residual(tensor.array), {}))
-    assert rank.best_known(tensor, store).rank == 12
+    assert rank.best_known(tensor, store, [])[0].rank == 12
     store.save(LevenbergMarquardt(8, ridge=1e-3).solve(tensor))
-    found = rank.best_known(tensor, store)
-    assert (found.rank, found.source) == (8, "stored")
-    assert found.rank >= rank.koszul_bound(tensor, 1)
+    assert rank.best_known(tensor, store, [])[0] == rank.UpperBound(8, "numerical", False)
+    found = rank.best_known(tensor, store, atlas.entries())
+    assert found[:2] == [rank.UpperBound(8, "newton", True), rank.UpperBound(8, "numerical", False)]
+    assert rank.best_known(CouplingTensor.even(1), store, atlas.entries())[0].rank == 12  # its weights are not 1
+
+
+@pytest.mark.parametrize("lmax", [1, 2, 3])
+def test_no_bound_exceeds_a_proven_rank(lmax: int) -> None:
+    """Gaunt products, matrix products and path-weighted tensors: the bounds were not made for any of them."""
+    assert_bounds_atlas(rank.flattening_bound, lmax)
+    assert_bounds_atlas(lambda tensor: rank.koszul_bound(tensor, 1), lmax)
+    assert_bounds_atlas(lambda tensor: rank.border_substitution_bound(tensor, 1, min(lmax, 2)), lmax)
+
+
+def test_closed_formulas() -> None:
+    assert_pair_bound(rank.pair_bound)
+    assert_kruskal_limit(rank.kruskal_limit)
+
+
+@given(strategies.coupling_tensors(1, 2, nonzero=True))
+@settings(max_examples=strategies.BOUND_EXAMPLES)
+def test_koszul_of_random_equivariant_maps(tensor: CouplingTensor) -> None:
+    """Between the largest unfolding's rank over two and what any d x d x d tensor has."""
+    found = rank.koszul_bound(tensor, 1)
+    assert rank.flattening_bound(tensor) / 2 <= found <= rank.pair_bound(tensor.d)
+
+
+def borel_fixed(lmax: int, depths: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """A subspace that J_+ and J_z map to itself, columns: J_+^n of `sum_l c_l e^l_m`, its leading degree given."""
+    d = (lmax + 1) ** 2
+    raising = np.zeros((d, d))
+    for l in range(lmax + 1):
+        for m in range(-l, l):
+            raising[l * l + l + m + 1, l * l + l + m] = np.sqrt(l * (l + 1) - m * (m + 1))
+    columns = []
+    for l, depth in enumerate(depths):
+        if depth:
+            m = l - depth + 1
+            vector = np.zeros(d)
+            for below in range(abs(m), l + 1):
+                vector[below * below + below + m] = rng.standard_normal()
+            for _ in range(depth):
+                columns.append(vector)
+                vector = raising @ vector
+    return np.array(columns).reshape(-1, d).T
+
+
+@pytest.mark.parametrize("depths", [(0, 0, 1), (0, 1, 1), (0, 0, 2), (1, 1, 2), (0, 2, 3), (0, 0, 4)])
+def test_fixed_subspaces_are_covered(depths: tuple[int, ...], rng: np.random.Generator) -> None:
+    """Spaces that the Borel group fixes, made at random, lie in one of the spans that the bound goes through."""
+    space = borel_fixed(2, depths, rng)
+    support = set(np.flatnonzero(np.abs(space).max(axis=1)).tolist())
+    assert any(support <= span for span in rank._fixed_spans(2, int(np.linalg.matrix_rank(space))))
+
+
+def test_border_substitution_gains_by_steps() -> None:
+    three = CouplingTensor(3)
+    assert [rank.border_substitution_bound(three, 2, steps) for steps in (1, 2)] == [28, 29]
+    assert set(rank._fixed_spans(3, 1)) == {frozenset({l * l + 2 * l}) for l in range(4)}
 
 
 def test_errors_teach() -> None:
@@ -157,5 +200,9 @@ def test_errors_teach() -> None:
         rank.koszul_bound(CouplingTensor(1), 2)
     with refuses(ValueError, "not concise"):
         rank.border_substitution_bound(CouplingTensor(1, {(0, 0, 0): 1.0}), 1)
+    with refuses(ValueError, "number of steps is 0", "at least 1"):
+        rank.border_substitution_bound(CouplingTensor(1), 1, 0)
+    with refuses(ValueError, "may leave 1 components", "fewer steps"):
+        rank.border_substitution_bound(CouplingTensor(1), 1, 2)
     with refuses(ValueError, "17 columns", "at most 16"):
         rank.kruskal_rank(np.ones((3, 17)))

@@ -23,7 +23,8 @@ basis: 4 multiplications. The quaternion product has the same terms with other s
 reversed, all are equal but one in each component: `x_0 y_0, x_3 y_2, x_1 y_3, x_2 y_1`, which are subtracted twice.
 
 Sources of the algorithms: 2x2, 7 multiplications (Strassen, Numer. Math. 13 (1969) 354); 3x3, 23 (Laderman, Bull. AMS
-82 (1976) 126). Quaternions: Howell and Lafon (1975) prove that 8 is the real rank. `MatrixAlgorithm.check` proves each.
+82 (1976) 126); larger ones are files of the package, found by `flip_graph.py`. Quaternions: Howell and Lafon (1975)
+prove that 8 is the real rank. `MatrixAlgorithm.check` proves each.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Complex, Float, Int
@@ -76,6 +78,9 @@ _LADERMAN = """
 """
 _TABLES = {1: "+11 | +11 | +11", 2: _STRASSEN, 3: _LADERMAN}
 
+FOLDER = Path(__file__).parents[1] / "data" / "algorithms"
+"""Further algorithms that come with the package, `<n>.txt` in the format above."""
+
 
 @dataclass(frozen=True, eq=False)
 class MatrixAlgorithm:
@@ -101,6 +106,20 @@ class MatrixAlgorithm:
     def rank(self) -> int:
         """Number of multiplications R."""
         return self.left.shape[2]
+
+    @property
+    def table(self) -> str:
+        """One line per multiplication: entries of X, entries of Y, entries of X Y; coefficients must be -1, 0, 1.
+
+        >>> algorithm(1).table
+        '+11 | +11 | +11'
+        """
+
+        def combination(matrix: Int[np.ndarray, "n n"]) -> str:
+            return "".join(f"{'+' if matrix[i, j] > 0 else '-'}{i + 1}{j + 1}" for i, j in np.argwhere(matrix))
+
+        factors = (self.left, self.right, self.out)
+        return "\n".join(" | ".join(combination(f[:, :, r]) for f in factors) for r in range(self.rank))
 
     def check(self) -> None:
         """Prove the Brent equations in integer arithmetic.
@@ -130,9 +149,11 @@ def algorithm(size: int) -> MatrixAlgorithm:
     >>> algorithm(3)
     MatrixAlgorithm(3x3, R=23)
     """
-    if size not in _TABLES:
-        raise ValueError(f"no algorithm for {size}x{size} matrices at hand; sizes are {tuple(_TABLES)}")
-    lines = _TABLES[size].strip().splitlines()
+    file = FOLDER / f"{size}.txt"
+    if size not in _TABLES and not file.exists():
+        sizes = sorted({*_TABLES, *(int(path.stem) for path in FOLDER.glob("*.txt"))})
+        raise ValueError(f"no algorithm for {size}x{size} matrices at hand; sizes are {sizes}")
+    lines = (_TABLES[size] if size in _TABLES else file.read_text()).strip().splitlines()
     factors = np.zeros((3, size, size, len(lines)), dtype=np.int64)
     for r, line in enumerate(lines):
         for factor, terms in zip(factors, line.split("|"), strict=True):
@@ -199,8 +220,8 @@ def matrix_multiplication(lmax: int) -> CPFactors:
     Raises:
         ValueError: No algorithm of the size needed is at hand.
 
-    >>> [matrix_multiplication(lmax).rank for lmax in (1, 2, 3, 5)]
-    [8, 23, 56, 184]
+    >>> [matrix_multiplication(lmax).rank for lmax in (1, 2, 3, 4, 5, 6)]
+    [8, 23, 56, 95, 184, 279]
     """
     return factors_of(algorithm(lmax + 1 if lmax % 2 == 0 else (lmax + 1) // 2), lmax)
 

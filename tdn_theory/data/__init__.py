@@ -1,0 +1,1 @@
+"""Atomistic data: structures with labels, graphs, and one file per source."""

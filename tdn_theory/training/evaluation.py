@@ -1,0 +1,202 @@
+"""How good a model is on structures, and how nearly it turns with them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tdn_theory.data.graph import Graph, batch_indices
+from tdn_theory.data.structure import Structure
+from tdn_theory.nn.potential import Potential
+from tdn_theory.so3.rotation import haar_rotations
+from tdn_theory.training.batches import Graphs
+from tdn_theory.training.config import Precision
+from tdn_theory.training.loss import Loss
+from tdn_theory.training.metrics import UNITS, Metric, error_sums, mean, summarize
+from tdn_theory.training.parallel import Processes
+from tdn_theory.training.reference import baseline
+
+ALONE = Processes()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Errors over a set of structures.
+
+    Attributes:
+        metrics: `energy_mae`, `energy_rmse`, `forces_mae`, ...
+        loss: Of the whole set as one batch; NaN if none was asked for.
+        structures_per_second: Predictions by this process, data preparation not counted.
+    """
+
+    metrics: dict[str, Metric]
+    loss: float
+    structures_per_second: float
+
+
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
+    """Matrix products in bfloat16 if that is the precision."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else nullcontext()
+
+
+def dtype_of(precision: Precision) -> torch.dtype:
+    """The type of weights, positions and sums."""
+    return torch.float64 if precision == "float64" else torch.float32
+
+
+def evaluate(
+    model: nn.Module,
+    graphs: Graphs,
+    batch_size: int,
+    *,
+    loss: Loss | None = None,
+    precision: Precision = "float32",
+    processes: Processes = ALONE,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Evaluation:
+    """Errors of `model` on `graphs`, each process taking its share of the batches.
+
+    Args:
+        model: On the device of `processes`.
+        graphs: Structures with labels.
+        batch_size: Structures at a time.
+        loss: A loss to compute as well.
+        precision: As in training.
+        processes: Who shares the work; all get the result.
+        progress: Called with the number of structures done at a time.
+    """
+    count, device = len(graphs), processes.device
+    mine = batch_indices(count, batch_size, rank=processes.rank, ranks=processes.count)
+    rows = {label: torch.zeros(count, 3, dtype=torch.float64, device=device) for label in UNITS}
+    sums = None if loss is None else torch.zeros(2, len(loss.terms), dtype=torch.float64, device=device)
+    seconds = 0.0
+    for batch, graph in zip(mine, graphs.batches(mine), strict=True):
+        graph = graph.to(device)
+        began = time.perf_counter()
+        with torch.no_grad(), autocast(precision, device):
+            output = model(graph)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        seconds += time.perf_counter() - began
+        for label, found in error_sums(output, graph).items():
+            rows[label][batch] = found
+        if loss is not None and sums is not None:
+            sums += loss.sums(output, graph)
+        progress(len(batch))
+    groups = [structure.group for structure in graphs.structures]
+    metrics = summarize({label: processes.sum(values).cpu().numpy() for label, values in rows.items()}, groups)
+    value = math.nan if loss is None or sums is None else float(loss.value(processes.sum(sums))[0])
+    return Evaluation(metrics, value, sum(map(len, mine)) / max(seconds, 1e-9))
+
+
+def rotation_errors(
+    model: nn.Module, graphs: Graphs, batch_size: int, *, rotations: int = 4, seed: int = 0
+) -> dict[str, Metric]:
+    """How far predictions are from turning with the structure, `|f(R x) - R f(x)|` (E6).
+
+    For energies, the difference per atom. For everything else relative to `|f(x)|`, both as the Euclidean norm over
+    all components of a structure. Means over structures and `rotations` Haar-random `R` for each, with standard errors
+    over groups.
+
+    Args:
+        model: A potential; a float64 one for errors below 1e-6.
+        graphs: Structures.
+        batch_size: Structures at a time.
+        rotations: Rotations of each structure.
+        seed: Seed of the rotations.
+    """
+    rng = np.random.default_rng(seed)
+    device = next(model.parameters()).device
+    found: dict[str, list[Tensor]] = {}
+    count = len(graphs)
+    for graph in graphs.batches(batch_indices(count, batch_size)):
+        graph = graph.to(device)
+        with torch.no_grad():
+            straight = model(graph)
+        totals = {label: torch.zeros(graph.count, dtype=torch.float64, device=device) for label in straight}
+        for _ in range(rotations):
+            turns = torch.tensor(haar_rotations(graph.count, rng), device=device)
+            with torch.no_grad():
+                turned = model(_turned_graph(graph, turns))
+            for label, value in straight.items():
+                totals[label] += _relative_error(label, turned[label], value, turns, graph) / rotations
+        for label, total in totals.items():
+            found.setdefault(label, []).append(total)
+    groups = [structure.group for structure in graphs.structures]
+    metrics = {}
+    for label, parts in found.items():
+        unit, factor = ("meV/atom", 1e3) if label == "energy" else ("relative", 1.0)
+        values = factor * torch.cat(parts).cpu().numpy()
+        # a stress without a cell, and a dipole with one, are NaN by definition
+        counts = (~np.isnan(values) if label in ("stress", "dipole") else np.ones(count)).astype(float)
+        metric = mean(np.where(counts > 0, values, 0.0), counts, groups, unit)
+        if metric is not None:
+            metrics[f"{label}_rotation"] = metric
+    return metrics
+
+
+def _turned_graph(graph: Graph, turns: Float[Tensor, "graphs 3 3"]) -> Graph:
+    positions = torch.einsum("nab,nb->na", turns[graph.batch], graph.positions.double())
+    cell = torch.einsum("gab,gvb->gva", turns, graph.cell.double())
+    return replace(graph, positions=positions.to(graph.positions), cell=cell.to(graph.cell))
+
+
+def _relative_error(label: str, turned: Tensor, straight: Tensor, turns: Tensor, graph: Graph) -> Tensor:
+    """Per structure; vectors turn by R, matrices by R A R^T."""
+    turned, straight = turned.double(), straight.double()
+    if label == "energy":
+        return (turned - straight).abs() / torch.bincount(graph.batch, minlength=graph.count)
+    if label == "forces":
+        wanted = torch.einsum("nab,nb->na", turns[graph.batch], straight)
+        pieces = torch.stack(((turned - wanted).square().sum(-1), straight.square().sum(-1)))
+        error, size = pieces.new_zeros(2, graph.count).index_add(1, graph.batch, pieces)
+    else:
+        wanted = torch.einsum("gab,gb->ga", turns, straight) if straight.ndim == 2 else turns @ straight @ turns.mT
+        error, size = (turned - wanted).square().flatten(1).sum(-1), straight.square().flatten(1).sum(-1)
+    return (error / size.clamp(min=torch.finfo(size.dtype).tiny)).sqrt()
+
+
+def report(
+    model: Potential, structures: Sequence[Structure], batch_size: int, *, rotations: int = 4, seed: int = 0
+) -> dict[str, Any]:
+    """Errors, rotation errors, speed, and the energy error of constants per element, as JSON.
+
+    Args:
+        model: A potential; its device and dtype are used.
+        structures: With labels.
+        batch_size: Structures at a time.
+        rotations: Rotations of each structure.
+        seed: Seed of the rotations.
+
+    Raises:
+        ValueError: There is no structure, or one with an unknown element.
+    """
+    if not structures:
+        raise ValueError("there is no structure to evaluate on")
+    weight = next(model.parameters())
+    graphs = Graphs(structures, model.config.cutoff, weight.dtype)
+    model.eval()
+    found = evaluate(model, graphs, batch_size, processes=Processes(device=weight.device))
+    turned = rotation_errors(model, graphs, batch_size, rotations=rotations, seed=seed) if rotations else {}
+    constants = baseline(model.shifts.tolist(), model.config.elements, structures)
+    return {
+        "structures": len(structures),
+        "errors": as_json(found.metrics),
+        "rotation_errors": as_json(turned),
+        "constant_per_element": constants.to_dict(),
+        "structures_per_second": found.structures_per_second,
+    }
+
+
+def as_json(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """Metrics by name, in JSON types."""
+    return {name: metric.to_dict() for name, metric in metrics.items()}

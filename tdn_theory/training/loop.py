@@ -1,0 +1,345 @@
+"""The training loop: it can be killed at any moment and goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
+
+from tdn_theory.data.graph import Graph, batch_indices
+from tdn_theory.files import write_json
+from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.provenance import provenance
+from tdn_theory.training.batches import Graphs
+from tdn_theory.training.checkpoint import State
+from tdn_theory.training.config import TrainConfig, check_keys
+from tdn_theory.training.evaluation import Evaluation, as_json, autocast, dtype_of, evaluate
+from tdn_theory.training.log import Log
+from tdn_theory.training.loss import Loss
+from tdn_theory.training.metrics import UNITS
+from tdn_theory.training.parallel import Processes, processes
+from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
+from tdn_theory.training.schedule import learning_rate_factor
+from tdn_theory.training.sources import load
+
+CHECKPOINT = "checkpoint.safetensors"
+BEST = "best.safetensors"
+MODEL = "model.safetensors"
+RESULT = "result.json"
+
+
+class DivergedError(ArithmeticError):
+    """Training met a number that is not finite."""
+
+
+def train(config: TrainConfig, console: Console | None = None) -> dict[str, Any]:
+    """Train a potential as `config` says, or go on where an earlier call with the same configuration stopped.
+
+    The folder `config.out` gets `checkpoint.safetensors` (to go on from), `best.safetensors` (the potential of least
+    validation loss so far), `metrics.csv` and `metrics.json` (a row per epoch), and when training ends, or its time is
+    up, `model.safetensors` and `result.json`. Every file is whole at any moment. On a CPU the weights are the same, bit
+    for bit, however often training was killed: batches are a function of seed and epoch, the learning rate one of the
+    step, and a checkpoint holds everything else.
+
+    Args:
+        config: The run.
+        console: Where to report progress; by default nowhere.
+
+    Returns:
+        The content of `result.json`: metrics of the validation and test sets, the energy errors of constants per
+        element, the configuration and the provenance.
+
+    Raises:
+        ValueError: The configuration does not fit the data, the model, the device or the checkpoint in its folder.
+        DivergedError: A loss or a gradient is not finite; the message names the batch and what to try.
+    """
+    with processes(config.device) as group, torch.random.fork_rng(_graphics_cards(group.device)):
+        torch.manual_seed(config.seed)
+        return _Run(config, group, console or Console(quiet=True)).run()
+
+
+def _graphics_cards(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
+class _Run:
+    """One call of `train`."""
+
+    def __init__(self, config: TrainConfig, group: Processes, console: Console):
+        self.began = self.counted = time.monotonic()
+        self.config, self.group = config, group
+        self.console = console if group.first else Console(quiet=True)
+        self.folder = Path(config.out)
+        self.log: Log | None = None
+        self.first_epoch = 0
+        if config.batch_size % group.count:
+            raise ValueError(f"batch_size is {config.batch_size}; it must be a multiple of the {group.count} processes")
+        self.splits = load(config.data)
+        if not self.splits.validation:
+            raise ValueError(
+                "there is nothing to validate with; give data.validation_files or a larger data.validation"
+            )
+        self.loss = Loss(config.loss)
+        dtype = dtype_of(config.precision)
+        self.model = self._initial_model().to(group.device, dtype)
+        forces = self.model.config.forces
+        if config.precision == "bfloat16" and (group.device.type == "cpu" or forces == "conservative"):
+            raise ValueError(
+                f"precision bfloat16 on {group.device.type} with forces {forces!r}: it needs a GPU, where it is "
+                "faster, and forces that are no derivatives ('direct'); use float32"
+            )
+        cutoff = self.model.config.cutoff
+        self.train_graphs = Graphs(self.splits.train, cutoff, dtype)
+        self.validation_graphs = Graphs(self.splits.validation, cutoff, dtype)
+        self.test_graphs = Graphs(self.splits.test, cutoff, dtype)
+        self.steps = len(self._batches(0))  # per epoch
+        self.state = State(
+            self.model,
+            copy.deepcopy(self.model) if config.average else None,
+            _optimizer(self.model, config),
+            torch.zeros(2, len(self.loss.terms), dtype=torch.float64, device=group.device),
+        )
+
+    def _initial_model(self) -> Potential:
+        """The model with its initial weights, and the constants that come from the training data."""
+        settings = dict(self.config.model)
+        check_keys(settings, [field.name for field in fields(PotentialConfig)], "[model]")
+        elements = settings.pop("elements", None)
+        if elements is None:
+            elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
+        config = PotentialConfig.from_dict({**settings, "elements": elements})
+        shifts = energy_per_element(self.splits.train, config.elements)
+        if "forces" in self.loss.terms:
+            scale = force_scale(self.splits.train)
+        else:
+            scale = float(baseline_errors(shifts, config.elements, self.splits.train).std())
+        model = Potential(config, seed=self.config.seed)
+        model.set_reference(shifts.tolist(), scale)
+        return model
+
+    @property
+    def what(self) -> dict[str, Any]:
+        """What a checkpoint must agree with: settings, the model, sizes of the sets, constants from the data."""
+        settings = {name: value for name, value in self.config.what().items() if not name.startswith("model.")}
+        settings |= {f"model.{name}": value for name, value in self.model.config.to_dict().items()}
+        sizes = [len(self.splits.train), len(self.splits.validation), len(self.splits.test)]
+        constants = [*self.model.shifts.tolist(), float(self.model.scale)]
+        return {**settings, "sizes of the sets": sizes, "constants of the training set": constants}
+
+    @property
+    def evaluated(self) -> Potential:
+        """The model with averaged weights, if they are averaged."""
+        return self.state.average or self.model
+
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        """This process's shares of the batches: a function of seed and epoch."""
+        share = self.config.batch_size // self.group.count
+        return batch_indices(len(self.train_graphs), share, self.config.seed, epoch, self.group.rank, self.group.count)
+
+    def run(self) -> dict[str, Any]:
+        """Train to the end or until time is up, and evaluate."""
+        checkpoint = self.folder / CHECKPOINT
+        if checkpoint.exists():
+            self.state.restore(checkpoint, self.what)
+            self.console.print(
+                f"going on after {self.state.epoch} epochs and {self.state.step} steps, from {checkpoint}",
+                highlight=False,
+            )
+        self.first_epoch = self.state.epoch
+        if self.group.first:
+            self.log = Log(self.folder, self.config.tensorboard, written=self.state.epoch)
+        in_time = True
+        while in_time and self.state.epoch < self.config.epochs:
+            in_time = self._epoch()
+        return self._finish(in_time)
+
+    def _epoch(self) -> bool:
+        """Train to the end of the epoch, validate and save; False if time is up before."""
+        state, config, group = self.state, self.config, self.group
+        first_step = state.step
+        batches = self._batches(state.epoch)[first_step:]
+        began = saved = time.monotonic()
+        with self._progress(f"epoch {state.epoch + 1}/{config.epochs}", self.steps, first_step) as advance:
+            for batch, graph in zip(batches, self.train_graphs.batches(batches, config.workers), strict=True):
+                self._step(batch, graph.to(group.device))
+                advance(1)
+                if config.time_limit and group.any(self._minutes() > config.time_limit):
+                    self._save()
+                    return False
+                if time.monotonic() - saved > config.checkpoint_seconds:
+                    self._save()
+                    saved = time.monotonic()
+        rate = (state.step - first_step) * config.batch_size / (time.monotonic() - began)
+        loss, terms = self.loss.value(state.sums)
+        evaluation = self._evaluate(self.evaluated, self.validation_graphs, "validating")
+        row = {
+            "epoch": state.epoch + 1,
+            "seconds": state.seconds + time.monotonic() - self.counted,
+            "learning_rate": config.optimizer.learning_rate * self._learning_rate_factor(),
+            "structures_per_second": rate,
+            "training_loss": float(loss),
+            **{f"training_{label}": float(term) for label, term in zip(self.loss.terms, terms, strict=True)},
+            "validation_loss": evaluation.loss,
+            **{f"validation_{name}": metric.value for name, metric in evaluation.metrics.items()},
+        }
+        state.history.append(row)
+        state.epoch, state.step = state.epoch + 1, 0
+        state.sums.zero_()
+        if self.group.first and self._best() == state.epoch:
+            self.evaluated.save(self.folder / BEST)
+        self._save()
+        self._report(row)
+        return True
+
+    def _step(self, batch: np.ndarray, graph: Graph) -> None:
+        config, state = self.config, self.state
+        for group in state.optimizer.param_groups:
+            group["lr"] = config.optimizer.learning_rate * self._learning_rate_factor()
+        state.optimizer.zero_grad()
+        with autocast(config.precision, self.group.device):
+            output = self.model(graph)
+        sums = self.group.sum_with_own_derivative(self.loss.sums(output, graph))
+        loss, terms = self.loss.value(sums)
+        loss.backward()
+        self.group.sum_gradients(list(self.model.parameters()))
+        limit = config.optimizer.clip or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        if not math.isfinite(float(loss.detach() + norm)):
+            raise DivergedError(self._diagnosis(batch, terms, norm))
+        state.optimizer.step()
+        if state.average is not None:
+            done = state.epoch * self.steps + state.step
+            decay = min(config.average, (1 + done) / (10 + done))  # while young, it forgets the initial weights faster
+            with torch.no_grad():
+                for mean, weight in zip(state.average.parameters(), self.model.parameters(), strict=True):
+                    mean.lerp_(weight, 1 - decay)
+        state.step += 1
+        state.sums += sums.detach()
+
+    def _learning_rate_factor(self) -> float:
+        """Of the coming step."""
+        epoch = self.state.epoch + self.state.step / self.steps
+        losses = [row["validation_loss"] for row in self.state.history]
+        return learning_rate_factor(self.config.schedule, epoch, self.config.epochs, losses)
+
+    def _diagnosis(self, batch: np.ndarray, terms: Tensor, norm: Tensor) -> str:
+        values = ", ".join(f"{label} {float(term):.3g}" for label, term in zip(self.loss.terms, terms, strict=True))
+        groups = sorted({self.splits.train[number].group for number in batch})
+        return (
+            f"epoch {self.state.epoch + 1}, step {self.state.step + 1}: loss ({values}) or gradient (norm "
+            f"{float(norm):.3g}) is not finite. The batch is structures {batch.tolist()} of the training set, of the "
+            f"groups {groups}. Look for coinciding atoms or absurd labels among them; else lower "
+            "optimizer.learning_rate or optimizer.clip, lengthen schedule.warmup, or leave precision bfloat16. The "
+            f"weights of the last checkpoint, {self.folder / CHECKPOINT}, are sound"
+        )
+
+    def _evaluate(self, model: Potential, graphs: Graphs, title: str) -> Evaluation:
+        model.eval()
+        with self._progress(title, len(graphs), 0) as advance:
+            options = {"loss": self.loss, "precision": self.config.precision, "progress": advance}
+            found = evaluate(model, graphs, self.config.batch_size, processes=self.group, **options)
+        self.model.train()
+        if not math.isfinite(found.loss):
+            raise DivergedError(
+                f"{title}: the loss is {found.loss}; lower optimizer.learning_rate, and look at the labels"
+            )
+        return found
+
+    def _minutes(self) -> float:
+        return (time.monotonic() - self.began) / 60
+
+    def _save(self) -> None:
+        now = time.monotonic()
+        self.state.seconds += now - self.counted
+        self.counted = now
+        if self.log is not None:
+            self.state.save(self.folder / CHECKPOINT, self.what)
+            self.log.write(self.state.history)
+
+    def _best(self) -> int:
+        """The epoch of least validation loss, from 1; 0 before there is one."""
+        losses = [row["validation_loss"] for row in self.state.history]
+        return int(np.argmin(losses)) + 1 if losses else 0
+
+    def _report(self, row: dict[str, Any]) -> None:
+        names = [f"{label}_{'rmse' if term.form == 'rmse' else 'mae'}" for label, term in self.loss.terms.items()]
+        errors = ", ".join(
+            f"{name} {row[f'validation_{name}']:.4g} {UNITS[label][0]}"
+            for label, name in zip(self.loss.terms, names, strict=True)
+            if f"validation_{name}" in row
+        )
+        epoch, epochs, limit = self.state.epoch, self.config.epochs, self.config.time_limit
+        per_epoch = self._minutes() / (epoch - self.first_epoch)
+        self.console.print(
+            f"epoch {epoch}: loss {row['training_loss']:.4g}, validation {row['validation_loss']:.4g} ({errors}), "
+            f"{row['structures_per_second']:.1f} structures/s, {(epochs - epoch) * per_epoch:.1f} min left",
+            highlight=False,
+        )
+        if limit and epoch == self.first_epoch + 1 and self.first_epoch + limit / per_epoch < epochs:
+            self.console.print(
+                f"the time limit will come after about {self.first_epoch + int(limit / per_epoch)} of {epochs} epochs, "
+                "before the learning rate has fallen: a run of so many epochs would end with a better potential",
+                style="yellow",
+                highlight=False,
+            )
+
+    @contextmanager
+    def _progress(self, title: str, total: int, done: int) -> Iterator[Callable[[int], None]]:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=self.console, transient=True) as progress:
+            task = progress.add_task(title, total=total, completed=done)
+            yield lambda count: progress.advance(task, count)
+
+    def _finish(self, complete: bool) -> dict[str, Any]:
+        """Choose the potential of least validation loss, evaluate and save it."""
+        best = self._best()
+        self.group.wait()  # for the first process, which writes the best potential
+        candidates: list[tuple[Potential, Evaluation]] = []
+        if not complete:
+            candidates.append((self.evaluated, self._evaluate(self.evaluated, self.validation_graphs, "validating")))
+        if best:
+            model = Potential.load(self.folder / BEST).to(self.group.device, dtype_of(self.config.precision))
+            candidates.append((model, self._evaluate(model, self.validation_graphs, "validating")))
+        model, validation = min(candidates, key=lambda candidate: candidate[1].loss)
+        result = {
+            "complete": complete,
+            "epochs": self.state.epoch,
+            "best_epoch": best if best and model is not self.evaluated else None,
+            "seconds": self.state.seconds,
+            "structures": {name: len(getattr(self.splits, name)) for name in ("train", "validation", "test")},
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "validation": as_json(validation.metrics),
+        }
+        if self.splits.test:
+            test = self._evaluate(model, self.test_graphs, "testing")
+            constant = baseline(model.shifts.tolist(), model.config.elements, self.splits.test)
+            result |= {"test": as_json(test.metrics), "constant_per_element": constant.to_dict()}
+        result |= {"config": self.config.to_dict(), "provenance": provenance(self.config.seed, self._device_name())}
+        if self.group.first:
+            model.save(self.folder / MODEL)
+            write_json(self.folder / RESULT, result)
+        return result
+
+    def _device_name(self) -> str:
+        device = self.group.device
+        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def _optimizer(model: Potential, config: TrainConfig) -> torch.optim.Optimizer:
+    """AdamW, which is Adam where nothing decays."""
+    settings = config.optimizer
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, settings.learning_rate, settings.betas, fused=True)

@@ -1,0 +1,102 @@
+"""Energies that need no learning: a constant per element, by least squares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from tdn_theory.data.structure import Structure
+from tdn_theory.training.metrics import Metric, mean
+
+
+def energy_per_element(structures: Iterable[Structure], elements: Sequence[int]) -> Float[np.ndarray, " elements"]:
+    """Constants `c` that minimise `sum_s (E_s - sum_z n_sz c_z)^2`, `n_sz` being the number of atoms of element z.
+
+    Where the compositions do not determine them, as in a set of conformers of one molecule, those of least norm.
+    Structures of equal composition enter as one row, their mean energy, with the weight of their number: the same
+    minimum, in a matrix no larger than the number of compositions.
+
+    Args:
+        structures: With energies (eV); those without are left out.
+        elements: Atomic numbers, in the order of the result.
+
+    Returns:
+        Energy per atom of each element, eV.
+
+    Raises:
+        ValueError: An element is missing in `elements`, or no structure has an energy.
+    """
+    sums: dict[tuple[int, ...], list[float]] = {}
+    for structure in structures:
+        if structure.energy is not None:
+            composition = tuple(_composition(structure, elements).tolist())
+            known = sums.setdefault(composition, [0.0, 0.0])
+            known[0] += 1
+            known[1] += (structure.energy - known[1]) / known[0]  # running mean: no sum of 10^5 large numbers
+    if not sums:
+        raise ValueError("no structure has an energy, so there is nothing to fit a constant per element to")
+    counts = np.array(list(sums), dtype=float)
+    weights, means = np.array(list(sums.values())).T
+    root = np.sqrt(weights)
+    return np.linalg.lstsq(counts * root[:, None], means * root, rcond=None)[0]
+
+
+def baseline_errors(
+    constants: Float[np.ndarray, " elements"], elements: Sequence[int], structures: Iterable[Structure]
+) -> Float[np.ndarray, " structures"]:
+    """`(sum_z n_z c_z - E) / n` of each structure that has an energy: what is left to learn, eV per atom.
+
+    Raises:
+        ValueError: An element is missing in `elements`.
+    """
+    return np.array(
+        [
+            (_composition(s, elements) @ constants - s.energy) / len(s.numbers)
+            for s in structures
+            if s.energy is not None
+        ]
+    )
+
+
+def baseline(constants: Sequence[float], elements: Sequence[int], structures: Sequence[Structure]) -> Metric:
+    """Mean absolute error of the energy of constants per element, meV/atom: what a model has to beat.
+
+    Raises:
+        ValueError: An element is missing in `elements`, or no structure has an energy.
+    """
+    errors = 1e3 * np.abs(baseline_errors(np.asarray(constants), elements, structures))
+    groups = [s.group for s in structures if s.energy is not None]
+    metric = mean(errors, np.ones(len(errors)), groups, "meV/atom")
+    if metric is None:
+        raise ValueError("no structure has an energy to compare with")
+    return metric
+
+
+def force_scale(structures: Iterable[Structure]) -> float:
+    """Root mean square of all force components, eV/Angstrom.
+
+    Raises:
+        ValueError: No structure has forces, or all are zero.
+    """
+    total, count = 0.0, 0
+    for structure in structures:
+        if structure.forces is not None:
+            total += float(np.square(structure.forces).sum())
+            count += structure.forces.size
+    if not total > 0:
+        raise ValueError("no structure has forces other than zero, so they give no scale")
+    return (total / count) ** 0.5
+
+
+def _composition(structure: Structure, elements: Sequence[int]) -> Float[np.ndarray, " elements"]:
+    counts = np.array([np.count_nonzero(structure.numbers == z) for z in elements], dtype=float)
+    if counts.sum() != len(structure.numbers):
+        from ase.data import chemical_symbols
+
+        strangers = sorted(set(structure.numbers.tolist()) - set(elements))
+        names = ", ".join(chemical_symbols[z] for z in strangers)
+        known = ", ".join(chemical_symbols[z] for z in elements)
+        raise ValueError(f"{structure.group} has the elements {names}, but only {known} are known")
+    return counts

@@ -1,0 +1,79 @@
+"""`tdn-theory data` as a user meets it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tdn_theory import cli
+from tdn_theory.data import relaxations as module
+from tdn_theory.data.archive import read_archive
+from tdn_theory.data.relaxations import Relaxation, relaxations
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "console", Console(width=200))  # tables are not cut
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(cli.app, ["data", *map(str, arguments)])
+    output = re.sub(r"\s+", " ", result.output)
+    assert result.exit_code == code, output
+    return output
+
+
+def test_list():
+    output = run("list")
+    for part in (
+        "relaxations",
+        "gfn2",
+        "nbody",
+        "pubchemqcr",
+        "extxyz",
+        "tdn-theory[gfn2]",
+        f"{len(relaxations())} snap",
+    ):
+        assert part in output
+
+
+def test_convert(tmp_path: Path):
+    pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+    count = len(relaxations())
+    assert f"{count} structures" in run("convert", "relaxations", tmp_path / "a.npz")
+    run("convert", tmp_path / "a.npz", tmp_path / "a.lmdb")
+    run("convert", tmp_path / "a.lmdb", tmp_path / "b.npz")
+    run("convert", tmp_path / "b.npz", tmp_path / "b.xyz")
+    assert len(read_archive(tmp_path / "b.npz")) == count
+    assert (tmp_path / "b.xyz").read_text().count("Properties=") == count
+
+
+def test_bad_conversions_are_refused(tmp_path: Path):
+    assert "must end in .npz or .lmdb" in run("convert", "a.xyz", tmp_path / "a.npz", code=2)
+    assert "must end in .npz or .xyz or .lmdb" in run("convert", "relaxations", tmp_path / "a.csv", code=2)
+    assert "No such file" in run("convert", tmp_path / "b.npz", tmp_path / "a.npz", code=2)
+
+
+def test_make_relaxations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("pyscf", reason="needs the extra make-data")
+    pytest.importorskip("rdkit", reason="needs the extra make-data")
+    units = [Relaxation("[H][H]", snapshots=1, grid_level=0, seed=seed) for seed in (1, 2)]
+    monkeypatch.setattr(module, "plan", lambda seed: units)
+    output = run("make-relaxations", "--out", tmp_path / "r.npz", "--work", tmp_path / "work")
+    assert "relaxation 2 of at most 2" in output
+    assert "polarizabilities of relaxation 2" in output
+    assert [s.labels for s in read_archive(tmp_path / "r.npz")] == [
+        ("energy", "forces", "dipole", "polarizability")
+    ] * 2
+
+
+def test_make_gfn2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("tblite", reason="needs the extra gfn2")
+    few = [structure for structure in relaxations() if len(structure) == 3]
+    monkeypatch.setattr(module, "relaxations", lambda: few)
+    molecules = {structure.group for structure in few}
+    assert f"{2 * len(molecules)} snapshots" in run("make-gfn2", "--out", tmp_path / "g.npz", "--snapshots", 2)
+    assert {structure.group for structure in read_archive(tmp_path / "g.npz")} == molecules
+    assert "temperature" in run("make-gfn2", "--out", tmp_path / "g.npz", "--temperature", 0, code=2)

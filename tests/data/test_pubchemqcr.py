@@ -1,0 +1,270 @@
+"""The released format: back as written, every bad step rejected by itself and counted, splits by the released rule."""
+
+import gzip
+import pickle
+import random
+from collections.abc import Callable
+from copy import deepcopy
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from tdn_theory.data.pubchemqcr import (
+    STAGES,
+    Trajectories,
+    UnusableError,
+    read_pubchemqcr,
+    read_record,
+    read_steps,
+    write_pubchemqcr,
+)
+from tdn_theory.data.relaxations import relaxations
+from tdn_theory.data.structure import Structure
+from tdn_theory.data.units import BOHR, HARTREE
+from tests.assertions import assert_close, refuses
+
+lmdb = pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+
+
+def step(seed: int = 0, **charge: float) -> dict[str, Any]:
+    """A step of a water molecule as released."""
+    rng = np.random.default_rng(seed)
+    return {
+        "coordinates": [
+            {"atom": atom, **charge, "x": x, "y": y, "z": z}
+            for atom, (x, y, z) in zip("OHH", rng.normal(size=(3, 3)).tolist(), strict=True)
+        ],
+        "energy": -76.0 - seed,
+        "gradient": [
+            {"atom": atom, **charge, "dx": x, "dy": y, "dz": z}
+            for atom, (x, y, z) in zip("OHH", rng.normal(size=(3, 3)).tolist(), strict=True)
+        ],
+    }
+
+
+def database(path: Path, records: dict[str, Any]) -> Path:
+    """An LMDB file as released, by hand: independent of the writer."""
+    with lmdb.open(str(path), subdir=False, map_size=2**24) as found, found.begin(write=True) as transaction:
+        for key, record in records.items():
+            content = record if isinstance(record, bytes) else gzip.compress(pickle.dumps(record))
+            transaction.put(key.encode(), content)
+    return path
+
+
+def test_the_shipped_data_come_back(tmp_path: Path):
+    shipped = relaxations()[:40]
+    write_pubchemqcr(tmp_path / "a.lmdb", shipped)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.lmdb"]
+    read = read_pubchemqcr([tmp_path / "a.lmdb"])
+    assert not read.rejected
+    assert len(read) == len(shipped)
+    for group in {structure.group for structure in shipped}:
+        pairs = zip([s for s in read if s.group == group], [s for s in shipped if s.group == group], strict=True)
+        for got, wanted in pairs:
+            assert got.labels == ("energy", "forces")
+            assert np.array_equal(got.numbers, wanted.numbers)
+            assert_close(got.positions, wanted.positions, 0.0, "positions")
+            assert_close(got.energy, wanted.energy, 1e-15 * abs(wanted.energy or 0) * 4, "energy")
+            assert_close(got.forces, wanted.forces, 1e-14 * np.abs(wanted.forces).max(), "forces")
+
+
+def test_labels_and_units(tmp_path: Path):
+    record = {"pm3": None, "hf": [step(1)], "DFT_1st": [step(2, charge=8.0), step(3)], "DFT_2nd": None}
+    first, second = read_pubchemqcr([database(tmp_path / "a.lmdb", {"000000962": record})])
+    assert first.group == second.group == "000000962"
+    assert first.numbers.tolist() == [8, 1, 1]
+    assert_close(first.energy, -78 * HARTREE, 1e-12, "energy")
+    row = record["DFT_1st"][0]["gradient"][1]
+    assert first.forces is not None
+    assert_close(first.forces[1], [-row[x] * HARTREE / BOHR for x in ("dx", "dy", "dz")], 1e-13, "forces")
+    assert_close(second.positions[2, 1], record["DFT_1st"][1]["coordinates"][2]["y"], 0.0, "positions of SMASH")
+
+
+BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "no energy": (lambda s: s.update(energy=None), "missing"),
+    "no gradient": (lambda s: s.pop("gradient"), "missing"),
+    "empty gradient": (lambda s: s.update(gradient=[]), "missing"),
+    "no coordinates": (lambda s: s.update(coordinates=None), "missing"),
+    "energy is NaN": (lambda s: s.update(energy=float("nan")), "not finite"),
+    "position is infinite": (lambda s: s["coordinates"][1].update(x=float("inf")), "not finite"),
+    "gradient is NaN": (lambda s: s["gradient"][2].update(dz=float("nan")), "not finite"),
+    "stars of Fortran": (lambda s: s["gradient"][2].update(dz="********"), "number is missing"),
+    "a coordinate is missing": (lambda s: s["coordinates"][0].pop("z"), "number is missing"),
+    "cut off": (lambda s: (s["coordinates"].pop(), s["gradient"].pop()), "cut off"),
+    "gradient cut off": (lambda s: s["gradient"].pop(), "differ"),
+    "atoms exchanged": (lambda s: s["coordinates"].reverse(), "differ"),
+    "gradient exchanged": (lambda s: s["gradient"].reverse(), "differ"),
+    "atoms coincide": (lambda s: s["coordinates"][1].update(s["coordinates"][0], atom="H"), "same place"),
+    "atoms without names": (lambda s: s["coordinates"][0].pop("atom"), "missing"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["first", "middle", "last"])
+def test_a_bad_step_is_left_out_and_the_others_are_right(name: str, place: int):
+    spoil, reason = BAD[name]
+    steps = [step(seed) for seed in range(3)]
+    spoil(steps[place])
+    found, rejected = read_steps({"DFT_1st": steps}, ["DFT_1st"], "g")
+    assert [round((s.energy or 0) / HARTREE) for s in found] == [-76 - n for n in range(3) if n != place]
+    assert [(reason in why, number) for why, number in rejected.items()] == [(True, 1)]
+
+
+@pytest.mark.parametrize("other", ["not a step", None, 3, [], {}])
+def test_a_step_that_is_something_else(other: Any):
+    found, rejected = read_steps({"DFT_1st": [step(), other]}, ["DFT_1st"], "g")
+    assert (len(found), sum(rejected.values())) == (1, 1)
+
+
+def test_an_unknown_element_is_no_atom():
+    bad = deepcopy(step())
+    for rows in (bad["coordinates"], bad["gradient"]):
+        rows[0]["atom"] = "X"
+    found, rejected = read_steps({"DFT_1st": [bad]}, ["DFT_1st"], "g")
+    assert (found, dict(rejected)) == ([], {"unknown element": 1})
+
+
+def test_symbols_in_capitals():
+    upper = deepcopy(step())
+    for rows in (upper["coordinates"], upper["gradient"]):
+        rows[0]["atom"] = "CL"
+    assert read_steps({"DFT_1st": [upper]}, ["DFT_1st"], "g")[0][0].numbers.tolist() == [17, 1, 1]
+
+
+def test_a_duplicate_of_hartree_fock_is_no_dft(tmp_path: Path):
+    records = {
+        "1": {"pm3": [step(0)], "hf": [step(1)], "DFT_1st": None, "DFT_2nd": [step(2)]},
+        "2": {"pm3": [step(3)], "hf": [step(4)], "DFT_1st": [step(5)]},
+    }
+    path = database(tmp_path / "a.lmdb", records)
+    first = read_pubchemqcr([path])
+    assert ([s.group for s in first], dict(first.rejected)) == (["2"], {"no DFT_1st": 1})
+    both = read_pubchemqcr([path], ["DFT_1st", "DFT_2nd"])
+    assert ([s.group for s in both], dict(both.rejected)) == (["1", "2"], {"no DFT_1st": 1, "no DFT_2nd": 1})
+
+
+def test_damaged_and_hostile_records_are_counted(tmp_path: Path):
+    class Hostile:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "pwned",)
+
+    good = {stage: [step(n) for n in range(2)] for stage in STAGES}
+    whole = gzip.compress(pickle.dumps(good))
+    records = {"1": good, "2": b"", "3": whole[:-20], "4": b"text", "5": {"DFT_1st": [Hostile()]}, "6": [good]}
+    found = read_pubchemqcr([database(tmp_path / "a.lmdb", records)])
+    assert (len(found), found[1].group) == (2, "1")
+    assert dict(found.rejected) == {"damaged record": 3, "damaged or unsafe pickle": 2}
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_record_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tdn_theory.data.pubchemqcr.LARGEST_RECORD", 1000)
+    with pytest.raises(UnusableError, match="too large"):
+        read_record(gzip.compress(pickle.dumps({"DFT_1st": "x" * 2000})))
+
+
+@pytest.fixture
+def trajectories(tmp_path: Path) -> Trajectories:
+    """Twelve trajectories of 1 to 4 snapshots in two files."""
+    rng = np.random.default_rng(0)
+    records = {f"{n:03}": {"DFT_1st": [step(10 * n + k) for k in range(rng.integers(1, 5))]} for n in range(12)}
+    names = sorted(records)
+    files = [database(tmp_path / f"{i}.lmdb", {name: records[name] for name in names[i::2]}) for i in range(2)]
+    return read_pubchemqcr(files)
+
+
+def test_the_sequence(trajectories: Trajectories):
+    energies = [round(-(s.energy or 0) / HARTREE) - 76 for s in trajectories]
+    assert len(energies) == len(trajectories) == trajectories.snapshots.sum()
+    groups = [*range(0, 12, 2), *range(1, 12, 2)]
+    assert energies == [10 * g + k for g, n in zip(groups, trajectories.snapshots, strict=True) for k in range(n)]
+    assert trajectories[-1].energy == trajectories[len(trajectories) - 1].energy
+    with pytest.raises(IndexError):
+        trajectories[len(trajectories)]
+
+
+def test_the_split_is_the_released_rule(trajectories: Trajectories):
+    order = list(range(12))
+    random.Random(42).shuffle(order)
+    parts = trajectories.split()
+    assert [len(part.snapshots) for part in parts] == [7, 2, 3]
+    keys = [key for part in parts for key in part.key]
+    assert keys == [trajectories.key[n] for n in order]
+    groups = [{structure.group for structure in part} for part in parts]
+    assert sum(map(len, groups)) == len(set().union(*groups)) == 12
+    with refuses(ValueError, "[0.5, 0.2]", "add up to 1"):
+        trajectories.split((0.5, 0.2))
+
+
+def energies(structures: Any) -> list[float]:
+    return [structure.energy for structure in structures]
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+@pytest.mark.parametrize("buffer", [1, 5, 1000])
+def test_streams_share_out_the_snapshots(trajectories: Trajectories, ranks: int, buffer: int):
+    streams = [energies(trajectories.stream(1, 0, rank, ranks, buffer)) for rank in range(ranks)]
+    assert len({len(stream) for stream in streams}) == 1
+    drawn = [energy for stream in streams for energy in stream]
+    assert len(set(drawn)) == len(drawn)
+    assert set(drawn) <= set(energies(trajectories))
+    assert ranks > 1 or len(drawn) == len(trajectories)
+    assert streams[0] == energies(trajectories.stream(1, 0, 0, ranks, buffer))
+    assert streams[0] != energies(trajectories.stream(1, 1, 0, ranks, buffer))
+
+
+def test_bad_streams_are_refused(trajectories: Trajectories):
+    for arguments in ({"rank": 1}, {"buffer": 0}):
+        with refuses(ValueError, "ranks - 1", "buffer"):
+            next(trajectories.stream(0, **arguments))
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python's, of any fork of a process with threads
+def test_a_forked_process_reads_too(trajectories: Trajectories):
+    wanted = energies(trajectories)
+    with get_context("fork").Pool(1) as pool:
+        assert pool.map(energies, [trajectories]) == [wanted]
+
+
+def test_the_index_spares_reading_everything_again(tmp_path: Path, trajectories: Trajectories, monkeypatch):
+    index = tmp_path / "index.npz"
+    first = read_pubchemqcr(trajectories.files, index=index)
+    monkeypatch.setattr("tdn_theory.data.pubchemqcr._scan", None)
+    again = read_pubchemqcr(trajectories.files, index=index)
+    assert energies(again) == energies(first)
+    with refuses(ValueError, str(index), "other files or stages", "delete"):
+        read_pubchemqcr(trajectories.files, ["hf"], index)
+    with refuses(ValueError, str(index), "other files"):
+        read_pubchemqcr(trajectories.files[:1], index=index)
+
+
+def test_bad_requests_are_refused(tmp_path: Path):
+    path = database(tmp_path / "a.lmdb", {"1": {"DFT_1st": None}})
+    with refuses(ValueError, "DFT_3rd", "DFT_2nd"):
+        read_pubchemqcr([path], ["DFT_3rd"])
+    with refuses(ValueError, "give files"):
+        read_pubchemqcr([])
+    with refuses(ValueError, "no usable snapshot", "no DFT_1st"):
+        read_pubchemqcr([path])
+    with refuses(FileNotFoundError, "b.lmdb"):
+        read_pubchemqcr([tmp_path / "b.lmdb"])
+
+
+@given(st.sampled_from(["no energy", "no forces", "no group", "long group", "periodic"]))
+def test_what_has_no_place_in_the_format_is_refused(case: str):
+    labels: dict[str, Any] = {"energy": 1.0, "forces": np.zeros((1, 3)), "group": "g"}
+    change = {
+        "no energy": {"energy": None},
+        "no forces": {"forces": None},
+        "no group": {"group": ""},
+        "long group": {"group": "g" * 512},
+        "periodic": {"cell": np.eye(3), "pbc": np.array([True] * 3)},
+    }
+    structure = Structure(np.array([1]), np.zeros((1, 3)), **labels | change[case])
+    with refuses(ValueError, "molecule with energy, forces, and a group"):
+        write_pubchemqcr(Path("never"), [structure])

@@ -1,0 +1,56 @@
+"""The search for atlas entries: resumable, and nothing is kept without a proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tdn_theory.cli import app
+from tdn_theory.cp import atlas
+from tdn_theory.cp.solution import EXACT
+from tdn_theory.experiments import atlas_search
+from tdn_theory.experiments.units import Units
+from tests.assertions import refuses
+
+
+def test_what_is_exact_is_proven_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R = 7 at L = 1: some starts are exact, and those with independent equations become entries."""
+    units = Units(tmp_path / "units")
+    rows = atlas_search.run(1, 7, "all", 4, "C2*Z3", 0, units, tmp_path / "atlas")
+    assert [row["seed"] for row in rows] == [0, 1, 2, 3]
+    saved = atlas.entries(tmp_path / "atlas")
+    assert saved
+    assert len(saved) == sum("AtlasEntry" in row["entry"] for row in rows)
+    for entry in saved:
+        assert entry.covers("all")
+        assert entry.error <= EXACT
+        entry.verify()
+    monkeypatch.setattr(atlas_search, "EquivariantLevenbergMarquardt", None)  # nothing is computed again
+    again = atlas_search.run(1, 7, "all", 4, "C2*Z3", 0, units, tmp_path / "atlas")
+    assert again == rows
+
+
+def test_too_few_terms(tmp_path: Path) -> None:
+    """R = 6 is impossible with all paths alive, and enough for the even ones."""
+    (row,) = atlas_search.run(1, 6, "all", 1, "C1", 0, Units(tmp_path), tmp_path / "atlas")
+    assert row["entry"] == "paths died"
+    assert row["dead"]
+    assert not (tmp_path / "atlas").exists()
+    rows = atlas_search.run(1, 6, "even", 2, "C1", 0, Units(tmp_path), tmp_path / "atlas")
+    assert all(row["residual"] <= EXACT for row in rows if not row["dead"])
+
+
+def test_command(tmp_path: Path) -> None:
+    arguments = ["atlas", "search", "1", "7", "--starts", "2", "--symmetry", "C2*Z3", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "residual" in result.output
+    wrong = CliRunner().invoke(app, ["atlas", "search", "1", "7", "--symmetry", "X7", "--out", str(tmp_path)])
+    assert wrong.exit_code == 2
+
+
+def test_an_unknown_group_is_refused(tmp_path: Path) -> None:
+    with refuses(ValueError, "'X7'"):
+        atlas_search.run(1, 7, "all", 1, "X7", 0, Units(tmp_path), tmp_path)

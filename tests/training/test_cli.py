@@ -1,0 +1,106 @@
+"""The commands train, evaluate and relax as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import ase.io
+import pytest
+from ase.build import molecule
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tdn_theory import cli
+from tdn_theory.cli import app
+from tdn_theory.training.config import PRESETS, TrainConfig
+from tests.training.conftest import springs
+from tests.training.test_sources import write
+
+CONFIG = """
+epochs = 2
+batch_size = 4
+out = "unused"
+
+[data]
+source = "extxyz"
+files = [{train}]
+energy_key = "E"
+forces_key = "F"
+energy_unit = "eV"
+force_unit = "eV/Angstrom"
+length_unit = "Angstrom"
+group_key = "molecule"
+validation = 0.2
+test = 0.2
+
+[model]
+channels = 4
+layers = 1
+heads = 2
+basis_size = 4
+cutoff = 4.0
+"""
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    monkeypatch.setattr(cli, "console", Console(width=200))
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    output = re.sub(r"\s+", " ", result.output)
+    assert result.exit_code == code, output
+    return output
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(CONFIG.format(train=json.dumps(write(tmp_path / "a.xyz", springs(12)))))
+    return path
+
+
+def test_train_evaluate_and_relax(config, tmp_path):
+    out = tmp_path / "run"
+    output = run("train", config, "--out", out, "--epochs", 1)
+    assert "epoch 1: loss" in output
+    assert "forces_rmse" in output
+    assert "constants per element" in output
+    assert "another run" in run("train", config, "--out", out, "--epochs", 1, "--seed", 5, code=2)
+    result = json.loads((out / "result.json").read_text())
+    assert result["config"]["epochs"] == 1
+
+    model = out / "model.safetensors"
+    output = run("evaluate", model, config, "--out", tmp_path / "evaluation.json")
+    assert "forces_rotation" in output
+    found = json.loads((tmp_path / "evaluation.json").read_text())
+    assert found["errors"]["forces_mae"]["value"] == pytest.approx(result["test"]["forces_mae"]["value"], rel=1e-4)
+    assert {"seed", "versions", "commit", "device", "time"} <= found["provenance"].keys()
+    file = ["--energy-key", "E", "--energy-unit", "eV", "--length-unit", "Angstrom"]
+    assert "energy_mae" in run("evaluate", model, tmp_path / "a.xyz", *file, "--rotations", 0)
+
+    atoms = molecule("H2O")
+    ase.io.write(tmp_path / "water.xyz", atoms)
+    output = run("relax", tmp_path / "water.xyz", "--model", model, "--steps", 1, "--fmax", 1e-9, "--out", out, code=1)
+    assert "not relaxed in 1 steps" in output
+    assert len(ase.io.read(out / "water-trajectory.extxyz", ":")) == 2
+    assert "relaxed in 0 steps" in run("relax", tmp_path / "water.xyz", "--model", model, "--fmax", 1e9, "--out", out)
+    assert ase.io.read(out / "water-relaxed.extxyz").get_forces().shape == (3, 3)
+    ase.io.write(tmp_path / "chloride.xyz", molecule("HCl"))
+    assert "does not know Cl" in run("relax", tmp_path / "chloride.xyz", "--model", model, code=2)
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
+def test_shipped_configurations_are_valid(path):
+    assert TrainConfig.read(path).out
+
+
+def test_errors_teach(config, tmp_path):
+    assert "relaxations" in run("train", "nothing", code=2)
+    config.write_text(config.read_text() + "\nlayer = 3")
+    output = run("train", config, code=2)
+    assert "layer" in output
+    assert "Traceback" not in output
+    assert "not a saved potential" in run("evaluate", config, config, code=2)

@@ -1,0 +1,138 @@
+"""The loss against its definition, component by component."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tdn_theory.data.graph import collate
+from tdn_theory.training.batches import Graphs
+from tdn_theory.training.config import LossConfig, Term
+from tdn_theory.training.loss import Loss, errors
+from tests.assertions import assert_close, refuses
+from tests.training.conftest import springs
+
+
+def batch(count: int = 5, without: tuple[str, ...] = (), some: tuple[int, ...] = ()):
+    """Springs; the structures `some` lack the labels `without`."""
+    structures = [replace(s, **dict.fromkeys(without if k in some else ())) for k, s in enumerate(springs(count))]
+    graphs = Graphs(structures, 4.0, torch.float64)
+    return structures, collate([graphs[k] for k in range(count)])
+
+
+def predictions(graph, seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {"energy": (graph.count,), "forces": (len(graph.numbers), 3), "dipole": (graph.count, 3)}
+    output = {name: torch.randn(s, generator=generator, dtype=torch.float64) for name, s in shapes.items()}
+    return {name: value.requires_grad_() for name, value in output.items()}
+
+
+def wanted_errors(label: str, structures, output) -> list[np.ndarray]:
+    """One error vector per row, of structures that have the label."""
+    found, first = [], 0
+    for number, structure in enumerate(structures):
+        n, value = len(structure), getattr(structure, label)
+        if value is not None and label == "energy":
+            found.append(np.atleast_1d((output[label][number].item() - value) / n))
+        elif value is not None and label == "forces":
+            found += list(output[label][first : first + n].detach().numpy() - value)
+        elif value is not None:
+            found.append(output[label][number].detach().numpy() - value)
+        first += n
+    return found
+
+
+def huber(x: np.ndarray, delta: float) -> np.ndarray:
+    return np.where(np.abs(x) <= delta, x**2 / 2, delta * (np.abs(x) - delta / 2))
+
+
+FORMS = {
+    "mae": lambda rows: np.mean(np.abs(np.concatenate(rows))),
+    "mse": lambda rows: np.mean(np.concatenate(rows) ** 2),
+    "rmse": lambda rows: np.sqrt(np.mean(np.concatenate(rows) ** 2)),
+    "huber": lambda rows: np.mean(huber(np.concatenate(rows), 0.7)),
+    "norm": lambda rows: np.mean([np.linalg.norm(row) for row in rows]),
+}
+
+
+@pytest.mark.parametrize("label", ["energy", "forces", "dipole"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("some", [(), (1, 3)])
+def test_terms_are_their_definition(label, form, some):
+    structures, graph = batch(without=(label,), some=some)
+    output = predictions(graph)
+    terms = {name: Term() for name in ("energy", "forces", "dipole")} | {label: Term(3.0, form, 0.7)}
+    loss = Loss(LossConfig(**terms))
+    value, parts = loss.value(loss.sums(output, graph))
+    wanted = FORMS[form](wanted_errors(label, structures, output))
+    assert_close(parts, [wanted], 1e-12 * 3e3, f"{form} of {label}")
+    assert_close(value.detach(), 3 * wanted, 1e-12 * 1e4, f"loss with {form} of {label}")
+
+
+def test_unknown_labels_do_not_reach_the_gradient():
+    _, graph = batch(without=("energy", "forces"), some=(2,))
+    output = predictions(graph)
+    loss = Loss(LossConfig())
+    loss.value(loss.sums(output, graph))[0].backward()
+    gradient = output["forces"].grad
+    assert gradient is not None
+    assert bool(gradient.isfinite().all())
+    assert bool((gradient[graph.batch == 2] == 0).all())
+    assert bool((gradient[graph.batch != 2] != 0).all())
+
+
+def test_a_batch_enters_through_its_sums():
+    """The value at the sum of the sums of two halves is that of the whole, also for a root mean square."""
+    structures = springs(7)
+    graphs = Graphs(structures, 4.0, torch.float64)
+    loss = Loss(LossConfig(Term(1.0, "mae"), Term(0.5, "rmse"), dipole=Term(2.0, "norm")))
+    whole = collate([graphs[k] for k in range(7)])
+    output = predictions(whole)
+    first = int((whole.batch < 3).sum())
+    total = torch.zeros(2, 3, dtype=torch.float64)
+    for numbers, rows in ((range(3), slice(None, first)), (range(3, 7), slice(first, None))):
+        part = {k: v[list(numbers)] if k != "forces" else v[rows] for k, v in output.items()}
+        total = total + loss.sums(part, collate([graphs[k] for k in numbers]))
+    assert_close(
+        loss.value(total)[0].detach(), loss.value(loss.sums(output, whole))[0].detach(), 1e-9, "loss of halves"
+    )
+
+
+def test_perfect_predictions_have_gradient_zero():
+    _, graph = batch()
+    output = {"energy": graph.labels["energy"].clone(), "forces": graph.labels["forces"].clone()}
+    for form in FORMS:
+        leaves = {name: value.clone().requires_grad_() for name, value in output.items()}
+        loss = Loss(LossConfig(Term(1.0, form), Term(1.0, form)))
+        value, _ = loss.value(loss.sums(leaves, graph))
+        value.backward()
+        assert value == 0
+        assert all(leaf.grad is not None and bool((leaf.grad == 0).all()) for leaf in leaves.values())
+
+
+def test_no_label_at_all_counts_nothing():
+    _, graph = batch(without=("dipole",), some=tuple(range(5)))
+    error, known = errors("dipole", predictions(graph), graph)
+    assert error.shape == (5, 3)
+    assert not bool(known.any())
+    loss = Loss(LossConfig(dipole=Term(1.0)))
+    assert float(loss.value(loss.sums(predictions(graph), graph))[1][2]) == 0
+
+
+def test_a_nan_prediction_is_not_hidden():
+    _, graph = batch()
+    output = predictions(graph)
+    output["energy"] = output["energy"] * torch.nan
+    loss = Loss(LossConfig())
+    assert torch.isnan(loss.value(loss.sums(output, graph))[0])
+
+
+def test_errors_teach():
+    _, graph = batch()
+    with refuses(ValueError, "energy, forces", "not dipole", "[loss.dipole]"):
+        output = predictions(graph)
+        del output["dipole"]
+        Loss(LossConfig(dipole=Term(1.0))).sums(output, graph)
