@@ -160,7 +160,7 @@ def structures(draw: st.DrawFn, max_atoms: int = 5, periodic: bool | None = None
         cell = lengths[:, None] * (np.eye(3) + rng.uniform(-0.3, 0.3, (3, 3)))
         cell[~pbc & (rng.random(3) < 0.5)] = 0.0
     sizes = {"energy": (), "forces": (n, 3), "stress": (3, 3), "dipole": (3,), "polarizability": (3, 3)}
-    known = draw(st.sets(st.sampled_from(LABELS)))
+    known = draw(st.sets(st.sampled_from(list(LABELS))))
     labels = {name: rng.standard_normal(sizes[name]) for name in LABELS if name in known}
     labels |= {name: labels[name] + labels[name].T for name in ("stress", "polarizability") if name in known}
     positions = draw(st.sampled_from([1.0, 5.0])) * rng.standard_normal((n, 3))

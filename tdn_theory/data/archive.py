@@ -15,15 +15,7 @@ from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.files import npz_arrays, npz_bytes, read_json, sha256, write_bytes, write_json
 
 PER_ATOM = ("positions", "forces")
-SHAPES: Mapping[str, tuple[int, ...]] = {
-    "positions": (3,),
-    "cell": (3, 3),
-    "energy": (),
-    "forces": (3,),
-    "stress": (3, 3),
-    "dipole": (3,),
-    "polarizability": (3, 3),
-}
+SHAPES: Mapping[str, tuple[int, ...]] = {"positions": (3,), "cell": (3, 3), **LABELS}
 
 
 class DamagedError(ValueError):

@@ -8,7 +8,7 @@ the target (the atom that is updated) to the source (its neighbour):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -19,15 +19,6 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from tdn_theory.data.structure import LABELS, Structure
-
-SHAPES: Mapping[str, tuple[int, ...]] = {
-    "energy": (),
-    "forces": (3,),
-    "stress": (3, 3),
-    "dipole": (3,),
-    "polarizability": (3, 3),
-}
-"""Shape of a label, per atom for forces and per graph for the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +156,7 @@ def collate(graphs: Sequence[Graph]) -> Graph:
             return graph.labels[name]
         rows = len(graph.numbers) if name == "forces" else graph.count
         dtype = torch.float64 if name == "energy" else graph.positions.dtype
-        return graph.positions.new_full((rows, *SHAPES[name]), float("nan"), dtype=dtype)
+        return graph.positions.new_full((rows, *LABELS[name]), float("nan"), dtype=dtype)
 
     known = [name for name in LABELS if any(name in graph.labels for graph in graphs)]
     return Graph(

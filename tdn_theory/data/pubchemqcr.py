@@ -16,6 +16,7 @@ import io
 import os
 import random
 import tempfile
+import zlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +54,7 @@ def read_record(content: bytes) -> dict[str, Any]:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
             unpacked = stream.read(LARGEST_RECORD + 1)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UnusableError("damaged record") from error
     if len(unpacked) > LARGEST_RECORD:
         raise UnusableError("record too large")
@@ -105,7 +106,7 @@ def _structure(step: Any, atoms: tuple[str, ...], group: str) -> Structure:
     from scipy.spatial.distance import pdist
 
     elements = _elements(step)
-    if not elements or step.get("energy") is None or not step.get("gradient"):
+    if not elements or step.get("energy") is None or not _elements(step, "gradient"):
         raise UnusableError("coordinates, energy or gradient missing")
     if len(elements) < len(atoms):
         raise UnusableError("cut off: atoms missing")
@@ -117,7 +118,7 @@ def _structure(step: Any, atoms: tuple[str, ...], group: str) -> Structure:
         energy = float(step["energy"])
         positions = np.array([[float(row[axis]) for axis in ("x", "y", "z")] for row in step["coordinates"]])
         gradient = np.array([[float(row[axis]) for axis in ("dx", "dy", "dz")] for row in step["gradient"]])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UnusableError("a number is missing") from error
     if not (np.isfinite(energy) and np.isfinite(positions).all() and np.isfinite(gradient).all()):
         raise UnusableError("a number is not finite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,14 @@ from numpy import ndarray
 if TYPE_CHECKING:
     from ase import Atoms
 
-LABELS = ("energy", "forces", "stress", "dipole", "polarizability")
-"""What can be known of a structure besides where its atoms are."""
+LABELS: Mapping[str, tuple[int, ...]] = {
+    "energy": (),
+    "forces": (3,),
+    "stress": (3, 3),
+    "dipole": (3,),
+    "polarizability": (3, 3),
+}
+"""What can be known of a structure besides where its atoms are, and its shape: of forces that of each atom's."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +77,8 @@ class Structure:
             value.setflags(write=False)
             object.__setattr__(self, name, value)
         n = len(numbers)
-        shapes = {"positions": (n, 3), "cell": (3, 3), "forces": (n, 3), "stress": (3, 3)}
-        for name, shape in (shapes | {"dipole": (3,), "polarizability": (3, 3), "energy": ()}).items():
+        shapes = {**LABELS, "positions": (n, 3), "cell": (3, 3), "forces": (n, 3)}
+        for name, shape in shapes.items():
             given = getattr(self, name)
             if given is not None:
                 value = _array(name, given, shape)

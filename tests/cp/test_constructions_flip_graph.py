@@ -55,6 +55,13 @@ def test_plus_keeps_the_product() -> None:
     assert np.array_equal(form(replace(scheme, orbits=orbits)), form(scheme))
 
 
+def test_a_split_keeps_the_product() -> None:
+    scheme = standard(3, 1, Random(0))
+    found = flip_graph.split(scheme, 0, Random(0))
+    assert (found.rank, len(found.cubes)) == (scheme.rank + 7, 2)
+    assert np.array_equal(form(found), form(scheme))
+
+
 @pytest.mark.parametrize(("size", "cubes", "rank"), [(1, 1, 1), (2, 1, 7), (3, 2, 23)])
 def test_known_ranks_are_found(size: int, cubes: int, rank: int) -> None:
     """Strassen's and Laderman's, from the definition alone; `with_signs` proves them over the integers."""
@@ -68,20 +75,22 @@ def test_known_ranks_are_found(size: int, cubes: int, rank: int) -> None:
 
 
 def test_the_shipped_algorithm_is_cyclic() -> None:
-    """5 x 5, 95 terms: a sum of orbits, two cubes, coefficients -1, 0, 1."""
+    """5 x 5, 93 terms: a sum of orbits, three cubes, coefficients -1, 0, 1."""
     found = algorithm(5)
     found.check()
-    assert found.rank == 95
+    assert found.rank == 93
     assert set(np.unique(np.stack([found.left, found.right, found.out]))) == {-1, 0, 1}
     terms = [
-        tuple(f[:, :, r].tobytes() for f in (found.left, found.right, found.out.transpose(1, 0, 2))) for r in range(95)
+        tuple(f[:, :, r].tobytes() for f in (found.left, found.right, found.out.transpose(1, 0, 2))) for r in range(93)
     ]
     assert all((b, c, a) in set(terms) for a, b, c in terms)
-    assert sum(a == b == c for a, b, c in terms) == 2
+    assert sum(a == b == c for a, b, c in terms) == 3
 
 
 def test_refusals_teach() -> None:
     with refuses(ValueError, "cubes is 4", "1..3"):
         standard(3, 4, Random(0))
+    with refuses(ValueError, "single one", "another cube"):
+        flip_graph.split(standard(2, 2, Random(0)), 0, Random(0))
     with refuses(ValueError, "does not multiply", "standard()"):
         with_signs(BinaryScheme(2, ((1, 2, 4),), (1,)))

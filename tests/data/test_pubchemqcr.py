@@ -94,6 +94,9 @@ BAD: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "position is infinite": (lambda s: s["coordinates"][1].update(x=float("inf")), "not finite"),
     "gradient is NaN": (lambda s: s["gradient"][2].update(dz=float("nan")), "not finite"),
     "stars of Fortran": (lambda s: s["gradient"][2].update(dz="********"), "number is missing"),
+    "too large for a float": (lambda s: s.update(energy=10**400), "number is missing"),
+    "an array for a number": (lambda s: s.update(energy=np.zeros(2)), "number is missing"),
+    "an array for a list": (lambda s: s.update(gradient=np.zeros((3, 3))), "missing"),
     "a coordinate is missing": (lambda s: s["coordinates"][0].pop("z"), "number is missing"),
     "cut off": (lambda s: (s["coordinates"].pop(), s["gradient"].pop()), "cut off"),
     "gradient cut off": (lambda s: s["gradient"].pop(), "differ"),
@@ -160,6 +163,16 @@ def test_damaged_and_hostile_records_are_counted(tmp_path: Path):
     assert (len(found), found[1].group) == (2, "1")
     assert dict(found.rejected) == {"damaged record": 3, "damaged or unsafe pickle": 2}
     assert not (tmp_path / "pwned").exists()
+
+
+@given(st.data())
+def test_a_flipped_bit_is_found(data: st.DataObject):
+    record = {"DFT_1st": [step()]}
+    content = bytearray(gzip.compress(pickle.dumps(record), mtime=0))
+    place = data.draw(st.integers(10, len(content) - 1))  # the checksum does not cover the ten bytes of the header
+    content[place] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(UnusableError):
+        read_record(bytes(content))
 
 
 def test_a_record_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch):

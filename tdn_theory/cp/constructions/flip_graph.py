@@ -14,23 +14,28 @@ where it finds no reduction for long, R is raised for a while:
 
     plus:   a b c + a' b' c'  =  a (b + b') c + a b' (c + c') + (a + a') b' c'.
 
-The start is the definition, `n^3 = n + 3 (n^3 - n) / 3` terms. Its n cubes can be made fewer, which matters because
-flips leave their number alone, and with it R modulo 3:
+The start is the definition, `n^3 = n + 3 (n^3 - n) / 3` terms. Flips leave the number of cubes alone, and with it R
+modulo 3; it is changed by
 
-    merge:  a a a + c c c  =  (a + c)(a + c)(a + c) + {a a c} + {a c c},        {..} an orbit.
+    merge:  a a a + c c c  =  (a + c)(a + c)(a + c) + {a a c} + {a c c},        {..} an orbit,
+
+from left to right in the start, and from right to left (a cube is split) to get away from a scheme that no walk
+improves.
 
 Signs. An algorithm modulo 2 is one modulo 4 if `-1 = 1 + 2` is allowed for its ones: `x -> x + 2 s` changes the form by
 twice the derivative along s, so the signs s solve a linear system modulo 2, the first step of Hensel's lifting. Not
 every scheme has a solution. With coefficients -1, 0, 1, what is right modulo 4 is nearly always right;
 `MatrixAlgorithm.check` decides.
 
-What it found. 7 and 23 terms for n = 2, 3 in a second. The shipped 5 x 5 algorithm, 95 terms, came out of the same walk
-with two cubes, written in C, after 4e7 steps of 0.1 us (here a step takes some 5 us); one cube ended at 100, three at
-102 terms. Larger n need other starts than the definition: from there, 1e8 steps ended at 201 terms for n = 6 and at 345
-for n = 7. The shipped 7 x 7 algorithm, 279 terms, splits 7 into 4 + 3, which keeps the cyclic symmetry: 49 terms for
-4 x 4 (Strassen's, twice), 23 for 3 x 3, and the two mixed products in three orders each, 3 (40 + 29) terms, whose
-algorithms the walk found without symmetry: (3 x 3)(3 x 4) in 29 terms, (3 x 4)(4 x 2) in 20, and 40 is twice 20. Walks
-from there ended where they began. The least published ranks are 93 and 248; none of those algorithms is used here.
+What it found. 7 and 23 terms for n = 2, 3 in a second. The shipped 5 x 5 algorithm, 93 terms, was found by the same
+walk written in C, whose steps take 0.1 us (here some 5 us): from the definition with two cubes to 95 terms in 4e7
+steps, one cube split at random (102 terms), and from there to 93 in 2e8 steps. With one and three cubes in the start,
+walks of that length ended at 100 and 102. Larger n need other starts than the definition: from there, 1e8 steps ended
+at 201 terms for n = 6 and at 345 for n = 7. The shipped 7 x 7 algorithm, 279 terms, splits 7 into 4 + 3, which keeps
+the cyclic symmetry: 49 terms for 4 x 4 (Strassen's, twice), 23 for 3 x 3, and the two mixed products in three orders
+each, 3 (40 + 29) terms, whose algorithms the walk found without symmetry: (3 x 3)(3 x 4) in 29 terms, (3 x 4)(4 x 2) in
+20, and 40 is twice 20. Walks from there ended where they began. The least published ranks are 93 and 248; none of those
+algorithms is used here.
 
 Sources: Kauers and Moosbauer, ISSAC 2023, 381 (flip graphs); Arai, Ichikawa and Hukushima, ISSAC 2024, 98 (plus);
 Moosbauer and Poole, ISSAC 2025 (cyclic symmetry).
@@ -100,6 +105,27 @@ def standard(size: int, cubes: int, random: Random) -> BinaryScheme:
         orbits += [(a, a, c), (a, c, c)]
         left.append(a ^ c)
     return BinaryScheme(size, tuple(orbits), tuple(left))
+
+
+def split(scheme: BinaryScheme, cube: int, random: Random) -> BinaryScheme:
+    """One cube split into two with two orbits: seven terms more, and another R modulo 3 to walk from.
+
+    Args:
+        scheme: Any scheme.
+        cube: Index of the cube.
+        random: Divides the ones of its matrix into two halves.
+
+    Raises:
+        ValueError: The cube's matrix has a single one.
+    """
+    matrix = scheme.cubes[cube]
+    ones = [1 << n for n in range(scheme.size**2) if matrix >> n & 1]
+    if len(ones) < 2:
+        raise ValueError(f"cube {cube} of {scheme} has a single one and cannot be split; take another cube")
+    a = sum(random.sample(ones, len(ones) // 2))
+    c = matrix ^ a
+    cubes = (*scheme.cubes[:cube], *scheme.cubes[cube + 1 :], a, c)
+    return BinaryScheme(scheme.size, (*scheme.orbits, (a, a, c), (a, c, c)), cubes)
 
 
 def walk(start: BinaryScheme, random: Random, flips: int, patience: int) -> BinaryScheme:

@@ -221,7 +221,7 @@ def matrix_multiplication(lmax: int) -> CPFactors:
         ValueError: No algorithm of the size needed is at hand.
 
     >>> [matrix_multiplication(lmax).rank for lmax in (1, 2, 3, 4, 5, 6)]
-    [8, 23, 56, 95, 184, 279]
+    [8, 23, 56, 93, 184, 279]
     """
     return factors_of(algorithm(lmax + 1 if lmax % 2 == 0 else (lmax + 1) // 2), lmax)
 
