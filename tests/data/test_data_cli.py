@@ -8,9 +8,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tdn_theory import cli
+from tdn_theory.data import nbody
 from tdn_theory.data import relaxations as module
 from tdn_theory.data.archive import read_archive
 from tdn_theory.data.relaxations import Relaxation, relaxations
+from tdn_theory.files import npz_arrays
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +69,20 @@ def test_make_relaxations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert [s.labels for s in read_archive(tmp_path / "r.npz")] == [
         ("energy", "forces", "dipole", "polarizability")
     ] * 2
+
+
+def test_make_nbody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(nbody, "SPLITS", {"train": range(3), "test": range(3, 5)})
+    monkeypatch.setattr(nbody, "TARGET_FRAME", nbody.INPUT_FRAME)  # a shorter simulation
+    monkeypatch.setattr(nbody, "STEPS_PER_FRAME", 1)
+    assert "train 3, test 2" in run("make-nbody", "--out", tmp_path / "n.npz")
+    arrays = npz_arrays((tmp_path / "n.npz").read_bytes())
+    assert {name: array.shape for name, array in arrays.items() if name.startswith("test")} == {
+        "test_positions": (2, 5, 3),
+        "test_velocities": (2, 5, 3),
+        "test_charges": (2, 5),
+        "test_targets": (2, 5, 3),
+    }
 
 
 def test_make_gfn2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

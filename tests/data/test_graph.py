@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
+from scipy.spatial import cKDTree
 
 from tdn_theory.data.graph import Graph, batch_indices, batches, build_graph, collate, neighbours
 from tdn_theory.data.structure import Structure
@@ -12,6 +13,7 @@ from tests import strategies as own
 from tests.assertions import assert_close, refuses
 from tests.data.reference import assert_neighbours
 
+EVERYWHERE = np.array([True] * 3)
 CUTOFFS = st.sampled_from([0.5, 1.5, 3.0])
 
 
@@ -22,12 +24,27 @@ def test_neighbours_are_those_of_the_definition(structure: Structure, cutoff: fl
 
 
 def test_one_atom_sees_its_images():
-    simple_cubic = Structure(np.array([1]), np.zeros((1, 3)), np.eye(3), np.array([True] * 3))
+    simple_cubic = Structure(np.array([1]), np.zeros((1, 3)), np.eye(3), EVERYWHERE)
     graph = build_graph(simple_cubic, 1.2, torch.float64)
     assert len(graph.source) == 6
     assert sorted(map(tuple, graph.vectors.tolist())) == sorted(
         map(tuple, np.concatenate([np.eye(3), -np.eye(3)]).tolist())
     )
+
+
+def test_a_large_box_against_a_tree():
+    """Large boxes take another algorithm than small ones."""
+    rng = np.random.default_rng(0)
+    box = np.array([14.0, 16.0, 18.0])
+    positions = rng.random((400, 3)) * box
+    structure = Structure(np.ones(400, int), positions + box * rng.integers(-2, 3, (400, 3)), np.diag(box), EVERYWHERE)
+    target, source, offsets = neighbours(structure, 4.0)
+    wanted = cKDTree(positions, boxsize=box).query_pairs(4.0, output_type="ndarray")
+    assert sorted(zip(target.tolist(), source.tolist(), strict=True)) == sorted(
+        map(tuple, np.concatenate([wanted, wanted[:, ::-1]]).tolist())
+    )
+    vectors = structure.positions[source] + offsets * box - structure.positions[target]
+    assert np.linalg.norm(vectors, axis=1).max() < 4.0
 
 
 def test_a_slab_that_floats_far_away_is_the_same_slab():
@@ -54,7 +71,7 @@ def test_edge_vectors_point_from_target_to_source_and_back(structure: Structure,
 
 
 def test_vectors_are_differentiable_in_positions_and_cell():
-    structure = Structure(np.array([1, 8]), np.array([[0.0, 0, 0], [0.4, 0.5, 0.6]]), np.eye(3), np.array([True] * 3))
+    structure = Structure(np.array([1, 8]), np.array([[0.0, 0, 0], [0.4, 0.5, 0.6]]), np.eye(3), EVERYWHERE)
     graph = build_graph(structure, 1.1, torch.float64)
     assert torch.autograd.gradcheck(
         lambda positions, cell: (

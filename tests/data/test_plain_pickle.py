@@ -139,7 +139,7 @@ def test_reduced_objects_are_refused(function, protocol: int, tmp_path: Path, mo
         print,
         {1j},
     ],
-    ids=repr,
+    ids=lambda value: f"{type(value).__name__}-{getattr(value, 'dtype', '')}",
 )
 def test_other_values_are_refused(value):
     for protocol in (3, 4, 5):
