@@ -36,5 +36,5 @@ def plot(record: dict[str, Any]) -> Figure:
     right.legend(loc="lower right")
     right.set_yticks(places, [", ".join("".join(map(str, path)) for path in row["paths"]) for row in sets], fontsize=6)
     right.set_xlabel("least rank $R$ found, weights free")
-    right.set_title("paths $l_1 l_2 l_3$ alive at $L=1$", loc="left")
+    right.set_ylabel("paths $l_1 l_2 l_3$ alive, $L=1$")
     return fig

@@ -125,6 +125,8 @@ class Relaxation:
                 return
 
 
+LARGEST_FORCE = 15.0
+"""eV/Angstrom; the shipped dataset leaves out the few first geometries that chance has pressed further together."""
 STARTS = ((0.0, 8), (0.04, 6), (0.08, 6))
 """Rattle (Angstrom) and number of snapshots of the relaxations of each molecule."""
 
@@ -180,7 +182,10 @@ def make_polarizabilities(
 
 
 def collect(units: Sequence[Relaxation], folder: Path, path: Path) -> None:
-    """Write all finished relaxations of `folder` into one archive, with polarizabilities where there are any."""
+    """Write all finished relaxations of `folder` into one archive, with polarizabilities where there are any.
+
+    Snapshots that have a force above `LARGEST_FORCE` are left out.
+    """
     structures: list[Structure] = []
     failed = {}
     finished = [unit for unit in units if (folder / f"{unit.stem}.json").exists()]
@@ -190,9 +195,11 @@ def collect(units: Sequence[Relaxation], folder: Path, path: Path) -> None:
         error = read_json(plain.with_suffix(".json"))["made_by"].get("failed")
         if error:
             failed[f"{unit.smiles}, seed {unit.seed}"] = error
+    kept = [s for s in structures if s.forces is not None and np.linalg.norm(s.forces, axis=1).max() <= LARGEST_FORCE]
     level = {name: getattr(units[0], name) for name in ("xc", "basis", "grid_level", "fmax")}
+    limit = {"largest_force": LARGEST_FORCE, "left_out": len(structures) - len(kept)}
     counts = {"relaxations": len(finished), "planned": len(units), "failed": failed}
-    write_archive(path, structures, {**level, "starts": STARTS, **counts, **_provenance(None)})
+    write_archive(path, kept, {**level, "starts": STARTS, **limit, **counts, **_provenance(None)})
 
 
 def _in_processes(function: Any, tasks: Sequence[tuple[Any, ...]], workers: int) -> Iterator[Path]:

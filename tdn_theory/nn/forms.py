@@ -130,6 +130,8 @@ class SparseForm:
     def __init__(self, M: Float[np.ndarray, "d3 d1 d2"], fused: bool) -> None:
         self.M = M
         self.fused = fused
+        # for every k the i with their j and M[k, i, j], zeros left out; unless there are too many to write out
+        self._terms = _terms(M) if np.count_nonzero(M) <= MAX_TERMS else None
         self._permuted: dict[tuple[int, ...], SparseForm] = {}
 
     def permuted(self, *modes: int) -> SparseForm:
@@ -140,7 +142,7 @@ class SparseForm:
 
     def traced(self, x: Tensor, y: Tensor) -> Tensor:
         """The product in plain torch operations: term by term, or above `MAX_TERMS` as one matrix product."""
-        if np.count_nonzero(self.M) > MAX_TERMS:
+        if self._terms is None:
             return DenseForm(torch.tensor(self.M, dtype=x.dtype, device=x.device)).traced(x, y)
         z = []
         for row in self._terms:
@@ -150,14 +152,6 @@ class SparseForm:
             z.append(total)
         return torch.stack(z, 1)
 
-    @cached_property
-    def _terms(self) -> list[list[tuple[int, list[tuple[int, float]]]]]:
-        """For every k the i with their j and M[k, i, j], zeros left out."""
-        return [
-            [(i, [(int(j), float(row[j])) for j in np.flatnonzero(row)]) for i, row in enumerate(matrix) if row.any()]
-            for matrix in self.M
-        ]
-
     def __call__(self, x: Float[Tensor, "e d1 u"], y: Float[Tensor, "e d2 u"]) -> Float[Tensor, "e d3 u"]:
         """The product, without a graph."""
         return self._sparse.product(x, y) if self.fused and x.is_cpu else self.traced(x, y)
@@ -165,6 +159,13 @@ class SparseForm:
     @cached_property
     def _sparse(self) -> loops.SparseTensor:
         return loops.SparseTensor(self.M)
+
+
+def _terms(M: np.ndarray) -> list[list[tuple[int, list[tuple[int, float]]]]]:
+    return [
+        [(i, [(int(j), float(row[j])) for j in np.flatnonzero(row)]) for i, row in enumerate(matrix) if row.any()]
+        for matrix in M
+    ]
 
 
 class _Bilinear(torch.autograd.Function):
