@@ -128,7 +128,7 @@ def costs(shapes: Shapes) -> list[Cost]:
     if shapes.rank is not None:
         forms.append("factored")
     elif shapes.mode != "uvw":
-        forms += ["dense", "sparse"]
+        forms.extend(("dense", "sparse"))
     return [_cost(form, shapes) for form in forms]
 
 
