@@ -94,7 +94,7 @@ def pyttb_als(tensor: CouplingTensor, rank: int, seed: int, seconds: float) -> C
         ImportError: pyttb is not installed.
     """
     try:
-        import pyttb
+        import pyttb  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError("pyttb is missing: pip install 'tdn-theory[benchmark]'") from error
 
