@@ -69,13 +69,11 @@ class TensorProduct(torch.nn.Module):
         coupling: A maximal degree (`2`), irreps (`"0e+1o+2e"`, or `"0e+1o x 0e+1o+2e -> 0e+1o"`), or a
             `CouplingTensor`.
         channels: One number for every distinct letter of the mode, in order; a plain number means (c,) for `uuu`, and
-            one
-            channel of harmonics, (c, 1), for `uvu`.
+            one channel of harmonics, (c, 1), for `uvu`.
         mode: See above.
         method: `exact`: the coupling tensor itself. `per_path`: the same with weights for every path. `cp`: the shipped
-            CP
-            factors of rank 7 L^2 (E5). `cubature`: the Gaunt tensor, exactly equivariant with path weights of its own,
-            even paths only. Or the `CPFactors` to use, which must be those of `coupling.parent()`.
+            CP factors of rank 7 L^2 (E5). `cubature`: the Gaunt tensor, exactly equivariant with path weights of its
+            own, even paths only. Or the `CPFactors` to use, which must be those of `coupling.parent()`.
         weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
