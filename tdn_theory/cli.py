@@ -253,7 +253,8 @@ def relax(
     import ase.io
     import torch
 
-    from tdn_theory.nn.calculator import TDNCalculator, write_extxyz
+    from tdn_theory.data.extxyz import write_frames
+    from tdn_theory.nn.calculator import TDNCalculator
     from tdn_theory.nn.calculator import relax as relax_atoms
 
     with _errors_as_messages():
@@ -261,8 +262,8 @@ def relax(
         atoms.calc = TDNCalculator.load(model, device, torch.float64)
         frames, converged = relax_atoms(atoms, fmax, steps, optimizer)
         trajectory, relaxed = (out / f"{file.stem}-{name}.extxyz" for name in ("trajectory", "relaxed"))
-        write_extxyz(trajectory, frames)
-        write_extxyz(relaxed, frames[-1:])
+        write_frames(trajectory, frames)
+        write_frames(relaxed, frames[-1:])
     first, last = frames[0].get_potential_energy(), frames[-1].get_potential_energy()
     console.print(
         f"{'relaxed' if converged else 'not relaxed'} in {len(frames) - 1} steps: {first:.6f} -> {last:.6f} eV; "

@@ -85,15 +85,20 @@ def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
         path: File.
         structures: Structures.
     """
-    from ase.io import write
-
     frames = []
     for structure in structures:
         atoms = structure.to_ase()
         atoms.info["group"] = structure.group
         frames.append(atoms)
+    write_frames(path, frames)
+
+
+def write_frames(path: Path, frames: Sequence[Atoms]) -> None:
+    """Write atoms of ASE, with what their calculators hold, as an extended XYZ file, atomically."""
+    from ase.io import write
+
     stream = io.StringIO()
-    write(stream, frames, format="extxyz")
+    write(stream, list(frames), format="extxyz")
     write_bytes(path, stream.getvalue().encode())
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import ase.io
 import ase.optimize
 import numpy as np
 import torch
@@ -20,7 +17,6 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.structure import Structure
-from tdn_theory.files import write_bytes
 from tdn_theory.nn.potential import Potential
 
 
@@ -124,10 +120,3 @@ def relax(atoms: Atoms, fmax: float = 0.01, steps: int = 500, optimizer: str = "
         frame.calc = SinglePointCalculator(frame, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
         frames.append(frame)
     return frames, bool(np.linalg.norm(atoms.get_forces(), axis=1).max() <= fmax)
-
-
-def write_extxyz(path: Path, frames: Sequence[Atoms]) -> None:
-    """Write an extended XYZ file, whole or not at all."""
-    stream = io.StringIO()
-    ase.io.write(stream, list(frames), format="extxyz")
-    write_bytes(path, stream.getvalue().encode())

@@ -298,14 +298,16 @@ class TensorProduct(torch.nn.Module):
             G = matrices.unflatten(-1, self._arrays[0].shape[:2]).squeeze(1)
             rows = slice(self._slots[wanted[0]].start, self._slots[wanted[-1]].stop)
             return apply_matrices(G[:, rows, : x.shape[1]], x, scale, fused)
+        # taken apart once, as in _contract
         split = matrices.squeeze(1).split([array.shape[0] * array.shape[1] for array in self._arrays], -1)
-        x_slots = slot_slices(self._inner.x)
+        path_scales = scale.unbind(1)
+        given = [part for part in slot_slices(self._inner.x) if part.stop <= x.shape[1]]
+        x_slots = x.split([part.stop - part.start for part in given], 1)
         terms: list[list[Tensor]] = [[] for _ in self._slots]
         for number, path in enumerate(self._inner.paths):
-            part = x_slots[path.x]
-            if path.z in wanted and part.stop <= x.shape[1]:
+            if path.z in wanted and path.x < len(x_slots):
                 G = split[number].unflatten(-1, self._arrays[number].shape[:2])
-                terms[path.z].append(apply_matrices(G, x[:, part], scale[:, number], fused))
+                terms[path.z].append(apply_matrices(G, x_slots[path.x], path_scales[number], fused))
         return torch.cat([_sum(terms[slot]) for slot in wanted], 1)
 
     def _plan_for(self, tensor: Tensor) -> Plan:

@@ -11,9 +11,10 @@ from ase.build import bulk, molecule
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.md.verlet import VelocityVerlet
 
+from tdn_theory.data.extxyz import write_frames
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.structure import Structure
-from tdn_theory.nn.calculator import TDNCalculator, relax, write_extxyz
+from tdn_theory.nn.calculator import TDNCalculator, relax
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tests.assertions import assert_close, refuses
 
@@ -118,7 +119,7 @@ def test_relaxation(tmp_path):
     assert frames[-1].get_potential_energy() < frames[0].get_potential_energy()
     assert np.linalg.norm(frames[-1].get_forces(), axis=1).max() <= 0.02
     assert_close(frames[-1].positions, atoms.positions, 0, "last frame")
-    write_extxyz(tmp_path / "a.extxyz", frames)
+    write_frames(tmp_path / "a.extxyz", frames)
     again = ase.io.read(tmp_path / "a.extxyz", ":")
     assert len(again) == len(frames)
     assert_close(again[-1].get_potential_energy(), frames[-1].get_potential_energy(), 1e-6, "energy in the file")
