@@ -81,14 +81,14 @@ def test_gradient_and_gauss_newton_matrix_are_the_derivatives_of_the_residual(te
     assert_close(gradient.ravel(), jacobian.T @ problem.residual(theta).ravel(), atol, "gradient")
     assert_close(_DenseLinearisation(theta).matrix, jacobian.T @ jacobian, atol, "J^T J")
     v = rng.standard_normal(theta.shape)
-    product = _Linearisation(theta).product(v, 0.5)
+    product = _Linearisation(theta, forcing=0.01).product(v, 0.5)
     assert_close(product.ravel(), jacobian.T @ (jacobian @ v.ravel()) + 0.5 * v.ravel(), 10 * atol, "J^T J v + v/2")
 
 
 def test_conjugate_gradients_and_cholesky_take_the_same_step(rng):
     theta, gradient = rng.standard_normal((2, 3, 4, 5))
-    iterative = _Linearisation(theta)
-    iterative.forcing, iterative.max_products = 1e-14, 1000
+    iterative = _Linearisation(theta, forcing=1e-14)
+    iterative.max_products = 1000
     dense = _DenseLinearisation(theta)
     wanted = dense.step(gradient, 0.1)
     # the condition number of J^T J + 0.1 is below 1e5 here, so 1e-14 of the residual leaves 1e-9 of the step

@@ -323,7 +323,7 @@ class _Anchored(_Problem):
         inner = self._release(residual, 1 - self.tau)
         return self.layout.pull(super().gradient(self.layout.expand(theta), inner))
 
-    def linearise(self, theta: Array) -> _Linearisation:
+    def linearise(self, theta: Array, residual: Float[Array, "d d d"]) -> _Linearisation:
         factors = self.layout.expand(theta)
         matrix = self.layout.matrix(factors)
         if self.tau < 1:

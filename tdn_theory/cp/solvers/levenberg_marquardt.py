@@ -43,6 +43,9 @@ Array = np.ndarray
 DENSE_LIMIT = 1000
 """Number of unknowns up to which the normal equations are formed (beyond, conjugate gradients are faster)."""
 
+LOOSE = 0.1
+"""Forcing term of the inner conjugate gradients far from a solution."""
+
 ROUNDOFF = 4e-16
 """Relative residual at which float64 leaves nothing to gain."""
 
@@ -143,21 +146,26 @@ class _Problem:
             ]
         )
 
-    def linearise(self, theta: Float[Array, "3 d R"]) -> _Linearisation:
-        return _DenseLinearisation(theta) if self.dense else _Linearisation(theta)
+    def linearise(self, theta: Float[Array, "3 d R"], residual: Float[Array, "d d d"]) -> _Linearisation:
+        if self.dense:
+            return _DenseLinearisation(theta)
+        return _Linearisation(theta, float(np.clip(np.sqrt(np.linalg.norm(residual) / self.norm), 1e-2, LOOSE)))
 
 
 class _Linearisation:
-    """`J^T J` at one point as an operator, and damped steps by preconditioned conjugate gradients."""
+    """`J^T J` at one point as an operator, and damped steps by preconditioned conjugate gradients.
+
+    `forcing` is the relative size, in the preconditioned norm, to which the linear residual is reduced. Far from a
+    solution tighter solves than `LOOSE` take three times as long and end no lower, and single precision is enough for
+    one digit; near a solution tighter ones save iterations.
+    """
 
     max_products = 100
-    forcing = 0.1
-    """Relative size, in the preconditioned norm, to which the linear residual is reduced. Far from a solution tighter
-    solves take three times as long and end no lower; near one (see `_minimise`) they save iterations."""
 
-    def __init__(self, theta: Float[Array, "3 d R"]) -> None:
-        self.theta = theta
-        self.grams = np.einsum("mkr,mks->mrs", theta, theta, optimize=True)
+    def __init__(self, theta: Float[Array, "3 d R"], forcing: float) -> None:
+        self.forcing = forcing
+        self.theta = theta.astype(np.float32 if forcing == LOOSE else np.float64)
+        self.grams = np.matmul(self.theta.transpose(0, 2, 1), self.theta)
         SA, SB, SC = self.grams
         self.diagonal = np.stack([SB * SC, SA * SC, SA * SB])
 
@@ -168,14 +176,15 @@ class _Linearisation:
         return v @ self.diagonal + self.theta @ cross + damping * v
 
     def step(self, gradient: Float[Array, "3 d R"], damping: float) -> Float[Array, "3 d R"]:
-        identity = np.eye(self.diagonal.shape[1])
+        dtype = self.theta.dtype
+        identity = np.eye(self.diagonal.shape[1], dtype=dtype)
         # Explicit inverses: a preconditioner needs no last digits, and products are faster than triangular solves.
         inverses = np.stack(
             [cho_solve(cho_factor(G + damping * identity, check_finite=False), identity) for G in self.diagonal]
         )
 
-        step = np.zeros_like(gradient)
-        residual = -gradient
+        step = np.zeros_like(self.theta)
+        residual = -gradient.astype(dtype)
         direction = z = residual @ inverses
         size = first = float(np.vdot(residual, z))
         for _ in range(self.max_products):
@@ -195,7 +204,7 @@ class _DenseLinearisation(_Linearisation):
     """The same with `J^T J` formed, and steps by Cholesky."""
 
     def __init__(self, theta: Float[Array, "3 d R"]) -> None:
-        super().__init__(theta)
+        super().__init__(theta, forcing=0.0)
         _, d, R = theta.shape
         matrix = np.zeros((3, d, R, 3, d, R))
         component = np.arange(d)
@@ -235,8 +244,7 @@ def _minimise(
         gradient = problem.gradient(theta, residual) + mu * theta
         if np.linalg.norm(gradient) <= 1e-9 * np.linalg.norm(residual):
             return theta, iteration, Status.CONVERGED
-        model = problem.linearise(theta)
-        model.forcing = float(np.clip(np.sqrt(np.linalg.norm(residual) / problem.norm), 1e-2, 0.1))
+        model = problem.linearise(theta, residual)
         while True:
             if damping > 1e12:
                 return theta, iteration, Status.CONVERGED if mu == 0 else Status.STALLED
