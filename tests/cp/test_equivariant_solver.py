@@ -28,7 +28,7 @@ def test_gradient_and_matrix_are_those_of_the_residual(tau):
         jacobian = np.stack(columns, axis=1)
         residual = problem.residual(phi)
         np.testing.assert_allclose(problem.gradient(phi, residual), jacobian.T @ residual.ravel(), rtol=0, atol=1e-7)
-        matrix = np.triu(problem.linearise(phi).matrix)
+        matrix = np.triu(problem.linearise(phi, problem.residual(phi)).matrix)
         np.testing.assert_allclose(matrix, np.triu(jacobian.T @ jacobian), rtol=0, atol=1e-7)
 
 
