@@ -48,27 +48,37 @@ class KohnSham(Calculator):
             "dipole": field.dip_moment(unit="AU", verbose=0) * BOHR,
         }
 
-    def polarizability(self, atoms: Atoms, strength: float = 2e-3) -> Float[np.ndarray, "3 3"]:
-        """Polarizability volume, Angstrom^3: central differences of the dipole in six weak electric fields.
+    def polarizability(self, atoms: Atoms) -> Float[np.ndarray, "3 3"]:
+        """Polarizability volume, Angstrom^3: the derivative of the dipole by an electric field, at field zero.
+
+        By coupled perturbed Kohn-Sham equations. With `h` the position operator between occupied orbitals i and
+        virtual ones a, and `X` the first-order change of the orbitals in a field, `alpha_xy = -4 sum_ai h_x,ai X_y,ai`
+        for closed shells (Frisch, Head-Gordon and Pople, Chem. Phys. 141 (1990) 189).
 
         Args:
             atoms: Molecule.
-            strength: Strength of the fields, atomic units.
 
         Raises:
             ImportError: pyscf is not installed.
             ValueError: The number of electrons is odd, or the self-consistent field does not converge.
         """
+        field = self._solve(atoms)
+        from pyscf.scf import cphf
 
-        def dipole(field: np.ndarray) -> np.ndarray:
-            return self._solve(atoms, field).dip_moment(unit="AU", verbose=0)
+        occupied, virtual = field.mo_coeff[:, field.mo_occ > 0], field.mo_coeff[:, field.mo_occ == 0]
+        position = virtual.T @ field.mol.intor("int1e_r") @ occupied
+        response = field.gen_response(hermi=1)
 
-        rows = [dipole(strength * axis) - dipole(-strength * axis) for axis in np.eye(3)]
-        tensor = np.array(rows) / (2 * strength)
+        def coupling(change: np.ndarray) -> np.ndarray:
+            half = 2 * virtual @ change.reshape(-1, *position.shape[1:]) @ occupied.T
+            return virtual.T @ response(half + half.transpose(0, 2, 1)) @ occupied
+
+        change = cphf.solve(coupling, field.mo_energy, field.mo_occ, position)[0]
+        tensor = -4 * np.einsum("xai,yai->xy", position, change)
         return (tensor + tensor.T) / 2 * BOHR**3
 
-    def _solve(self, atoms: Atoms, electric_field: np.ndarray | None = None) -> Any:
-        """Self-consistent field, if wanted in a homogeneous electric field (atomic units)."""
+    def _solve(self, atoms: Atoms) -> Any:
+        """Self-consistent field."""
         try:
             from pyscf import dft, gto, lib
         except ImportError as error:
@@ -84,10 +94,6 @@ class KohnSham(Calculator):
         field.chkfile = None
         field._chkfile.close()  # else the garbage collector finds it open, and warns
         field.grids.level = self._grid_level
-        if electric_field is not None:
-            # electrons have charge -1: their potential is +r.F
-            core = field.get_hcore() + np.einsum("x,xij->ij", electric_field, molecule.intor("int1e_r"))
-            field.get_hcore = lambda *_: core
         guess = self._density
         field.kernel(dm0=guess if guess is not None and guess.shape == (molecule.nao, molecule.nao) else None)
         if not field.converged:

@@ -5,7 +5,7 @@ import pytest
 from ase import Atoms
 
 from tdn_theory.data.kohn_sham import KohnSham
-from tdn_theory.data.units import HARTREE
+from tdn_theory.data.units import BOHR, HARTREE
 from tests.assertions import assert_close, refuses
 
 pytest.importorskip("pyscf", reason="needs the extra make-data")
@@ -47,6 +47,24 @@ def test_dipole_and_polarizability():
     symmetric = across * np.eye(3) + (along - across) * np.outer(axis, axis)
     assert_close(tensor, symmetric, 2e-3, "polarizability of a linear molecule")
     assert 0 < across < along < 1
+
+
+def test_polarizability_is_the_derivative_of_the_dipole():
+    calculator, strength = KohnSham(grid_level=0), 1e-3
+    tensor = calculator.polarizability(HYDROGEN_FLUORIDE)
+
+    def dipole(field):
+        """Of a self-consistent field in a homogeneous electric field: electrons, of charge -1, feel +r.F."""
+        solved = calculator._solve(HYDROGEN_FLUORIDE)
+        core = solved.get_hcore() + np.einsum("x,xij->ij", field, solved.mol.intor("int1e_r"))
+        solved.get_hcore = lambda *_: core
+        solved.conv_tol = 1e-12
+        solved.kernel()
+        return solved.dip_moment(unit="AU", verbose=0)
+
+    rows = [(dipole(strength * axis) - dipole(-strength * axis)) / (2 * strength) for axis in np.eye(3)]
+    # strength^2 times the third derivatives (some 10^2 atomic units) leaves 1e-4
+    assert_close(tensor / BOHR**3, np.array(rows), 1e-3, "polarizability, atomic units")
 
 
 def test_open_shells_are_refused():
