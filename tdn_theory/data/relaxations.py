@@ -165,7 +165,7 @@ def make_relaxations(units: Sequence[Relaxation], folder: Path, workers: int = 1
 
 
 def make_polarizabilities(
-    units: Sequence[Relaxation], folder: Path, workers: int = 1, max_atoms: int = 7, every: int = 4
+    units: Sequence[Relaxation], folder: Path, workers: int = 1, max_atoms: int = 8, every: int = 2
 ) -> Iterator[Path]:
     """Add polarizabilities to every so many snapshots of the smaller molecules among the finished relaxations.
 

@@ -15,7 +15,7 @@ from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 
 STALL = 1e-3
-EARLY_STALL = 1e-2
+EARLY_STALL = 2e-2
 PROBLEMS = (
     *((lmax, rank, STALL) for lmax, rank in ((1, 8), (2, 28), (2, 30), (3, 63), (3, 90))),
     *((lmax, rank, EARLY_STALL) for lmax, rank in ((4, 112), (5, 175), (6, 252))),
@@ -23,7 +23,7 @@ PROBLEMS = (
 )
 """(L, R, stall): the ranks 7 L^2 where M has no exact decomposition, and the least ranks at which one is found. On the
 plateaus of L >= 4 every solver goes on gaining per cents for as long as it runs, so ours stops there, from its default
-ridge, as soon as ten iterations gain less than 1 %; at L = 4 the race is run for longer as well."""
+ridge, as soon as ten iterations gain less than 2 %; at L = 4 the race is run for longer as well."""
 
 STARTS = {Preset.QUICK: 2, Preset.FULL: 5}
 QUICK_LMAX = 2
