@@ -105,12 +105,13 @@ def test_exact_conversion_changes_nothing(name):
         assert torch.equal(model.state_dict()["inner.product.weight"], state["inner.product.weight"])
 
 
-def test_conversion_to_shared_weights_is_a_new_model():
+@pytest.mark.parametrize("method", ["cubature", "cp"])  # at L = 2 the paper's rank is enough for all even paths
+def test_conversion_to_shared_weights_is_a_new_model(method):
     torch.manual_seed(0)
     model = Holder(convolution())
     values = arguments(model.inner.product)
     before = model(*values).detach()
-    report = convert(model, method="cubature")
+    report = convert(model, method=method)
     assert report.shared
     assert "new model" in str(report)
     assert report.equivariance_error < 1e-12
