@@ -156,14 +156,13 @@ class _Linearisation:
     """`J^T J` at one point as an operator, and damped steps by preconditioned conjugate gradients.
 
     `forcing` is the relative size, in the preconditioned norm, to which the linear residual is reduced. Far from a
-    solution tighter solves than `LOOSE` take three times as long and end no lower, and single precision is enough for
-    one digit; near a solution tighter ones save iterations.
+    solution tighter solves than `LOOSE`, or more than 20 products, take twice as long and end no lower, and single
+    precision is enough; near a solution tighter ones save iterations.
     """
-
-    max_products = 100
 
     def __init__(self, theta: Float[Array, "3 d R"], forcing: float) -> None:
         self.forcing = forcing
+        self.max_products = 20 if forcing == LOOSE else 100
         self.theta = theta.astype(np.float32 if forcing == LOOSE else np.float64)
         self.grams = np.matmul(self.theta.transpose(0, 2, 1), self.theta)
         SA, SB, SC = self.grams
