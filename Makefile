@@ -11,7 +11,7 @@ CODE := $(wildcard tdn_theory paper_checks figures tests)
 # One thread for each of the test processes: two cores are shared by two of them.
 test: export OMP_NUM_THREADS := 1
 
-.PHONY: help test test-nequip test-mace reproduce lint clean
+.PHONY: help test test-nequip test-mace reproduce report docs notebooks lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -21,14 +21,24 @@ test: lint  ## Check the style and the types, run all tests
 	$(BIN)/python -m pytest -n 2
 
 # Each pins another e3nn, so each has an environment of its own, without the constraints.
-test-nequip test-mace: test-%:  ## Try the conversion of real NequIP and MACE models, each in its own environment
+test-nequip test-mace: test-%:  ## Set up the environment of NequIP or MACE, which TAB1 trains in; test their conversion
 	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install --quiet torch==2.13.0
 	@.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" pytest hypothesis beartype
-	.venv-$*/bin/python -m pytest -W ignore tests/nn/test_convert.py
+	.venv-$*/bin/python -m pytest -W ignore -k "test_convert or $*" tests/nn/test_convert.py tests/experiments/test_TAB1.py
 
 reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
 	$(BIN)/tdn-theory reproduce
+
+report: $(READY)  ## Write report.html: verdicts, figures with their data, the rank explorer
+	$(BIN)/tdn-theory report
+
+docs: $(READY)  ## Refresh the numbers in README and docs from the records; build the pages into build/docs
+	$(BIN)/python -m tdn_theory.report.numbers
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+notebooks: $(READY)  ## Execute the notebooks again, when code or records that they show have changed
+	$(BIN)/python notebooks/run.py
 
 lint: $(READY)  ## Check the style and the types
 	$(BIN)/ruff check
@@ -42,7 +52,7 @@ clean:  ## Remove the environment and all caches; results stay
 # torch is named with its version and goes first: any other spelling may fetch gigabytes of CUDA libraries.
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; say where one is: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Setting up .venv (two minutes, 1.7 GB)"
+	@echo "Setting up .venv (minutes, 2 GB)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@$(PIP) torch==2.13.0 hatchling
 	@$(PIP) --no-build-isolation --editable ".[dev]"

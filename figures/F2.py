@@ -1,4 +1,4 @@
-"""F2: approximation error against rank, and what the truncation bounds promise."""
+"""F2: approximation error against rank, and what the truncation bounds promise (T1, T2)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""F3a: approximation error against L for the four rank schedules."""
+"""F3a: approximation error against L for the four rank schedules (E5)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""F3b: equivariance error against L for the four rank schedules; exact value and bounds of the adopted one."""
+"""F3b: equivariance error against L for the four rank schedules; exact value and bounds of the adopted one (E6, T1)."""
 
 from typing import Any
 

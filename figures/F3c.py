@@ -1,4 +1,4 @@
-"""F3c: speed-up over e3nn against L, beside the paper's claim; times of products with channels on both sides."""
+"""F3c: speed-up over e3nn against L, beside the paper's claim; times with channels on both sides (E3, T6)."""
 
 from typing import Any
 

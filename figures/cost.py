@@ -1,4 +1,4 @@
-"""Multiply-adds of every method against L, for the network's product and for one with channels in both inputs."""
+"""Multiply-adds of every method against L, for the network's product and with channels in both inputs (E3, T6)."""
 
 from typing import Any
 

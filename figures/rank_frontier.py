@@ -1,4 +1,4 @@
-"""The rank frontier: equivariance error against rank, and the least exact ranks against L."""
+"""The rank frontier: equivariance error against rank, and the least exact ranks against L (E5, T2)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Proven lower bounds on the rank of M, the best decompositions known, and the ranks the paper uses."""
+"""Proven lower bounds on the rank of M, the best decompositions known, and the ranks the paper uses (T2, T5)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How many dimensions of path space exact CP forms of rank R reach, and the least ranks of sets of paths at L = 1."""
+"""Dimensions of path space that exact CP forms of rank R reach; least ranks of sets of paths at L = 1 (T2, T3)."""
 
 from typing import Any
 

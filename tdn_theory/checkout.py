@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+from tdn_theory.files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -41,3 +44,18 @@ def load(folder: str, name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def figure_record(name: str) -> dict[str, Any]:
+    """The committed record of a figure, for verdicts on what only a quiet machine can measure.
+
+    Raises:
+        FileNotFoundError: There is none; the message says how to make it.
+    """
+    path = ROOT / "figures" / f"{name}.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist: on a machine with nothing else to do, run 'tdn-theory reproduce {name}' and copy "
+            f"reproduction/figures/{name}.* to figures/"
+        )
+    return read_json(path)

@@ -72,13 +72,14 @@ def reproduce(
     out: OutOption = Path("reproduction"),
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    device: Annotated[str, typer.Option(help="Where networks are trained: cpu, cuda or cuda:1.")] = "cpu",
 ) -> None:
     """Regenerate figures and check claims; a stopped run continues where it was."""
     from tdn_theory.reproduction import Reproduction, select
 
     with _errors_as_messages():
         figures, claims = select(ids or [])
-        run = Reproduction(out, preset, seed, workers, dask)
+        run = Reproduction(out, preset, seed, workers, dask, device)
         pictures, verdicts = [], []
         for name in figures:
             began = time.perf_counter()
@@ -115,28 +116,72 @@ def check(
     console.print(f"records: {out / 'paper_checks'}", highlight=False)
 
 
+@app.command()
+def report(
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of a reproduction, e.g. reproduction; else the committed records.")
+    ] = None,
+) -> None:
+    """Write the report: verdicts, figures with their data, the rank explorer; one file that needs no network."""
+    from tdn_theory.checkout import ROOT
+    from tdn_theory.files import write_bytes
+    from tdn_theory.report.page import page
+    from tdn_theory.report.results import read
+
+    with _errors_as_messages():
+        found = read(ROOT if results is None else results)
+        write_bytes(out, page(found).encode())
+    console.print(f"{out}: verdicts {len(found.verdicts)}, figures {len(found.pictures)}", highlight=False)
+
+
 class BenchmarkName(StrEnum):
     """What `bench` can time."""
 
     PRODUCT = "product"
     SOLVERS = "solvers"
+    POTENTIALS = "potentials"
+    NETWORKS = "networks"
+    ABLATION = "ablation"
+    EPOCHS = "epochs"
+    CONVERSIONS = "conversions"
+    GPU = "gpu"
 
 
 @app.command()
 def bench(
     name: Annotated[
-        BenchmarkName, typer.Argument(help="product: layers (F3c); solvers: CP solvers against each other.")
+        BenchmarkName,
+        typer.Argument(
+            help="product: layers (F3c); solvers: CP solvers against each other; potentials: TDN, Equiformer, SchNet, "
+            "NequIP and MACE, trained for equal times (TAB1); networks: TDN and Equiformer (TAB4); ablation: why "
+            "their speeds differ (TAB7); epochs: TDN and NequIP with CP and without (TAB5); conversions: NequIP and "
+            "MACE with other products (TAB9); gpu: all that is measured on a GPU."
+        ),
     ],
     preset: PresetOption = Preset.QUICK,
     seed: SeedOption = 0,
     out: OutOption = Path("reproduction"),
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:1; by default cuda for `gpu`, else cpu.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=0, help="Begin nothing new after this time; the same command goes on.")
+    ] = float("inf"),
 ) -> None:
     """Time something on this machine, which should have nothing else to do; record and picture go to figures/."""
-    from tdn_theory.reproduction import BENCHMARKS, Reproduction
+    from tdn_theory.reproduction import BENCHMARKS, ON_GPU, Reproduction
+    from tdn_theory.training.parallel import processes
 
-    with _errors_as_messages():
-        picture = Reproduction(out, preset, seed).figure(BENCHMARKS[name])
-    console.print(f"{picture}, {picture.with_suffix('.json')}", highlight=False)
+    everything = name is BenchmarkName.GPU
+    device = device or ("cuda" if everything else "cpu")
+    on_gpu = name is BenchmarkName.PRODUCT and device != "cpu"
+    names = ON_GPU if everything else [BENCHMARKS["product on a GPU" if on_gpu else name]]
+    run = Reproduction(out, preset, seed, device=device, until=time.monotonic() + 60 * minutes)
+    with _errors_as_messages(), processes(device):  # of which there is one; the device has to exist
+        for figure in names:
+            picture = run.figure(figure)
+            console.print(f"{picture}, {picture.with_suffix('.json')}", highlight=False)
 
 
 class EvaluationPrecision(StrEnum):
@@ -300,6 +345,13 @@ def info() -> None:
     console.print(table)
 
 
+class PathsName(StrEnum):
+    """Paths of a coupling tensor: all, or those of even l1 + l2 + l3."""
+
+    ALL = "all"
+    EVEN = "even"
+
+
 class SolverName(StrEnum):
     """Solvers of `cp fit`."""
 
@@ -320,8 +372,9 @@ def cp_fit(
     starts: Annotated[int, typer.Option(min=1, help="Random starts, with seeds seed, seed+1, ...")] = 5,
     seed: SeedOption = 0,
     ridge: Annotated[float, typer.Option(min=0, help="First ridge of Levenberg-Marquardt.")] = 1e-2,
+    paths: Annotated[PathsName, typer.Option(help="The paths of the tensor, all with weight 1.")] = PathsName.ALL,
 ) -> None:
-    """Decompose the paper's coupling tensor; every start is kept in the store when it ends, and not made again."""
+    """Decompose a coupling tensor; every start is kept in the store when it ends, and not made again."""
     from tdn_theory.coupling import CouplingTensor
     from tdn_theory.cp.solution import recipe
     from tdn_theory.cp.solvers.als import AlternatingLeastSquares
@@ -335,7 +388,8 @@ def cp_fit(
             SolverName.ALS: lambda seed: AlternatingLeastSquares(rank, seed=seed),
             SolverName.ADAMW: lambda seed: SampledAdamW(rank, seed=seed),
         }[solver]
-        tensor, store = CouplingTensor(lmax), Store()
+        tensor = CouplingTensor.even(lmax) if paths is PathsName.EVEN else CouplingTensor(lmax)
+        store = Store()
         for number in track(range(seed, seed + starts), f"L={lmax} R={rank} {solver}", console=console):
             chosen = make(number)
             kept = [e for e in store.entries(tensor, rank) if recipe(chosen).items() <= e.made_by.items()]
@@ -410,13 +464,6 @@ def atlas_list(lmax: Annotated[int | None, typer.Option(help="Only this maximal 
         sizes = (f"{row['float32_error']:.0e}", f"{row['largest_factor']:.2g}", str(row["multiply_adds"]))
         table.add_row(str(row["L"]), str(row["R"]), known, *weights, *sizes, row["proof"])
     console.print(table)
-
-
-class PathsName(StrEnum):
-    """Paths that `atlas search` keeps alive."""
-
-    ALL = "all"
-    EVEN = "even"
 
 
 @atlas_app.command("search")

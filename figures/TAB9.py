@@ -1,0 +1,12 @@
+"""TAB9: NequIP and MACE before and after their products were replaced: time per epoch, accuracy, equivariance."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from figures._replaced import draw
+
+
+def plot(record: dict[str, Any]) -> Figure:
+    """Draw the figure from its record."""
+    return draw(record["values"])

@@ -1,0 +1,45 @@
+"""Students of rank R inside the model fit teachers with random equivariant products (T2, T3)."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from figures._style import COLUMN, error_axis, figure
+
+KINDS = {
+    "random": ("#0072B2", "o", "random weights"),
+    "scaled": ("#D55E00", "s", "scaled, all paths"),
+    "scaled, even": ("#009E73", "^", "scaled, even paths"),
+}
+LEAST = 1e-5
+
+
+def plot(record: dict[str, Any]) -> Figure:
+    """Draw the figure from its record."""
+    values = record["values"]
+    fig, axes = figure(2 * COLUMN + 0.2, 2.7, panels=2)
+    for axis, lmax in zip(axes, (1, 2), strict=True):
+        floor = error_axis(axis, LEAST, 3)
+        for kind, (colour, marker, label) in KINDS.items():
+            rows = [row for row in values["summary"] if row["L"] == lmax and row["kind"] == kind]
+            ranks = [row["R"] for row in rows]
+            for key, style, face in (("log10_error_before", ":", "white"), ("log10_error", "-", colour)):
+                heights, low, high = [], [], []
+                for row in rows:
+                    mean, error = row[key]["mean"], row[key]["standard_error"] or 0.0
+                    shown = 10**mean > values["zero"]
+                    heights.append(10**mean if shown else floor)
+                    low.append(heights[-1] * (1 - 10**-error) if shown else 0.0)
+                    high.append(heights[-1] * (10**error - 1) if shown else 0.0)
+                axis.errorbar(ranks, heights, [low, high], color=colour, marker=marker, linestyle=style,
+                              markerfacecolor=face, elinewidth=0.7)  # fmt: skip
+            axis.axvline(rows[0]["predicted"], color=colour, linewidth=3, alpha=0.25, zorder=0)
+            axis.plot([], [], color=colour, marker=marker, label=label)
+        axis.set_xlabel("CP terms $R$ of the student (bars: theory)")
+        axis.set_ylabel("relative error, held-out molecules")
+        axis.set_title(f"$L={lmax}$", loc="left")
+    axes[0].legend(fontsize=6.5, loc="center left", bbox_to_anchor=(0, 0.45))
+    axes[1].plot([], [], "o-", color="0.3", label="everything trained")
+    axes[1].plot([], [], "o:", color="0.3", markerfacecolor="white", label="factors fitted, weights given")
+    axes[1].legend(fontsize=6.5, loc="center left", bbox_to_anchor=(0, 0.3))
+    return fig

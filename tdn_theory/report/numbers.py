@@ -1,0 +1,111 @@
+"""Every number that the README, the docs and the head of the report quote, computed from records.
+
+In a Markdown file a number stands between markers that name it, `<!--=exact rank at L = 2-->23<!--/-->`. After the
+records have changed, `python -m tdn_theory.report.numbers` writes the new numbers between them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tdn_theory import checkout
+from tdn_theory.files import write_bytes
+from tdn_theory.report.results import Results, read
+from tdn_theory.verdict import Outcome
+
+MARKER = re.compile(r"<!--=(?P<name>[^>]*?)-->(?P<number>.*?)<!--/-->")
+
+Values = Mapping[str, Any]
+
+
+def _frontier(key: str, lmax: int) -> Callable[[Values], str]:
+    return lambda v: str(_row(v["rank_frontier"]["frontier"], L=lmax)[key])
+
+
+def _row(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
+    return next(row for row in rows if wanted.items() <= row.items())
+
+
+def _span(numbers: list[float], digits: int) -> str:
+    low, high = (f"{x:.{digits}f}" for x in (min(numbers), max(numbers)))
+    return f"{low} to {high}"
+
+
+def _bound_over_trivial(v: Values) -> str:
+    return _span([row["theorem_bound"] / row["trivial_bound"] for row in v["T1"]["rows"]], 2)
+
+
+def _speedups(v: Values) -> list[float]:
+    """Of the exact product, one fused loop, over e3nn's, forward, on the machine of the record; by degree."""
+    shapes = [u for u in v["F3c"]["units"] if (u["mode"], u["channels"], u["edges"]) == ("uvu", 128, 1024)]
+    medians = [[u["methods"][name]["forward"]["median"] for name in ("e3nn", "exact, fused")] for u in shapes]
+    return [theirs / ours for theirs, ours in medians]
+
+
+NUMBERS: dict[str, Callable[[Values], str]] = {
+    **{f"exact rank at L = {lmax}": _frontier("all", lmax) for lmax in range(1, 7)},
+    **{f"even rank at L = {lmax}": _frontier("even", lmax) for lmax in range(1, 7)},
+    **{f"paper's rank at L = {lmax}": _frontier("paper", lmax) for lmax in range(1, 7)},
+    "theorem over trivial bound": _bound_over_trivial,
+    "largest paper error at 7L^2": lambda v: (
+        f"{max(r['error'] for r in v['E5']['rows'] if r['schedule'] == '7L^2'):.2f}"
+    ),
+    "speed-up of the exact product": lambda v: _span(_speedups(v), 0),
+    "speed-up claimed": lambda v: _span(list(v["F3c"]["paper_speedups"].values()), 0),
+}
+"""Name -> what the values of the records (see `Results.values`) say, as text."""
+
+
+def numbers(results: Results) -> dict[str, str]:
+    """All numbers whose records there are, by name; besides those of `NUMBERS`, the claims per outcome."""
+    outcomes = [record["outcome"] for record in results.verdicts.values()]
+    found = {f"claims {outcome}": str(outcomes.count(outcome)) for outcome in Outcome} | {"claims": str(len(outcomes))}
+    for name, compute in NUMBERS.items():
+        try:
+            found[name] = compute(results.values)
+        except (KeyError, StopIteration):  # no such record, or none of that degree
+            continue
+    return found
+
+
+def refreshed(text: str, known: Mapping[str, str]) -> str:
+    """`text` with every marked number as `known` has it.
+
+    Raises:
+        LookupError: A marker names no known number.
+
+    >>> refreshed("rank <!--=best-->9<!--/-->", {"best": "7"})
+    'rank <!--=best-->7<!--/-->'
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in known:
+            raise LookupError(f"no number {name!r}; the records give: {', '.join(known)}")
+        return f"<!--={name}-->{known[name]}<!--/-->"
+
+    return MARKER.sub(replace, text)
+
+
+def texts() -> list[Path]:
+    """Files that quote numbers."""
+    return [checkout.ROOT / "README.md", *sorted((checkout.ROOT / "docs").rglob("*.md"))]
+
+
+def main() -> None:
+    """Refresh every text in place, and name those that changed."""
+    known = numbers(read())
+    for file in texts():
+        before = file.read_text()
+        after = refreshed(before, known)
+        if after != before:
+            write_bytes(file, after.encode())
+            sys.stdout.write(f"{file}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,386 @@
+"""The report: what it says comes from the records, and it works in a browser, for everybody, without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from typer.testing import CliRunner
+
+from tdn_theory import checkout
+from tdn_theory.cli import app
+from tdn_theory.cp import atlas
+from tdn_theory.files import read_json
+from tdn_theory.nn import TensorProduct
+from tdn_theory.report.explorer import choices
+from tdn_theory.report.numbers import main, numbers, refreshed
+from tdn_theory.report.page import page
+from tdn_theory.report.results import Results, read
+from tdn_theory.report.tables import COLUMNS, ROWS, tables
+from tdn_theory.report.typography import maths, sentence
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+
+@pytest.fixture(scope="module")
+def results() -> Results:
+    return read()
+
+
+@pytest.fixture(scope="module")
+def html(results) -> str:
+    return page(results)
+
+
+class Elements(HTMLParser):
+    """Start tags with their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture(scope="module")
+def elements(html) -> Elements:
+    return Elements(html)
+
+
+def test_every_record_is_in_the_report(results, elements):
+    files = {
+        folder: {f.stem for f in (checkout.ROOT / folder).glob("*.json")} for folder in ("figures", "paper_checks")
+    }
+    assert set(results.pictures) == files["figures"]
+    assert set(results.verdicts) == files["paper_checks"]
+    ids = {a.get("id") for _, a in elements.found}
+    assert {f"figure-{name}" for name in files["figures"]} <= ids
+    assert {part for claim in files["paper_checks"] for part in (claim, f"evidence-{claim}")} <= ids
+
+
+def test_downloads_are_the_records(results, elements):
+    downloads = {a["download"]: a["href"] for a in elements.named("a") if "download" in a}
+    for name, folder in [(n, "figures") for n in results.pictures] + [(n, "paper_checks") for n in results.verdicts]:
+        content = base64.b64decode((downloads[f"{name}.json"] or "").split(",", 1)[1])
+        assert content == (checkout.ROOT / folder / f"{name}.json").read_bytes()
+
+
+def test_it_needs_no_network(elements):
+    for tag, attributes in elements.found:
+        for key in ("src", "srcset", "data", "poster"):
+            assert (attributes.get(key) or "data:").startswith("data:"), tag
+        if tag in ("link", "use"):
+            assert (attributes.get("href") or "data:").startswith("data:"), tag
+    policy = next(a["content"] for a in elements.named("meta") if a.get("http-equiv") == "Content-Security-Policy")
+    assert "default-src 'none'" in (policy or "")
+
+
+def test_links_lead_somewhere(elements):
+    ids = {a.get("id") for _, a in elements.found}
+    inside = [a["href"][1:] for a in elements.named("a") if (a.get("href") or "").startswith("#")]  # type: ignore[index]
+    assert inside
+    assert set(inside) <= ids
+    assert len([i for i in ids if i]) == len([a["id"] for _, a in elements.found if a.get("id")]), "an id is used twice"
+
+
+def test_pictures_have_descriptions(elements):
+    for image in elements.named("img"):
+        assert len(image["alt"] or "") > 20
+
+
+def test_claims_have_the_figures_that_name_them(results):
+    assert "F2" in [p.name for p in results.shown_by("T1")]
+    assert results.pictures["F2"].claims == ("F2", "T1", "T2")
+
+
+def test_of_few_records_it_makes_a_report(tmp_path):
+    for name in ("paper_checks/E1.json", "paper_checks/T5.json"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((checkout.ROOT / name).read_bytes())
+    html = page(read(tmp_path))
+    assert "refuted" in html
+    assert "Rank explorer" not in html
+
+
+def test_of_unknown_records_it_shows_the_numbers(tmp_path):
+    (tmp_path / "figures").mkdir()
+    record = read_json(checkout.ROOT / "figures" / "F3a.json")
+    record |= {"id": "TAB99", "values": {"rows": [{"model": "A", "deep": {"mae": 0.1234567}, "parts": [{"x": 1}]}]}}
+    (tmp_path / "figures" / "TAB99.json").write_text(json.dumps(record))
+    for suffix in (".png", ".svg"):
+        (tmp_path / "figures" / f"TAB99{suffix}").write_bytes((checkout.ROOT / f"figures/F3a{suffix}").read_bytes())
+    html = page(read(tmp_path))
+    assert "0.123" in html
+    assert "deep: mae" in html
+    assert 'id="figure-TAB99"' in html
+
+
+def test_nothing_recorded_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="tdn-theory reproduce"):
+        read(tmp_path)
+
+
+def test_the_command_writes_it(tmp_path):
+    target = tmp_path / "paper_checks" / "E1.json"
+    target.parent.mkdir()
+    target.write_bytes((checkout.ROOT / "paper_checks" / "E1.json").read_bytes())
+    result = CliRunner().invoke(app, ["report", "--results", str(tmp_path), "--out", str(tmp_path / "r.html")])
+    assert result.exit_code == 0, result.output
+    assert "verdicts 1, figures 0" in " ".join(result.output.split())
+    assert (tmp_path / "r.html").read_text().startswith("<!doctype html>")
+
+
+def test_the_command_tells_what_is_missing(tmp_path):
+    result = CliRunner().invoke(app, ["report", "--results", str(tmp_path), "--out", str(tmp_path / "r.html")])
+    assert result.exit_code == 2
+    assert "tdn-theory reproduce" in result.output
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_text_from_records_is_escaped():
+    assert "<script" not in maths("<script>alert(1)</script>")
+    (table,) = tables({"a b": "<b> x"})
+    assert "<b>" not in str(table.rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1.1e-16", "1.1\u00a0×\u00a010<sup>−16</sup>"),
+        ("||Mhat|| <= eps", "‖<i>M\u0302</i>‖ ≤ ε"),
+        ("sigma_k^(n)^2", "σ<sub><i>k</i></sub><sup>(<i>n</i>)</sup><sup>2</sup>"),
+        ("M's", "<i>M</i>’s"),
+        ("x (x) y", "<i>x</i> ⊗ <i>y</i>"),
+        ("0x1->1, F3a, T1, a tensor", "0x1→1, F3a, T1, a tensor"),
+        ("L = 1..6", "<i>L</i>\u00a0=\u00a01–\u20606"),
+    ],
+)
+def test_mathematics_is_set(text, expected):
+    assert maths(text) == expected
+
+
+def test_sentences_begin_with_capitals_unless_they_begin_with_mathematics():
+    assert [sentence(t) for t in ("all hold", "x = y.", "dim V")] == ["All hold.", "x = y.", "dim V."]
+
+
+def test_tables_are_cut_and_say_so():
+    rows = [{f"c{n}": n for n in range(COLUMNS + 2)}] * (ROWS + 3)
+    (table,) = tables({"rows": rows})
+    assert (len(table.rows), len(table.columns)) == (ROWS, COLUMNS)
+    assert table.more == "3 rows and 2 columns more in the record"
+
+
+def test_the_explorer_offers_the_atlas_and_the_store(results):
+    found = choices(results.pictures["rank_frontier"].record["values"])
+    assert {row["L"] for row in found} == set(range(1, 7))
+    assert len([row for row in found if row["code"] == "atlas"]) == len(atlas.entries())
+    assert [(r["L"], r["R"]) for r in found] == sorted((r["L"], r["R"]) for r in found)
+
+
+def test_numbers_without_their_record_are_left_out(tmp_path):
+    target = tmp_path / "paper_checks" / "E1.json"
+    target.parent.mkdir()
+    target.write_bytes((checkout.ROOT / "paper_checks" / "E1.json").read_bytes())
+    assert numbers(read(tmp_path))["claims verified"] == "1"
+    assert "exact rank at L = 2" not in numbers(read(tmp_path))
+
+
+def test_an_unknown_number_is_told():
+    with pytest.raises(LookupError, match=r"no number 'n'.*best"):
+        refreshed("<!--=n-->1<!--/-->", {"best": "7"})
+
+
+def test_the_numbers_of_a_text_are_refreshed(tmp_path, monkeypatch, capsys, results):
+    stale, right = tmp_path / "stale.md", tmp_path / "right.md"
+    stale.write_text("of <!--=claims-->?<!--/--> claims")
+    right.write_text(f"of <!--=claims-->{len(results.verdicts)}<!--/--> claims")
+    monkeypatch.setattr("tdn_theory.report.numbers.texts", lambda: [stale, right])
+    main()
+    assert stale.read_text() == right.read_text()
+    assert capsys.readouterr().out == f"{stale}\n"
+
+
+# In a browser.
+
+CONTRAST = r"""
+const parse = (colour) => { const n = colour.match(/[\d.]+/g).map(Number); return n.length === 3 ? [...n, 1] : n; };
+const luminance = ([r, g, b]) => [r, g, b].map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, n) => sum + c * [0.2126, 0.7152, 0.0722][n], 0);
+const ground = (element) => {
+  for (; element; element = element.parentElement) {
+    const colour = parse(getComputedStyle(element).backgroundColor);
+    if (colour[3] === 1) return colour;
+  }
+  return [255, 255, 255, 1];
+};
+for (const details of document.querySelectorAll("details")) details.open = true;
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT), poor = [];
+let checked = 0;
+while (walker.nextNode()) {
+  const element = walker.currentNode.parentElement;
+  if (!walker.currentNode.data.trim() || element.closest("script, noscript, option")) continue;
+  const style = getComputedStyle(element), large = parseFloat(style.fontSize) >= 24;
+  const text = element.closest("svg") ? style.fill : style.color;
+  if (!element.getClientRects().length || element.closest("svg") && style.fill === "none") continue;
+  const [high, low] = [luminance(parse(text)), luminance(ground(element))].sort((a, b) => b - a);
+  const ratio = (high + 0.05) / (low + 0.05);
+  checked += 1;
+  if (ratio < (large ? 3 : 4.5)) poor.push(`${walker.currentNode.data.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+}
+return [checked, poor];
+"""
+"""Texts below the contrast of WCAG AA."""
+
+
+@pytest.fixture(scope="module")
+def browser(html, tmp_path_factory) -> Iterator:
+    if CHROMIUM is None or DRIVER is None:
+        pytest.skip("no Chromium with its driver is installed (Debian: apt-get install chromium chromium-driver)")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "report.html").write_text(html)
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    flags = "headless=new no-sandbox disable-gpu disable-background-networking disable-component-update disable-sync"
+    for flag in (*flags.split(), f"user-data-dir={folder / 'profile'}"):
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
+    driver.command_executor.client_config.timeout = 3600  # a busy machine may take its time
+    driver.set_page_load_timeout(3600)
+    driver.get((folder / "report.html").as_uri())
+    yield driver
+    driver.quit()
+
+
+def emulate(browser, width: int, scheme: str = "light") -> None:
+    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "screen", "features": features})
+
+
+def run(browser, script: str, *arguments):
+    return browser.execute_script(script, *arguments)
+
+
+def becomes_true(browser, script: str) -> bool:
+    """Whether `script` returns true at some time: what it asks for may need an event of the browser first."""
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    return WebDriverWait(browser, 3600).until(lambda driver: driver.execute_script(script))
+
+
+def test_it_renders_without_complaints(browser):
+    emulate(browser, 1200)
+    assert becomes_true(browser, "return document.querySelectorAll('#chart .trace').length > 1")
+    assert run(browser, "return [...document.images].every((i) => i.complete && i.naturalWidth > 100)")
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1200])
+def test_no_page_is_wider_than_its_screen(browser, width):
+    emulate(browser, width)
+    assert becomes_true(browser, f"return document.documentElement.scrollWidth <= {width}")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_all_text_can_be_read(browser, scheme):
+    emulate(browser, 1200, scheme)
+    checked, poor = run(browser, CONTRAST)
+    assert checked > 500
+    assert poor == []
+
+
+def test_poor_contrast_is_caught(browser):
+    emulate(browser, 1200)
+    run(browser, "document.querySelector('h1').style.color = 'rgb(170, 170, 170)'")
+    poor = run(browser, CONTRAST)[1]
+    run(browser, "document.querySelector('h1').style.color = ''")
+    assert len(poor) == 1
+
+
+def test_everything_that_is_used_has_a_name(browser):
+    unnamed = """return [...document.querySelectorAll("a[href], button, select, input, summary")].filter(
+        (e) => !(e.textContent.trim() || e.ariaLabel || e.labels?.length)).map((e) => e.outerHTML.slice(0, 80))"""
+    assert run(browser, unnamed) == []
+    assert run(browser, "return document.querySelectorAll('h1').length") == 1
+
+
+def test_verdicts_are_filtered(browser, results):
+    visible = "return [...document.querySelectorAll('.verdicts tbody tr')].filter((r) => !r.hidden).map((r) => r.id)"
+    run(browser, "document.querySelector('.filter [data-outcome=refuted]').click()")
+    refuted = [claim for claim, record in results.verdicts.items() if record["outcome"] == "refuted"]
+    assert run(browser, visible) == refuted
+    run(browser, "document.querySelector('.filter [data-outcome=\"\"]').click()")
+    assert run(browser, visible) == list(results.verdicts)
+
+
+def test_a_link_to_evidence_opens_it(browser):
+    run(browser, "document.getElementById('evidence-T1').open = false; document.querySelector('#T1 .more').click()")
+    assert becomes_true(browser, "return document.getElementById('evidence-T1').open")
+
+
+def choose(browser, lmax: int, exponent: float, paths: str = "all") -> str:
+    run(
+        browser,
+        """document.querySelector(`#degrees [aria-label="L = ${arguments[0]}"]`).click();
+        document.getElementById("target").value = arguments[1];
+        document.getElementById("paths").value = arguments[2];
+        document.getElementById("target").dispatchEvent(new Event("input", { bubbles: true }));""",
+        lmax,
+        exponent,
+        paths,
+    )
+    return run(browser, "return document.getElementById('answer').innerText")
+
+
+@pytest.mark.parametrize(
+    ("lmax", "exponent", "paths"), [(2, -6, "all"), (4, -6, "even"), (6, -3, "any"), (1, -1, "all")]
+)
+def test_the_explorer_picks_the_product_of_least_rank_and_its_code_runs(browser, results, lmax, exponent, paths):
+    answer = choose(browser, lmax, exponent, paths)
+    rank = int(re.search(r"R = (\d+)", answer)[1])  # type: ignore[index]
+    stored = [row for row in choices(results.pictures["rank_frontier"].record["values"]) if row["code"]]
+    fitting = {"all": lambda r: r["alive"] == r["paths"], "even": lambda r: r["even"], "any": lambda r: True}[paths]
+    ranks = [r["R"] for r in stored if r["L"] == lmax and r["error"] <= 10**exponent and fitting(r)]
+    assert rank == min(ranks)
+    scope: dict = {}
+    exec(run(browser, "return document.querySelector('#answer code').textContent"), scope)
+    assert isinstance(scope["layer"], TensorProduct)
+    factors = scope["entry"].factors if "entry" in scope else scope["factors"]
+    assert factors.rank == rank
+
+
+def test_the_explorer_says_when_there_is_none(browser):
+    assert "No stored product" in choose(browser, 6, -16)
+
+
+def test_the_explorer_draws_the_chosen_degree(browser, results):
+    choose(browser, 3, -6)
+    drawn = run(
+        browser, "return document.getElementById('chart').data.filter((t) => t.name !== 'picked').flatMap((t) => t.x)"
+    )
+    rows = [r for r in choices(results.pictures["rank_frontier"].record["values"]) if r["L"] == 3]
+    assert sorted(drawn) == sorted(r["R"] for r in rows if r["alive"] == r["paths"])
+    assert run(browser, "return document.querySelectorAll('#points tbody tr').length") == len(drawn)
+
+
+def test_it_prints(browser):
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": False})
+    pages = len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed["data"])))
+    assert pages >= 4
