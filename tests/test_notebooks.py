@@ -1,18 +1,199 @@
-"""Notebooks run from start to end, without a warning becoming an error or an error becoming an output."""
+"""Notebooks run from start to end, and give what they were committed with: no error, nothing of this machine."""
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from nbformat import NotebookNode
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
+from notebooks.run import execute, notebooks, read
+
+ROOT = Path(__file__).parents[1]
+LARGEST = 600_000
+"""Bytes a notebook may have with its outputs."""
+
+ROUNDOFF = 1e-9
+"""Numbers below this are roundoff, which differs between machines."""
+
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?(?!\w)")
+CLAIM = re.compile(r"\b(?:E[1-6]|T[1-8]|F[1-3][abc]?|TAB[1-9])\b")
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_notebook_runs(path):
-    notebook = nbformat.read(path, as_version=4)
-    assert all(cell.outputs for cell in notebook.cells if cell.cell_type == "code" and "print" in cell.source)
-    NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}
-    ).execute()
+def outputs(notebook: NotebookNode) -> Iterator[tuple[str, NotebookNode]]:
+    """Place and output, of every output."""
+    for number, cell in enumerate(notebook.cells, start=1):
+        for output in cell.get("outputs", []):
+            yield f"cell {number}", output
+
+
+def text(output: NotebookNode) -> str:
+    """What an output says in words; for pictures, only what they are."""
+    if output.output_type == "stream":
+        return output.text
+    if output.output_type == "error":
+        return "\n".join(output.traceback)
+    kinds = sorted(set(output.data) - {"text/plain"})
+    return f"{' '.join(kinds)}: {output.data.get('text/plain', '')}"
+
+
+def last_digit(number: str) -> float:
+    """What one unit in the last digit of a printed number is worth.
+
+    >>> last_digit("1,234"), last_digit("-0.25"), last_digit("1.7e-12")
+    (1.0, 0.01, 1e-13)
+    """
+    mantissa, _, exponent = number.partition("e")
+    return float(f"1e{int(exponent or 0) - len(mantissa.partition('.')[2])}")
+
+
+def differences(shown: str, given: str) -> list[str]:
+    """Where two texts differ by more than white space, one unit in the last digit of a real number, or roundoff."""
+    words, others = (" ".join(NUMBER.sub("#", t).split()) for t in (shown, given))
+    if words != others:
+        return [f"{words!r} became {others!r}"]
+    pairs = zip(NUMBER.findall(shown), NUMBER.findall(given), strict=True)
+    return [f"{a} became {b}" for a, b in pairs if not _close(a, b)]
+
+
+def _close(a: str, b: str) -> bool:
+    x, y = (float(number.replace(",", "")) for number in (a, b))
+    unit = 0.0 if (a + b).replace(",", "").isdigit() else min(last_digit(a), last_digit(b))
+    return abs(x - y) <= 1.01 * unit or max(abs(x), abs(y)) < ROUNDOFF
+
+
+def blemishes(notebook: NotebookNode) -> list[str]:
+    """What a committed notebook must not have."""
+    found = []
+    if not notebook.cells[0].source.startswith("# ") or not CLAIM.search(notebook.cells[0].source):
+        found.append("the first cell is not a title with a text that names claims of the paper")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+        found.append("cells were not executed once each, from the first to the last")
+    for cell in code:
+        if ("print(" in cell.source or "plt.show()" in cell.source) and not cell.outputs:
+            found.append(f"no output of: {cell.source[:60]}")
+    if sum("image/png" in output.get("data", {}) for _, output in outputs(notebook)) < 2:
+        found.append("fewer than two pictures")
+    local = (r"0x[0-9a-f]{6,}", r"/(?:home|root|tmp|work|Users|builds|opt|usr)/", r"[A-Z]:\\", re.escape(str(ROOT)))
+    for place, output in outputs(notebook):
+        if output.output_type == "error" or output.get("name") == "stderr":
+            found.append(f"{place}: {text(output)}")
+        found += [f"{place} shows {m.group()!r}" for pattern in local for m in re.finditer(pattern, text(output))]
+    return found
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_committed_outputs_are_whole_and_clean(path: Path):
+    assert blemishes(read(path)) == []
+    assert path.stat().st_size < LARGEST
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.stem)
+def test_execution_gives_the_committed_outputs(path: Path):
+    """After a change of code or records that a notebook shows: `python notebooks/run.py`."""
+    shown = read(path)
+    given = execute(shown)
+    pairs = list(zip(outputs(shown), outputs(given), strict=True))
+    assert [f"{place}: {d}" for (place, a), (_, b) in pairs for d in differences(text(a), text(b))] == []
+
+
+MOVES = """
+for L, source, paths in [(3, 0, 0), (3, 1, 1), (3, 1, 2), (3, 3, 0), (1, 2, 0), (1, 3, 1)]:
+    sliders["L"].value, sliders["source"].value, sliders["weights"].value = L, SOURCES[source], WEIGHTS[paths]
+    options = choices(L, SOURCES[source], WEIGHTS[paths])
+    print(L, source, paths, sliders["R"].value in (options or [0]))
+    explore(L, SOURCES[source], WEIGHTS[paths], sliders["R"].value)
+"""
+
+
+def test_sliders_move():
+    """Ranks follow the other choices, and every choice has a picture, or says why not."""
+    (path,) = notebooks(["02"])
+    notebook = read(path)
+    notebook.cells = [
+        c for c in notebook.cells if c.cell_type == "code" and ("def " in c.source or "import" in c.source)
+    ]
+    notebook.cells.append(nbformat.v4.new_code_cell(MOVES))
+    moved = execute(notebook).cells[-1]
+    said = " ".join(text(output) for output in moved.outputs)
+    assert said.count("True") == 6
+    assert said.count("image/png") == 5
+    assert said.count("nothing with") == 1
+
+
+def test_there_is_one_for_each_story():
+    assert [path.name[:2] for path in notebooks()] == ["01", "02", "03", "04", "05", "06"]
+    assert [path.name[:2] for path in notebooks(["03", "05"])] == ["03", "05"]
+
+
+@pytest.mark.parametrize(
+    ("shown", "given"),
+    [
+        ("rank 23", "rank 24.5"),
+        ("error 1.5e-02", "error 1.7e-02"),
+        ("R = 23", "R = 24"),
+        ("1 2", "1"),
+        ("1e-3", "1e-12"),
+    ],
+)
+def test_differences_are_seen(shown: str, given: str):
+    assert differences(shown, given)
+
+
+@pytest.mark.parametrize(
+    ("shown", "given"),
+    [
+        ("x = 1.25,  y", "x = 1.26, y"),
+        ("0.1, 9.9e-3", "0.1, 1.0e-2"),
+        ("e 4e-16", "e -7e-15"),
+        ("1,024 edges", "1,024  edges"),
+    ],
+)
+def test_roundoff_is_not_a_difference(shown: str, given: str):
+    assert differences(shown, given) == []
+
+
+def good() -> NotebookNode:
+    """A notebook without a blemish."""
+    v4 = nbformat.v4
+    picture = v4.new_output("display_data", {"image/png": "", "text/plain": "<Figure size 10x10 with 1 Axes>"})
+    printed = v4.new_output("stream", text="R = 23\n")
+    code = v4.new_code_cell("print(R)\nplt.show()", execution_count=1, outputs=[printed, picture, picture])
+    return v4.new_notebook(cells=[v4.new_markdown_cell("# Title\n\nOn T1."), code])
+
+
+def test_blemishes_are_seen():
+    assert blemishes(good()) == []
+    for source in ("Title\n\nOn T1.", "# Title"):
+        notebook = good()
+        notebook.cells[0].source = source
+        assert "title" in blemishes(notebook)[0]
+    for count, seen in ((2, "executed"), (None, "executed")):
+        notebook = good()
+        notebook.cells[1].execution_count = count
+        assert seen in blemishes(notebook)[0]
+    notebook = good()
+    notebook.cells[1].outputs = []
+    assert [b.split()[0] for b in blemishes(notebook)] == ["no", "fewer"]
+
+
+@pytest.mark.parametrize(
+    "said", ["<object at 0x7f1c2a>", "/home/me/notes", "/tmp/a/model.safetensors", "C:\\data", f"{ROOT}"]
+)
+def test_what_belongs_to_a_machine_is_seen(said: str):
+    notebook = good()
+    notebook.cells[1].outputs[0].text = said
+    assert blemishes(notebook)
+
+
+def test_errors_and_warnings_are_seen():
+    v4 = nbformat.v4
+    for output in (
+        v4.new_output("error", ename="ValueError", evalue="no", traceback=["ValueError: no"]),
+        v4.new_output("stream", name="stderr", text="UserWarning"),
+    ):
+        notebook = good()
+        notebook.cells[1].outputs.append(output)
+        assert blemishes(notebook)

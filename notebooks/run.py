@@ -1,0 +1,60 @@
+"""Executes notebooks and writes their outputs into them: `python notebooks/run.py [01 05 ...]`, all if none is named.
+
+Needed when code or records that a notebook shows have changed; the tests compare the outputs with a new execution.
+"""
+
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+
+FOLDER = Path(__file__).parent
+SECONDS = 600
+"""Longest time a cell may take."""
+
+
+def notebooks(prefixes: list[str] | None = None) -> list[Path]:
+    """The notebooks whose names begin with one of `prefixes`, or all, in order."""
+    return [p for p in sorted(FOLDER.glob("*.ipynb")) if not prefixes or p.name.startswith(tuple(prefixes))]
+
+
+def read(path: Path) -> NotebookNode:
+    """A notebook with the outputs it was written with."""
+    return nbformat.read(path, as_version=4)
+
+
+def execute(notebook: NotebookNode) -> NotebookNode:
+    """The notebook executed from its first cell to its last, in a kernel of its own.
+
+    The kernel does not see the user's own store of decompositions, and has one thread: so everybody gets the same.
+
+    Raises:
+        CellExecutionError: A cell fails.
+    """
+    result = nbformat.from_dict(notebook)
+    for number, cell in enumerate(result.cells, start=1):
+        cell.id = f"cell-{number}"
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    result.metadata.pop("widgets", None)
+    client = NotebookClient(
+        result,
+        timeout=SECONDS,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(FOLDER)}},
+        record_timing=False,
+        coalesce_streams=True,
+    )
+    with TemporaryDirectory() as store:
+        client.execute(env={**os.environ, "TDN_THEORY_STORE": store, "OMP_NUM_THREADS": "1"})
+    return result
+
+
+if __name__ == "__main__":
+    for path in notebooks(sys.argv[1:]):
+        nbformat.write(execute(read(path)), path)
+        print(path.name)
