@@ -31,7 +31,9 @@ def plot(record: dict[str, Any]) -> Figure:
     left.axhspan(mean - error, mean + error, color="0.85", linewidth=0)
     left.axhline(mean, color="0.4", linewidth=0.8, label="exact, without CP")
     left.plot([r for r, _ in paper], [row["mse"] for _, row in paper], "x--", color=PAPER, label="paper, 5000 epochs")
-    left.axhline(values["paper"]["without CP"]["mse"], color=PAPER, linewidth=0.8, linestyle=":", label="paper, without CP")
+    left.axhline(
+        values["paper"]["without CP"]["mse"], color=PAPER, linewidth=0.8, linestyle=":", label="paper, without CP"
+    )
     left.set_yscale("log")
     heights = [row["test_mse"]["mean"] for row in values["rows"]] + [row["mse"] for _, row in paper]
     left.set_ylim(0.8 * min(heights), 2.6 * max(heights))  # room for the legend

@@ -32,8 +32,8 @@ def draw(values: dict[str, Any]) -> Figure:
         for product, row in paper.get(entry["network"], {}).items():
             ratio = row["minutes_per_epoch"] / paper[entry["network"]]["e3nn paths"]["minutes_per_epoch"]
             pace.plot(place + 0.38, ratio, color=LOOK[product][0], marker="x", linestyle="none")
-    for axis, name, unit in ((energy, "energy_mae", 1.0), (forces, "forces_rmse", 1.0)):
-        _means(axis, values["learned"], networks, lambda row, n=name, u=unit: u * row["test"][n]["value"])
+    for axis, name in ((energy, "energy_mae"), (forces, "forces_rmse")):
+        _means(axis, values["learned"], networks, lambda row, n=name: row["test"][n]["value"])
     for network in networks:
         for product, row in paper.get(network, {}).items():
             for axis, key in ((energy, "energy"), (forces, "forces")):
@@ -46,7 +46,10 @@ def draw(values: dict[str, Any]) -> Figure:
         "relative force error, rotated",
     )
     for axis, label in zip((pace, energy, forces, rotation), labels, strict=True):
-        axis.set_yscale("log")
+        if axis is rotation:
+            axis.set_yscale("log")
+        else:
+            axis.set_ylim(bottom=0)
         axis.set_xticks(range(len(networks)), networks)
         axis.set_xlim(-0.5, len(networks) - 0.4)
         axis.set_xlabel("network")

@@ -58,8 +58,8 @@ def _against_depth(axis: Any, values: dict[str, Any]) -> None:
         if at_paper and row["L"] == 2:
             height = _line(axis, row["depths"], row["errors"]["conservative"], floor, colour, "", ":")
             axis.annotate("forces", (row["depths"][-1] + 0.3, 1.1 * height), color=colour, fontsize=6, va="bottom")
-    axis.set_xlim(0.5, len(row["depths"]) + 3.6)
-    axis.set_xticks(row["depths"][::2])
+    axis.set_xlim(0.5, values["depth"] + 3.6)
+    axis.set_xticks(range(1, values["depth"] + 1, 2))
     axis.set_xlabel("blocks")
     axis.set_ylabel("rotation error, relative (rms)")
     axis.set_title("untrained: $L$, $R$", loc="left")

@@ -1,4 +1,4 @@
-"""Students of rank R inside the model fit teachers with random equivariant products (T2, T3)."""
+"""Students of rank R inside the model fit teachers with random equivariant products (T2, T3, O8)."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ LEAST = 1e-5
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
-    fig, axes = figure(2 * COLUMN + 0.2, 2.7, panels=2)
+    fig, axes = figure(2 * COLUMN + 0.2, 2.9, panels=2)
     for axis, lmax in zip(axes, (1, 2), strict=True):
         floor = error_axis(axis, LEAST, 3)
         for kind, (colour, marker, label) in KINDS.items():
@@ -34,12 +34,13 @@ def plot(record: dict[str, Any]) -> Figure:
                 axis.errorbar(ranks, heights, [low, high], color=colour, marker=marker, linestyle=style,
                               markerfacecolor=face, elinewidth=0.7)  # fmt: skip
             axis.axvline(rows[0]["predicted"], color=colour, linewidth=3, alpha=0.25, zorder=0)
-            axis.plot([], [], color=colour, marker=marker, label=label)
+            axis.plot([], [], color=colour, marker=marker, label=label if axis is axes[0] else None)
+        shown = sorted({row["R"] for row in values["summary"] if row["L"] == lmax})
+        axis.set_xticks(shown, list(map(str, shown)), fontsize=6)
         axis.set_xlabel("CP terms $R$ of the student (bars: theory)")
         axis.set_ylabel("relative error, held-out molecules")
         axis.set_title(f"$L={lmax}$", loc="left")
-    axes[0].legend(fontsize=6.5, loc="center left", bbox_to_anchor=(0, 0.45))
-    axes[1].plot([], [], "o-", color="0.3", label="everything trained")
-    axes[1].plot([], [], "o:", color="0.3", markerfacecolor="white", label="factors fitted, weights given")
-    axes[1].legend(fontsize=6.5, loc="center left", bbox_to_anchor=(0, 0.3))
+    axes[0].plot([], [], "o-", color="0.3", label="everything trained")
+    axes[0].plot([], [], "o:", color="0.3", markerfacecolor="white", label="factors fitted, weights given")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig

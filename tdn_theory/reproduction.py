@@ -14,8 +14,20 @@ from tdn_theory.preset import Preset
 from tdn_theory.provenance import provenance
 from tdn_theory.verdict import Verdict
 
-BENCHMARKS = {"product": "F3c", "solvers": "solver_race"}
+BENCHMARKS = {
+    "product": "F3c",
+    "product on a GPU": "product_gpu",
+    "solvers": "solver_race",
+    "potentials": "TAB1",
+    "networks": "TAB4",
+    "ablation": "TAB7",
+    "epochs": "TAB5",
+    "conversions": "TAB9",
+}
 """Figures that time this machine. A plain reproduction leaves them out: they take long, and want it to themselves."""
+
+ON_GPU = ("product_gpu", "TAB4", "TAB7", "TAB8")
+"""Figures that are to be measured on a GPU, in full."""
 
 
 def known_ids() -> tuple[list[str], list[str]]:
@@ -52,6 +64,8 @@ class Reproduction:
         seed: Seed of everything random.
         workers: Processes to use.
         dask: Address of a Dask scheduler to use instead.
+        device: Where networks are trained.
+        until: Reading of `time.monotonic()` after which no further unit of work begins.
     """
 
     out: Path
@@ -59,11 +73,17 @@ class Reproduction:
     seed: int = 0
     workers: int = 1
     dask: str | None = None
+    device: str = "cpu"
+    until: float = float("inf")
 
     def figure(self, name: str) -> Path:
-        """Run the experiment of figure `name`, write its record and its pictures; returns the PNG."""
+        """Run the experiment of figure `name`, write its record and its pictures; returns the PNG.
+
+        Raises:
+            TimeoutError: The time is over before all units of work are done.
+        """
         experiment = importlib.import_module(f"tdn_theory.experiments.{name}")
-        units = Units(self.out / "units", self.workers, self.dask)
+        units = Units(self.out / "units", self.workers, self.dask, self.device, self.until)
         values = experiment.run(self.preset, self.seed, units)
         record = self.out / "figures" / f"{name}.json"
         write_json(record, {"id": name, **self._origin(), "values": values})

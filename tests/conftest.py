@@ -1,6 +1,7 @@
 """Set-up of all tests. The checks of the package's annotations are switched on in pyproject.toml."""
 
 import os
+from pathlib import Path
 
 import hypothesis
 import jaxtyping
@@ -9,6 +10,9 @@ import pytest
 
 # Takes effect when torch is imported, here and in child processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Takes effect when a Triton kernel is defined: without a GPU, kernels are interpreted.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # No test may depend on the machine's speed, and CI tries the same examples every time.
 hypothesis.settings.register_profile(

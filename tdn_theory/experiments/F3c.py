@@ -112,7 +112,7 @@ def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: 
             methods[name] = {
                 "forward": forward_times[name],
                 "forward_backward": _summary(backward_times[name]),
-                "peak_bytes": _peak_memory(call),
+                "peak_bytes": peak_memory(call),
                 "bytes_per_second": moved / seconds,
                 "flops_per_second": None if flops is None else flops * edges / seconds,
                 "times_roofline": seconds * bandwidth / moved,
@@ -174,7 +174,7 @@ def _summary(times: list[float]) -> dict[str, float]:
     return {"median": float(middle), **quartiles, "fastest": min(times), "rounds": len(times)}
 
 
-def _peak_memory(call: Callable[[], Any]) -> int | None:
+def peak_memory(call: Callable[[], Any]) -> int | None:
     """Growth of the resident memory during one call, from a trimmed heap; None where Linux does not tell."""
     status = Path("/proc/self/status")
     try:

@@ -19,8 +19,10 @@ from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 
 if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.nn import Module
+
     from tdn_theory.data.graph import Graph
-    from tdn_theory.nn import Potential
 
 CUTOFF = 4.5
 """Angstrom."""
@@ -81,7 +83,7 @@ def measure(
             task: _take_turns(
                 {name: lambda model=model, call=call: call(model, graph) for name, model in models.items()}, rounds
             )
-            for task, call in (("inference", _infer), ("training", _train))
+            for task, call in (("inference", infer), ("training", train_step))
         }
     finally:
         torch.set_num_threads(threads)
@@ -122,21 +124,22 @@ def random_batch(molecules: int, atoms: int, neighbors: int, cutoff: float, seed
     return collate(graphs)
 
 
-def _infer(model: Potential, graph: Graph) -> None:
+def infer(model: Module, graph: Graph) -> dict[str, Tensor]:
+    """Energies and forces, without the means to differentiate them."""
     import torch
 
     with torch.no_grad():
-        model(graph)
+        return model(graph)
 
 
-def _train(model: Potential, graph: Graph) -> None:
+def train_step(model: Module, graph: Graph) -> None:
     """Forward and backward of the paper's loss with targets zero."""
     model.zero_grad()
     found = model(graph)
     (found["energy"].abs().mean() + found["forces"].square().mean().sqrt()).backward()
 
 
-def _take_turns(calls: dict[str, Callable[[], None]], rounds: int) -> dict[str, list[float]]:
+def _take_turns(calls: dict[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
         for name, call in calls.items():

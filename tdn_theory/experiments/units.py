@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +34,15 @@ class Units:
         folder: Where results are kept.
         workers: Number of processes; 1 computes in this one.
         dask: Address of a running Dask scheduler to use instead of local processes.
+        device: Where networks are trained: `cpu`, `cuda` or `cuda:1`. Units that train one take it as a parameter.
+        until: Reading of `time.monotonic()` after which no further unit begins.
     """
 
     folder: Path
     workers: int = 1
     dask: str | None = None
+    device: str = "cpu"
+    until: float = float("inf")
 
     def map(self, function: Callable[..., dict[str, Any]], units: Sequence[Unit], title: str) -> list[dict[str, Any]]:
         """Results of `function(**unit)` for all units, in their order; only missing ones are computed.
@@ -49,6 +55,7 @@ class Units:
         Raises:
             ValueError: A kept result is damaged.
             ImportError: A Dask address is given but `distributed` is not installed.
+            TimeoutError: The time is over, and there are units left; those that are done are kept.
         """
         files = [self._file(function, unit) for unit in units]
         missing = [k for k, file in enumerate(files) if not file.exists()]
@@ -61,9 +68,13 @@ class Units:
         )
         with Progress(*columns) as progress, self._backend():
             task = progress.add_task(title, total=len(units), completed=len(units) - len(missing))
-            jobs = (delayed(_compute)(function, dict(units[k]), files[k]) for k in missing)
+            started = takewhile(lambda _: time.monotonic() < self.until, missing)
+            jobs = (delayed(_compute)(function, dict(units[k]), files[k]) for k in started)
             for _ in Parallel(n_jobs=self.workers, return_as="generator_unordered")(jobs):
                 progress.advance(task)
+        left = sum(not file.exists() for file in files)
+        if left:
+            raise TimeoutError(f"{title}: {left} of {len(files)} are left; the same command goes on with them")
         return [read_json(file)["result"] for file in files]
 
     def _file(self, function: Callable[..., Any], unit: Unit) -> Path:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.layers import GatedLinear, LayerNorm, Linear, RadialMLP, ReferenceGatedLinear
 from tdn_theory.nn.product import TensorProduct
 from tdn_theory.so3.irreps import dim
@@ -20,11 +21,12 @@ class Edges:
 
     Attributes:
         source: Node that an edge comes from.
-        target: Node that it goes to.
+        target: Node that it goes to, ascending.
         basis: Radial basis.
         envelope: Smooth cutoff, zero at the cutoff.
         matrices: `M_kij y_j` of the harmonics y of every edge, by `product.matrices`.
         product: The product of features with the harmonics.
+        ends: Sources and targets as rows of the nodes' features, if all layers are to share the sorting of them.
     """
 
     source: Int[Tensor, " e"]
@@ -33,13 +35,38 @@ class Edges:
     envelope: Float[Tensor, " e"]
     matrices: Float[Tensor, "e 1 all"]
     product: TensorProduct
+    ends: tuple[Rows, Rows] | None = None
 
     def couple(
         self, x: Float[Tensor, "e d c"], weights: Float[Tensor, "e w"], degrees: slice = slice(None)
     ) -> Float[Tensor, "e k c"]:
         """`w M (x (x) y)`, of the degrees asked for."""
-        weights = weights.view(weights.shape[0], *self.product.weight_shape)
-        return self.product.multiply(self.matrices, x, weights, degrees)
+        return self.product.multiply(self.matrices, x, self._shaped(weights), degrees)
+
+    def couple_ends(
+        self, source: Float[Tensor, "n d c"], target: Float[Tensor, "n d c"], weights: Float[Tensor, "e w"]
+    ) -> Float[Tensor, "e d c"]:
+        """`w M ((S + T) (x) y)` of the features S of the source and T of the target."""
+        rows, other_rows = self._ends(source.shape[0])
+        return self.product.message(
+            self.matrices, source, self._shaped(weights), rows=rows, other=target, other_rows=other_rows
+        )
+
+    def couple_and_sum(
+        self,
+        x: Float[Tensor, "e d c"],
+        weights: Float[Tensor, "e w"],
+        nodes: int,
+        degrees: slice = slice(None),
+    ) -> Float[Tensor, "n k c"]:
+        """The sum of `w M (x (x) y)` over the edges that arrive at each node."""
+        return self.product.message(self.matrices, x, self._shaped(weights), degrees, into=self._ends(nodes)[1])
+
+    def _ends(self, nodes: int) -> tuple[Rows, Rows]:
+        return self.ends or (Rows(self.source, nodes), Rows(self.target, nodes, ascending=True))
+
+    def _shaped(self, weights: Tensor) -> Tensor:
+        return weights.view(weights.shape[0], *self.product.weight_shape)
 
     def sum(self, messages: Float[Tensor, "e *k"], nodes: int) -> Float[Tensor, "n *k"]:
         """The sum of the messages that arrive at each node."""
@@ -89,13 +116,12 @@ class Attention(torch.nn.Module):
         message, weights = self._message(x, edges)
         attention = self._attention(self.logits.scalars(message[:, 0]), edges, x.shape[0])
         weights = (weights.unflatten(1, (-1, x.shape[2])) * attention.unsqueeze(1)).flatten(1)
-        values = edges.couple(self.value(message), weights, degrees)
-        return self.project(edges.sum(values, x.shape[0]), degrees.start or 0)
+        values = edges.couple_and_sum(self.value(message), weights, x.shape[0], degrees)
+        return self.project(values, degrees.start or 0)
 
     def _message(self, x: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
         weights = self.radial(edges.basis)
-        pair = self.source(x).index_select(0, edges.source) + self.target(x).index_select(0, edges.target)
-        return edges.couple(pair, weights), weights
+        return edges.couple_ends(self.source(x), self.target(x), weights), weights
 
     def _attention(self, scalars: Tensor, edges: Edges, nodes: int) -> Tensor:
         """The attention weight of every channel of the values, (e, c)."""
@@ -193,7 +219,7 @@ class DegreeEmbedding(torch.nn.Module):
         weights = self._weights(edges)
         scalars = self.expand.scalars(weights.new_ones(1, self.expand.weight.shape[-1]))
         scalars = scalars.expand(weights.shape[0], -1).unsqueeze(1)
-        return self.project(edges.sum(edges.couple(scalars, weights), nodes))
+        return self.project(edges.couple_and_sum(scalars, weights, nodes))
 
     def _weights(self, edges: Edges) -> Tensor:
         return self.radial(edges.basis) * (edges.envelope / self.neighbors**0.5).unsqueeze(1)

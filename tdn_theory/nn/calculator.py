@@ -12,7 +12,6 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.data import chemical_symbols
 from ase.stress import full_3x3_to_voigt_6_stress
 
 from tdn_theory.data.graph import build_graph
@@ -74,7 +73,6 @@ class TDNCalculator(Calculator):
         """
         super().calculate(atoms, properties, system_changes)
         atoms = cast(Atoms, self.atoms)
-        self._check_elements(atoms)
         weight = next(self.potential.parameters())
         structure = Structure.from_ase(atoms)
         if not structure.pbc.any():
@@ -90,15 +88,6 @@ class TDNCalculator(Calculator):
             self.results["stress"] = full_3x3_to_voigt_6_stress(output["stress"][0])
         if "dipole" in output and not structure.pbc.any():
             self.results["dipole"] = output["dipole"][0]
-
-    def _check_elements(self, atoms: Atoms) -> None:
-        known = self.potential.config.elements
-        strangers = np.setdiff1d(atoms.numbers, known).tolist()
-        if strangers:
-            raise ValueError(
-                f"the potential does not know {', '.join(chemical_symbols[z] for z in strangers)}; it was trained on "
-                f"{', '.join(chemical_symbols[z] for z in known)}: train one on structures that have them"
-            )
 
 
 def relax(atoms: Atoms, fmax: float = 0.01, steps: int = 500, optimizer: str = "BFGS") -> tuple[list[Atoms], bool]:

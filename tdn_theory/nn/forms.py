@@ -19,11 +19,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tdn_theory.nn.kernels import loops
+from tdn_theory.nn.kernels import gpu, loops
 from tdn_theory.nn.planner import MAX_TERMS
 
-CHUNK_BYTES = 1 << 19
-"""Size of the outer products that `DenseForm` holds at a time, well inside a second-level cache."""
+CHUNK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
+"""Size of the outer products that `DenseForm` holds at a time: well inside a CPU's second-level cache; large enough to
+keep all of a GPU busy."""
 
 
 # --- one matrix per edge
@@ -72,8 +73,13 @@ def apply_matrices(
         G: Matrices `G_ki = M_kij y_j`.
         x: Features.
         w: Weights of edges and channels, or None for 1.
-        fused: Run one compiled loop, on CPU, instead of a batched matrix product and a scaling.
+        fused: Run one kernel, a compiled loop on CPU or a Triton kernel on a GPU, instead of a batched matrix product
+            and a scaling.
     """
+    if fused and gpu.runs_on(x):
+        from tdn_theory.nn.kernels.message import couple
+
+        return couple(G, None if w is None else w.squeeze(1), x)
     if w is None:
         return torch.bmm(G, x)
     fused = fused and x.is_cpu
@@ -88,7 +94,7 @@ def apply_matrices(
 
 
 class DenseForm:
-    """`z_ku = M_kij x_iu y_ju` as one matrix product of M with all `x_i y_j`, in chunks of edges that stay in cache.
+    """`z_ku = M_kij x_iu y_ju` as one matrix product of M with all `x_i y_j`, in chunks of edges.
 
     Attributes:
         M: The tensor, shape (d3, d1, d2).
@@ -109,7 +115,7 @@ class DenseForm:
     def __call__(self, x: Float[Tensor, "e d1 u"], y: Float[Tensor, "e d2 u"]) -> Float[Tensor, "e d3 u"]:
         """The product, without a graph."""
         per_edge = x.shape[1] * y.shape[1] * x.shape[2] * x.element_size()
-        count = max(1, CHUNK_BYTES // max(per_edge, 1))
+        count = max(1, CHUNK_BYTES["cpu" if x.is_cpu else "cuda"] // max(per_edge, 1))
         M = self.M.flatten(1)
         z = x.new_empty(x.shape[0], M.shape[0], x.shape[2])
         for start in range(0, x.shape[0], count):
@@ -206,6 +212,20 @@ def factored(
     C: Float[Tensor, "d2 R"],
     x: Float[Tensor, "e d1 #u"],
     y: Float[Tensor, "e d2 #u"],
+    fused: bool = False,
 ) -> Float[Tensor, "e d3 u"]:
-    """`z = A ((B^T x) * (C^T y))` (E3); one of x and y may have a single channel, which stands for all of them."""
+    """`z = A ((B^T x) * (C^T y))` (E3); one of x and y may have a single channel, which stands for all of them.
+
+    Args:
+        A: Factor of z.
+        B: Factor of x.
+        C: Factor of y.
+        x: Features.
+        y: Features.
+        fused: Run one Triton kernel on a GPU, which takes the factors as constants, if x and y have equal channels.
+    """
+    if fused and gpu.runs_on(x) and x.shape[2] == y.shape[2]:
+        from tdn_theory.nn.kernels.cp import cp_product
+
+        return cp_product(A, B, C, x, y)
     return torch.matmul(A, torch.matmul(B.T, x) * torch.matmul(C.T, y))

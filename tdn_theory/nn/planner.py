@@ -20,6 +20,8 @@ FORMS: dict[Form, str] = {
     "sparse": "one term per nonzero of the tensor",
     "factored": "the CP form A ((B^T x) * (C^T y))",
 }
+FUSED: dict[str, tuple[Form, ...]] = {"cpu": ("y_first", "sparse"), "cuda": ("y_first", "factored")}
+"""Forms that run as one kernel of ours: a C loop on CPU, a Triton kernel on a GPU."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Shapes:
         v: Channels of y.
         w: Channels of z.
         rank: Rank of the CP factors; None if there are none.
-        fused: Loops are compiled.
+        fused: Forms that have one run as one kernel, see `FUSED`.
     """
 
     mode: str
@@ -87,7 +89,7 @@ class Plan:
 
     Attributes:
         form: The form used.
-        fused: Whether its loops are compiled by a C compiler.
+        fused: Whether forms that have one run as one kernel, see `FUSED`.
         device: Device type planned for.
         costs: Modelled cost of every form that exists for the product, cheapest first.
         forced: Whether the caller chose the form.
@@ -108,8 +110,9 @@ class Plan:
         """What is used, and what the alternatives would cost."""
         rates = _rates(self.device)
         chosen = next(cost for cost in self.costs if cost.form == self.form).seconds(rates)
-        compiled = self.fused and self.form in ("y_first", "sparse")
-        backend = "one loop compiled by the C compiler" if compiled else "plain torch operations"
+        kernel = {"cpu": "one loop compiled by the C compiler", "cuda": "one Triton kernel"}[_kind(self.device)]
+        fused = self.fused and self.form in FUSED[_kind(self.device)]
+        backend = kernel if fused else "plain torch operations"
         lines = [f"{self.form} ({FORMS[self.form]}), run as {backend} on {self.device}"]
         lines.append("chosen by the caller" if self.forced else "least modelled time per edge:")
         for cost in self.costs:
@@ -118,21 +121,25 @@ class Plan:
         return "\n".join(lines)
 
 
+def _kind(device: str) -> str:
+    return "cpu" if device == "cpu" else "cuda"
+
+
 def _rates(device: str) -> Rates:
-    return RATES["cpu" if device == "cpu" else "cuda"]
+    return RATES[_kind(device)]
 
 
-def costs(shapes: Shapes) -> list[Cost]:
-    """Modelled costs of the forms that exist for these shapes."""
+def costs(shapes: Shapes, device: str) -> list[Cost]:
+    """Modelled costs, on a device type, of the forms that exist for these shapes."""
     forms: list[Form] = ["y_first"] if shapes.mode in ("uvu", "uvw") else []
     if shapes.rank is not None:
         forms.append("factored")
     elif shapes.mode != "uvw":
         forms.extend(("dense", "sparse"))
-    return [_cost(form, shapes) for form in forms]
+    return [_cost(form, shapes, shapes.fused and form in FUSED[_kind(device)]) for form in forms]
 
 
-def _cost(form: Form, shapes: Shapes) -> Cost:
+def _cost(form: Form, shapes: Shapes, fused: bool) -> Cost:
     """Multiply-adds, and values read and written, of all blocks; what is kept between steps counts twice."""
     u, v, w = shapes.u, shapes.v, shapes.w
     matrix = vector = values = 0.0
@@ -147,20 +154,20 @@ def _cost(form: Form, shapes: Shapes) -> Cost:
             pairs = u * v if shapes.mode == "uvw" else u
             matrix += R * (d1 * u + d2 * channels_of_y + d3 * w) + (R if shapes.mode == "uvw" else d3) * mixing
             vector += R * pairs
-            values += 2 * R * (u + channels_of_y + pairs)
+            values += 0 if fused and channels_of_y == u else 2 * R * (u + channels_of_y + pairs)
             continue
         matrix += d3 * mixing
         if form == "y_first":
             matrix += v * d1 * d3 * (d2 + u)
             vector += v * d3 * u
             values += 2 * v * d1 * d3 + (2 * v * d3 * u if v > 1 or shapes.mode == "uvw" else 0)
-        elif form == "dense" or (nonzeros > MAX_TERMS and not shapes.fused):  # too many terms to write out
+        elif form == "dense" or (nonzeros > MAX_TERMS and not fused):  # too many terms to write out
             matrix += d1 * d2 * d3 * u
             vector += d1 * d2 * u
             values += 2 * d1 * d2 * u
         else:  # sparse: one fused multiply-add per term if compiled, else a product and a sum through memory
-            vector += (1 if shapes.fused else 2) * nonzeros * u
-            values += 0 if shapes.fused else 5 * nonzeros * u
+            vector += (1 if fused else 2) * nonzeros * u
+            values += 0 if fused else 5 * nonzeros * u
     return Cost(form, 2 * matrix, 2 * vector, 4 * values)
 
 
@@ -171,7 +178,7 @@ def plan(shapes: Shapes, device: str, form: Form | None = None) -> Plan:
         ValueError: The form asked for does not exist for these shapes.
     """
     rates = _rates(device)
-    ranked = sorted(costs(shapes), key=lambda cost: cost.seconds(rates))
+    ranked = sorted(costs(shapes, device), key=lambda cost: cost.seconds(rates))
     if form is not None and form not in [cost.form for cost in ranked]:
         possible = sorted(cost.form for cost in ranked)
         raise ValueError(

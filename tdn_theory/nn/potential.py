@@ -18,6 +18,7 @@ from torch import Tensor
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
+from tdn_theory.data.elements import check_elements
 from tdn_theory.data.graph import Graph
 from tdn_theory.files import write_bytes
 from tdn_theory.nn.attention import (
@@ -30,6 +31,7 @@ from tdn_theory.nn.attention import (
     ReferenceDegreeEmbedding,
 )
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
+from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.layers import (
     Basis,
     BesselBasis,
@@ -165,7 +167,9 @@ class Potential(DoubleBuffers):
     depends on the origin; mu are of degree 1. Polarizabilities are `sum_i (a_i 1 + A_i)`, A the traceless symmetric
     matrix of a feature of degree 2.
 
-    Weights depend on `config` and `seed` only.
+    Weights depend on `config` and `seed` only. Some have no influence, and stay for the paper's number of parameters
+    (TAB4): `force_attention.project.bias` and `force_out.bias`, since direct forces read no scalar; and
+    `properties.dipole.out.bias`, a charge that neutrality takes away.
 
     Args:
         config: What it is made of.
@@ -294,8 +298,7 @@ class Potential(DoubleBuffers):
             )
         elements = self.index[graph.numbers]
         if not torch.compiler.is_compiling() and bool((elements < 0).any()):
-            strangers = sorted(set(graph.numbers[elements < 0].tolist()))
-            raise ValueError(f"elements {strangers} are unknown; the potential knows {self.config.elements}")
+            check_elements(graph.numbers.tolist(), self.config.elements, "the potential")
         return elements
 
     def _evaluate(self, graph: Graph, elements: Tensor, vectors: Tensor) -> dict[str, Tensor]:
@@ -309,6 +312,7 @@ class Potential(DoubleBuffers):
             envelope(distance, self.config.cutoff),
             self.product.matrices(self.harmonics(vectors).unsqueeze(-1)),
             self.product,
+            (Rows(graph.source, nodes), Rows(graph.target, nodes, ascending=True)),
         )
         x = self.surroundings(edges, nodes)
         x = x + F.pad(self.elements(elements).unsqueeze(1), (0, 0, 0, x.shape[1] - 1))

@@ -23,7 +23,8 @@ from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
 from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear, factored
 from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slot_slices
-from tdn_theory.nn.kernels import compiler
+from tdn_theory.nn.kernels import compiler, gpu
+from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.planner import Form, Plan, Shapes, plan
 
 Mode = Literal["uvu", "uvw", "uuu", "uuw", "uvv"]
@@ -53,9 +54,9 @@ class TensorProduct(torch.nn.Module):
     `coupling.paths`) if the method is `per_path`; external ones may have the leading axes of x in front, for weights of
     every edge.
 
-    Dtypes: float32, float64, and bfloat16 or float16, which are computed in float32 and rounded once at the end. The
-    coupling tensor and the factors never have less than float32, and are made anew from float64 when the module moves
-    to double.
+    Dtypes: float32, float64, and bfloat16 or float16, which are computed in float32 and rounded once at the end. (On a
+    GPU, matrix units compute as `torch.set_float32_matmul_precision` says, by default in float32.) The coupling tensor
+    and the factors never have less than float32, and are made anew from float64 when the module moves to double.
 
     Attributes:
         coupling: The irreps and paths.
@@ -77,9 +78,10 @@ class TensorProduct(torch.nn.Module):
         weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
-        fused: Run y-first and sparse products on CPU as one loop each, compiled at the first call by a C compiler and
-            kept for later runs; None does so where there is a compiler. Elsewhere, under `torch.compile` and in second
-            derivatives, plain torch operations run.
+        fused: Run the product as one kernel. On CPU these are loops of y-first and sparse products, compiled at the
+            first call by a C compiler and kept for later runs; under `torch.compile` and in second derivatives, plain
+            torch operations run. On a GPU they are Triton kernels of y-first products with one channel of y, and of
+            CP products. None does so where there is a compiler, or Triton. Elsewhere plain torch operations run.
 
     Raises:
         TypeError: `coupling` is none of these.
@@ -141,16 +143,18 @@ class TensorProduct(torch.nn.Module):
             x, y = (y, x) if self._swapped else (x, y)
             masters = {"_A": self.factors.A[self.coupling.rows("z")], "_B": x, "_C": y}
             self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
+        self._y_channels = self._u if self._swapped else self._v
         shapes = Shapes(
             mode=self._plain_mode,
             blocks=tuple((a.shape[1], a.shape[2], a.shape[0], int(np.count_nonzero(a))) for a in self._arrays),
             u=self._v if self._swapped else self._u,
-            v=self._u if self._swapped else self._v,
+            v=self._y_channels,
             w=self._w,
             rank=None if self.factors is None else self.factors.rank,
             fused=compiler.available() if fused is None else fused,
         )
-        self._plans = {"cpu": plan(shapes, "cpu", form), "cuda": plan(replace(shapes, fused=False), "cuda", form)}
+        on_gpu = replace(shapes, fused=gpu.installed() if fused is None else fused)
+        self._plans = {"cpu": plan(shapes, "cpu", form), "cuda": plan(on_gpu, "cuda", form)}
         forms = {chosen.form for chosen in self._plans.values()}
         if "factored" not in forms:
             masters = {}
@@ -250,7 +254,7 @@ class TensorProduct(torch.nn.Module):
         w = self._checked_weights(weights, edges)
         dtype = self._compute_dtype(x, y)
         flat = len(edges) == 1 and x.dtype == dtype  # nothing to do, which takes time too
-        x_flat = x if flat else x.reshape(-1, d1, self._u).to(dtype)
+        x_flat = x if flat else x.reshape(-1, d1, self._u).to(x.dtype if self._one_kernel(x) else dtype)
         y_flat = y if flat else y.reshape(-1, d2, self._v).to(dtype)
         if w is not None:
             w = w.reshape(-1, *self.weight_shape).to(dtype)
@@ -296,8 +300,7 @@ class TensorProduct(torch.nn.Module):
         scale = weights.mT  # (e, [paths], 1, u)
         if self.method != "per_path":
             G = matrices.unflatten(-1, self._arrays[0].shape[:2]).squeeze(1)
-            rows = slice(self._slots[wanted[0]].start, self._slots[wanted[-1]].stop)
-            return apply_matrices(G[:, rows, : x.shape[1]], x, scale, fused)
+            return apply_matrices(G[:, self._components(slots), : x.shape[1]], x, scale, fused)
         # taken apart once, as in _contract
         split = matrices.squeeze(1).split([array.shape[0] * array.shape[1] for array in self._arrays], -1)
         path_scales = scale.unbind(1)
@@ -309,6 +312,56 @@ class TensorProduct(torch.nn.Module):
                 G = split[number].unflatten(-1, self._arrays[number].shape[:2])
                 terms[path.z].append(apply_matrices(G, x_slots[path.x], path_scales[number], fused))
         return torch.cat([_sum(terms[slot]) for slot in wanted], 1)
+
+    def message(
+        self,
+        matrices: Float[Tensor, "e v all"],
+        x: Float[Tensor, "m i u"],
+        weights: Float[Tensor, "e *w"],
+        slots: slice = slice(None),
+        *,
+        rows: Rows | None = None,
+        other: Float[Tensor, "l i u"] | None = None,
+        other_rows: Rows | None = None,
+        into: Rows | None = None,
+    ) -> Float[Tensor, "n k u"]:
+        """`multiply` with features gathered from nodes, or summed at nodes: on a GPU as one kernel.
+
+        There, results are reproducible bit by bit, and no feature of the size of the edges is written that is not
+        returned; see `kernels.message`.
+
+        Args:
+            matrices: What `matrices` made of y.
+            x: Features.
+            weights: Weights of every edge.
+            slots: The irreps of z that are wanted.
+            rows: Row of x of every edge; None if x has one for each edge.
+            other: Features that are added to those of x.
+            other_rows: Row of them of every edge.
+            into: Row of the result that every edge adds to; None for a result for each edge.
+        """
+        # a subclass that multiplies in another order keeps it
+        if self._one_kernel(x) and type(self).multiply is TensorProduct.multiply:
+            from tdn_theory.nn.kernels.message import couple
+
+            G = matrices.unflatten(-1, self._arrays[0].shape[:2]).squeeze(1)[:, self._components(slots), : x.shape[1]]
+            return couple(G, weights.squeeze(-1), x, rows, other, other_rows, into)
+        if rows is not None:
+            x = x.index_select(0, rows.index)
+        if other is not None:
+            x = x + (other if other_rows is None else other.index_select(0, other_rows.index))
+        z = self.multiply(matrices, x, weights, slots)
+        return z if into is None else z.new_zeros(into.count, *z.shape[1:]).index_add(0, into.index, z)
+
+    def _components(self, slots: slice) -> slice:
+        wanted = self._slots[slots]
+        return slice(wanted[0].start, wanted[-1].stop)
+
+    def _one_kernel(self, x: Tensor) -> bool:
+        """Whether the whole product is one Triton kernel, which also reads half precision."""
+        chosen = self._plan_for(x)
+        plain = self._plain_mode == "uvu" and self._y_channels == 1 and self.method != "per_path"
+        return plain and chosen.form == "y_first" and chosen.fused and gpu.runs_on(x)
 
     def _plan_for(self, tensor: Tensor) -> Plan:
         return self._plans["cpu" if tensor.is_cpu else "cuda"]
@@ -389,7 +442,7 @@ class TensorProduct(torch.nn.Module):
             y = y.sum(-1, keepdim=True) if w is None else torch.matmul(y, w.mT)
             w = None
         if chosen.form == "factored":
-            z = factored(self._A, self._B, self._C, x, y)
+            z = factored(self._A, self._B, self._C, x, y, chosen.fused)
         elif chosen.form == "dense":
             z = bilinear(DenseForm(getattr(self, f"_dense{number}")), x, y)
         else:

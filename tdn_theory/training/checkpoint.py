@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,14 +14,15 @@ from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 from tdn_theory.files import write_bytes
-from tdn_theory.nn.potential import Potential
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What Adam keeps of each parameter."""
 
+Model = TypeVar("Model", bound=torch.nn.Module)
+
 
 @dataclass
-class State:
+class State(Generic[Model]):
     """Where training stands.
 
     Attributes:
@@ -35,8 +36,8 @@ class State:
         seconds: Time trained.
     """
 
-    model: Potential
-    average: Potential | None
+    model: Model
+    average: Model | None
     optimizer: torch.optim.Optimizer
     sums: Tensor
     epoch: int = 0

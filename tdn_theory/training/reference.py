@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from tdn_theory.data.elements import check_elements
 from tdn_theory.data.structure import Structure
 from tdn_theory.training.metrics import Metric, mean
 
@@ -93,10 +94,5 @@ def force_scale(structures: Iterable[Structure]) -> float:
 def _composition(structure: Structure, elements: Sequence[int]) -> Float[np.ndarray, " elements"]:
     counts = np.array([np.count_nonzero(structure.numbers == z) for z in elements], dtype=float)
     if counts.sum() != len(structure.numbers):
-        from ase.data import chemical_symbols
-
-        strangers = sorted(set(structure.numbers.tolist()) - set(elements))
-        names = ", ".join(chemical_symbols[z] for z in strangers)
-        known = ", ".join(chemical_symbols[z] for z in elements)
-        raise ValueError(f"{structure.group} has the elements {names}, but only {known} are known")
+        check_elements(structure.numbers.tolist(), elements, f"the table of energies for {structure.group}")
     return counts

@@ -21,7 +21,7 @@ from tdn_theory.data.relaxations import (
     plan,
     relaxations,
 )
-from tdn_theory.data.structure import Structure
+from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.files import read_json
 from tests.assertions import assert_close, refuses
 
@@ -40,6 +40,8 @@ def test_what_is_shipped(shipped: list[Structure]):
     manifest = read_json(SHIPPED.with_suffix(".json"))
     assert manifest["structures"] == len(shipped)
     assert manifest["groups"] == len(groups)
+    assert manifest["atoms"] == sum(map(len, shipped))
+    assert manifest["labels"] == {name: sum(name in s.labels for s in shipped) for name in LABELS}
     assert {"pyscf", "rdkit", "ase"} <= set(manifest["made_by"]["versions"])
 
 

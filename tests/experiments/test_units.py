@@ -70,3 +70,13 @@ def test_a_dask_cluster_computes_the_same(tmp_path):
     alone = Units(tmp_path / "one").map(square, plan, "squares")
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
         assert Units(tmp_path / "two", dask=cluster.scheduler_address).map(square, plan, "squares") == alone
+
+
+def test_no_unit_begins_when_the_time_is_over(tmp_path):
+    log = tmp_path / "log"
+    plan = [{"value": v, "log": str(log)} for v in (1, 2)]
+    with pytest.raises(TimeoutError, match="squares: 2 of 2 are left"):
+        Units(tmp_path / "units", until=0.0).map(square, plan, "squares")
+    assert runs(log) == []
+    Units(tmp_path / "units").map(square, plan, "squares")
+    assert len(Units(tmp_path / "units", until=0.0).map(square, plan, "squares")) == 2

@@ -188,6 +188,24 @@ def test_second_derivatives_of_the_energy():
         assert not potential(graph)["forces"].requires_grad
 
 
+@pytest.mark.parametrize("config", **{"argvalues": COMBINATIONS, "ids": named(COMBINATIONS)["ids"]})
+def test_parameters_without_influence_are_said(config):
+    """Those that the docstring of `Potential` names, and no others."""
+    potential = make(config).train()
+    with torch.no_grad():
+        for parameter in potential.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    results = potential(batch()).values()
+    sum(torch.nan_to_num(value).square().sum() for value in results).backward()
+    gradients = {name: parameter.grad for name, parameter in potential.named_parameters()}
+    # a charge that is the same for all atoms leaves roundoff
+    idle = {name for name, gradient in gradients.items() if gradient is None or float(gradient.abs().max()) < 1e-12}
+    expected = {"force_attention.project.bias", "force_out.bias"} if config.forces == "direct" else set()
+    expected |= {"properties.dipole.out.bias"} if "dipole" in config.outputs else set()
+    assert idle == expected
+    assert all(name in str(Potential.__doc__) for name in expected)
+
+
 def test_gradients_of_parameters_are_right():
     """A direction in parameter space, against finite differences of a loss on energies and conservative forces."""
     potential = make(replace(SMALL, lmax=1)).train()
@@ -334,7 +352,7 @@ def test_errors_teach():
     with refuses(LookupError, "R=5"):
         Potential(replace(SMALL, method="cp", rank=5))
     potential = make(SMALL)
-    with refuses(ValueError, "[7]", "(1, 6, 8)"):
+    with refuses(ValueError, "does not know N", "H, C, O"):
         potential(build_graph(Structure(np.array([7]), np.zeros((1, 3))), SMALL.cutoff, torch.float64))
     with refuses(TypeError, "float32", "potential.to"):
         potential(batch(dtype=torch.float32))

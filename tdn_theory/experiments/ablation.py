@@ -1,0 +1,335 @@
+"""The paper's network with each of its ingredients switched on by itself, and Equiformer, taking turns (TAB4, TAB7).
+
+All variants of a unit run in one process, one call each per round, so that a disturbance meets all of them, on batches
+of molecules of 30 atoms with 17 neighbours on average. On a CPU there is one thread, and what is timed is the processor
+time, to which other processes add nothing; on a GPU it is the time until the device has finished.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from tdn_theory.experiments.F3c import keep_memory, peak_memory
+from tdn_theory.experiments.model_throughput import NETWORK, infer, random_batch, train_step
+from tdn_theory.experiments.units import Units
+from tdn_theory.preset import Preset
+from tdn_theory.so3.rotation import haar_rotations
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Network = Literal["Equiformer", "TDN"]
+Product = Literal["e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive"]
+UNSHARED: tuple[Product, ...] = ("e3nn paths", "fused paths")
+"""Products that can have weights for every path."""
+SHARED: tuple[Product, ...] = ("e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive")
+
+PAPER: dict[int, dict[str, dict[str, float]]] = {
+    1: {
+        "Equiformer": {"gpu": 311.7, "cpu": 7.5, "parameters": 12.1},
+        "TDN": {"gpu": 770.8, "cpu": 20.2, "parameters": 4.5},
+        "TDN w/o CP": {"gpu": 328.1, "parameters": 4.5},
+        "TDN w/o CP, PS": {"gpu": 320.6, "parameters": 5.0},
+        "TDN w/o CP, PS, PS-Linear": {"gpu": 317.8, "parameters": 9.1},
+    },
+    2: {
+        "Equiformer": {"gpu": 71.9, "cpu": 2.4, "parameters": 27.9},
+        "TDN": {"gpu": 312.4, "cpu": 8.7, "parameters": 4.5},
+        "TDN w/o CP": {"gpu": 83.7, "parameters": 4.5},
+        "TDN w/o CP, PS": {"gpu": 82.5, "parameters": 6.3},
+        "TDN w/o CP, PS, PS-Linear": {"gpu": 82.1, "parameters": 14.6},
+    },
+    3: {
+        "Equiformer": {"gpu": 26.1, "cpu": 0.6, "parameters": 54.7},
+        "TDN": {"gpu": 220.4, "cpu": 5.8, "parameters": 4.5},
+        "TDN w/o CP": {"gpu": 26.2, "parameters": 4.5},
+        "TDN w/o CP, PS": {"gpu": 25.6, "parameters": 8.9},
+        "TDN w/o CP, PS, PS-Linear": {"gpu": 25.6, "parameters": 21.3},
+    },
+}
+"""TAB7: samples per second on an A100 at batch 128, and on a CPU, and parameters in millions, by L and network."""
+
+ELEMENTS = tuple(range(1, 82))
+DEGREES = (1, 2, 3)
+TASKS = ("inference", "training")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One cell of the grid.
+
+    Attributes:
+        network: `Equiformer`, of which only `compiled` can be chosen; or `TDN`, the paper's.
+        product: How features meet harmonics. `e3nn paths`: e3nn's product, one path after the other; `fused paths`:
+            one compiled loop for each path; `exact`: all paths as one tensor contracted with the harmonics first;
+            `cubature`: likewise, of the Gaunt tensor; `CP released` and `CP naive`: see `CPOrder`.
+        shared: One set of weights for all paths (PS).
+        shared_linear: One matrix for all degrees in linear layers (PS-Linear).
+        pruned: Compute only what is read; else in the released order of operations.
+        compiled: Run by `torch.compile`.
+
+    Raises:
+        ValueError: The product sees no single paths, so it cannot have weights for them.
+    """
+
+    network: Network = "TDN"
+    product: Product = "exact"
+    shared: bool = True
+    shared_linear: bool = True
+    pruned: bool = True
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.shared and self.product not in UNSHARED:
+            raise ValueError(f"product {self.product!r} sees no single paths; share their weights, or use {UNSHARED}")
+
+    def build(self, lmax: int, network: dict[str, Any], seed: int) -> nn.Module:
+        """The network, its weights drawn from `seed`, not compiled yet.
+
+        Args:
+            lmax: Maximal degree L.
+            network: Further settings, of `PotentialConfig`.
+            seed: Seed of the weights.
+        """
+        from tdn_theory.nn import Potential, PotentialConfig
+        from tdn_theory.nn.baselines.equiformer import Equiformer
+        from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths
+
+        channels = network["channels"]
+        if self.network == "Equiformer":
+            sizes = {name: network[name] for name in ("channels", "layers", "heads", "cutoff")}
+            return Equiformer(ELEMENTS, lmax, **sizes, seed=seed)
+        methods = {"cubature": "cubature", "CP released": "cp", "CP naive": "cp"}
+        method = methods.get(self.product, "exact" if self.shared else "per_path")
+        options = {"method": method, "share_linear": self.shared_linear, "pruned": self.pruned}
+        model = Potential(PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": lmax, **network, **options}), seed)
+        if self.product == "e3nn paths":
+            model.product = E3nnPaths(lmax, channels, self.shared)
+        elif self.product == "fused paths" and self.shared:
+            model.product = TiedPaths(lmax, channels)
+        elif self.product == "CP released":
+            model.product = CPOrder(lmax, channels, "released")
+        elif self.product == "CP naive":
+            model.product = CPOrder(lmax, channels, "naive")
+        return model
+
+
+EQUIFORMER = Variant("Equiformer")
+BEST = Variant()
+"""What this package uses: exact, everything shared, only what is read."""
+COMPILED = replace(BEST, compiled=True)
+_PATHS = Variant("TDN", "e3nn paths", shared=False, shared_linear=False, pruned=False)
+LADDER: dict[str, Variant] = {
+    "Equiformer": EQUIFORMER,
+    "paths summed, not side by side": _PATHS,
+    "PS-Linear": replace(_PATHS, shared_linear=True),
+    "PS": replace(_PATHS, shared_linear=True, shared=True),
+    "one tensor, harmonics first": replace(BEST, pruned=False),
+    "only what is read": BEST,
+}
+"""From Equiformer to what this package uses, one change at a time; the paper's TDN without CP, PS and PS-Linear is the
+second, without CP and PS the third, without CP the fourth."""
+BRANCHES: dict[str, Variant] = {
+    "CP, released order": Variant("TDN", "CP released", pruned=False),
+    "CP, naive order": Variant("TDN", "CP naive", pruned=False),
+    "cubature": Variant("TDN", "cubature", pruned=False),
+    "paths one by one, fused": Variant("TDN", "fused paths", pruned=False),
+    "last step without PS": replace(BEST, product="fused paths", shared=False),
+    "last step without PS-Linear": replace(BEST, shared_linear=False),
+}
+"""Other ways to take the ladder's fourth step, and its last variant less one ingredient."""
+PUBLISHED = BRANCHES["CP, released order"]
+"""The paper's TDN."""
+IN_PAPER: dict[str, Variant] = {
+    "Equiformer": EQUIFORMER,
+    "TDN": PUBLISHED,
+    "TDN w/o CP": LADDER["PS"],
+    "TDN w/o CP, PS": LADDER["PS-Linear"],
+    "TDN w/o CP, PS, PS-Linear": _PATHS,
+}
+"""What the paper's rows (`PAPER`) are here."""
+
+
+def grid() -> list[Variant]:
+    """All combinations there are, those that `torch.compile` runs last."""
+    products = [*product(UNSHARED, (False,)), *product(SHARED, (True,))]
+    switches = list(product((False, True), repeat=2))
+    return [
+        Variant("TDN", name, shared, shared_linear, pruned, compiled)
+        for compiled in (False, True)
+        for name, shared in products
+        for shared_linear, pruned in switches
+    ]
+
+
+def ladder_units(preset: Preset, seed: int, device: str) -> list[dict[str, Any]]:
+    """Units of `measure`: ladder and branches, for every L and task.
+
+    Quick: 3 rounds of inference, 2 of training. Full: 15.
+    """
+    rounds = {"inference": 15, "training": 15} if preset is Preset.FULL else {"inference": 3, "training": 2}
+    variants = [*LADDER.values(), *BRANCHES.values()]
+    return [_unit(lmax, task, variants, rounds[task], seed, device) for lmax in DEGREES for task in TASKS]
+
+
+def compiled_units(preset: Preset, seed: int, device: str) -> list[dict[str, Any]]:
+    """Units of `measure`: what `torch.compile` adds; quick for L = 1 and inference, since it takes minutes."""
+    if preset is Preset.QUICK:
+        return [_unit(1, "inference", [BEST, COMPILED], 3, seed, device)]
+    variants = [BEST, COMPILED, EQUIFORMER, replace(EQUIFORMER, compiled=True)]
+    return [_unit(lmax, task, variants, 15, seed, device) for lmax in DEGREES for task in TASKS]
+
+
+def grid_units(seed: int, device: str) -> list[dict[str, Any]]:
+    """Units of `measure`: the grid, four variants at a time, each with `BEST` to compare with."""
+    cells = grid()
+    parts = [list(dict.fromkeys([BEST, *cells[k : k + 4]])) for k in range(0, len(cells), 4)]
+    return [_unit(lmax, task, part, 5, seed, device) for part in parts for lmax in DEGREES for task in TASKS]
+
+
+def _unit(lmax: int, task: str, variants: Sequence[Variant], rounds: int, seed: int, device: str) -> dict[str, Any]:
+    """One molecule at a time on a CPU; on a GPU the paper's 128, or 8 in training: Equiformer needs 5 GB for each."""
+    molecules = 1 if device == "cpu" else 128 if task == "inference" else 8
+    return {
+        "lmax": lmax,
+        "task": task,
+        "variants": [asdict(variant) for variant in variants],
+        "molecules": molecules,
+        "atoms": 30,
+        "neighbors": 17,
+        "network": NETWORK,
+        "rounds": rounds,
+        "seed": seed,
+        "device": device,
+    }
+
+
+def measured(units: Units, plan: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
+    """Results of `measure`, one after the other in this process, since timings beside each other would disturb."""
+    return replace(units, workers=1, dask=None).map(measure, plan, title)
+
+
+def measure(
+    lmax: int,
+    task: str,
+    variants: list[dict[str, Any]],
+    molecules: int,
+    atoms: int,
+    neighbors: int,
+    network: dict[str, Any],
+    rounds: int,
+    seed: int,
+    device: str,
+) -> dict[str, Any]:
+    """Time variants on one batch, taking turns.
+
+    Args:
+        lmax: Maximal degree L.
+        task: `inference` (energies and direct forces) or `training` (these, the loss, and gradients).
+        variants: Settings of `Variant`.
+        molecules: Molecules in the batch.
+        atoms: Atoms of each.
+        neighbors: Neighbours of an atom within the cutoff, on average.
+        network: Further settings of `PotentialConfig`.
+        rounds: How often each is timed, after calls that are not.
+        seed: Seed of molecules, weights and the rotation.
+        device: `cpu`, `cuda` or `cuda:1`.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        kept = keep_memory()
+        graph = random_batch(molecules, atoms, neighbors, network["cutoff"], seed)
+        turn = torch.tensor(haar_rotations(1, np.random.default_rng(seed))[0])
+        turned = replace(graph, positions=(graph.positions.double() @ turn.T).to(graph.positions)).to(device)
+        graph, turn = graph.to(device), turn.to(device)
+        rows: list[dict[str, Any]] = []
+        calls: list[Callable[[], Any]] = []
+        for settings in variants:
+            variant = Variant(**settings)
+            model = variant.build(lmax, network, seed).to(device)
+            parameters = sum(parameter.numel() for parameter in model.parameters())
+            if variant.compiled:
+                model.compile()
+            step = infer if task == "inference" else train_step
+            calls.append(lambda step=step, model=model: step(model, graph))
+            began = time.perf_counter()
+            if variant.compiled:
+                calls[-1]()  # compilers are other processes, whose time only a clock tells
+            compiling = time.perf_counter() - began if variant.compiled else None
+            row = {**settings, "parameters": parameters, "compiling": compiling, "peak_bytes": _peak(calls[-1], device)}
+            if task == "inference":
+                row["rotation_error"] = _rotation_error(infer(model, graph), infer(model, turned), turn)
+            rows.append({**row, "seconds": []})
+        for _ in range(rounds):
+            for row, call in zip(rows, calls, strict=True):
+                row["seconds"].append(seconds_of(call, device))
+    finally:
+        torch.set_num_threads(threads)
+    for row in rows:
+        row["samples_per_second"] = molecules / float(np.median(row["seconds"]))
+    return {
+        "L": lmax,
+        "task": task,
+        "molecules": molecules,
+        "nodes": graph.numbers.shape[0],
+        "edges": graph.source.shape[0],
+        "network": network,
+        "device": "cpu" if device == "cpu" else torch.cuda.get_device_name(device),
+        "kept_memory": kept,
+        "variants": rows,
+    }
+
+
+def seconds_of(call: Callable[[], Any], device: str) -> float:
+    """Processor time of a call; on a GPU, time until it has finished."""
+    import torch
+
+    if device == "cpu":
+        start = time.process_time()
+        call()
+        return time.process_time() - start
+    torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    call()
+    torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def _peak(call: Callable[[], Any], device: str) -> int | None:
+    """Memory that a call needs beyond what is there before it."""
+    import torch
+
+    if device == "cpu":
+        return peak_memory(call)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    call()
+    return torch.cuda.max_memory_allocated(device) - before
+
+
+def _rotation_error(straight: dict[str, Tensor], turned: dict[str, Tensor], turn: Tensor) -> float:
+    """`||F(R x) - R F(x)|| / ||F(x)||` of the forces of the batch (E6)."""
+    wanted = straight["forces"].double() @ turn.T
+    return float((turned["forces"].double() - wanted).norm() / wanted.norm())
+
+
+def row_of(unit: dict[str, Any], variant: Variant) -> dict[str, Any]:
+    """The row of a variant in the result of `measure`."""
+    settings = asdict(variant)
+    return next(row for row in unit["variants"] if all(row[name] == value for name, value in settings.items()))
+
+
+def speedup(unit: dict[str, Any], slow: Variant, fast: Variant) -> dict[str, float]:
+    """How many times faster one variant is: median over the rounds of the ratio within each, and its quartiles."""
+    ratios = np.divide(row_of(unit, slow)["seconds"], row_of(unit, fast)["seconds"])
+    low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
+    return {"median": float(middle), "quartile1": float(low), "quartile3": float(high)}

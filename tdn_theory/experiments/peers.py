@@ -1,0 +1,244 @@
+"""Other networks behind the interface of `Potential`: SchNet, NequIP and MACE from their own packages, and Equiformer.
+
+NequIP and MACE want different versions of e3nn, so each has an environment of its own (`make test-nequip`,
+`make test-mace`), in which this package runs as well. Only the network is theirs: graphs, energies per element, loss
+and training are those of this package, the same for all. Cutoff, channels and degrees are those of a potential that
+they are compared with (SchNet has no degrees, and its authors' 128 features), all else the default of the package.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tdn_theory.data.graph import Graph
+from tdn_theory.nn.baselines import equiformer
+from tdn_theory.nn.potential import MAX_NUMBER, PotentialConfig
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+class Peer(nn.Module):
+    """Energies and forces of somebody else's network.
+
+    As in `Potential`, `E = sum_i (scale e_i + shift_(Z_i))` in float64, `e` being what the network gives. Constants of
+    these networks are made in the dtype asked for: one in float64 is another one with copied weights, not `double()`.
+
+    Attributes:
+        package: Name that the package of the network is imported by.
+
+    Args:
+        config: Elements, cutoff, channels, and lmax; Equiformer also takes its layers and heads.
+        neighbors: Mean number of neighbours.
+        seed: Seed of the weights.
+        dtype: Type of weights and constants.
+    """
+
+    package: str
+    shifts: Tensor
+    scale: Tensor
+    index: Tensor
+
+    def __init__(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype):
+        super().__init__()
+        index = torch.full((MAX_NUMBER,), -1)
+        index[list(config.elements)] = torch.arange(len(config.elements))
+        self.register_buffer("index", index)
+        self.register_buffer("shifts", torch.zeros(len(config.elements), dtype=torch.float64))
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        with torch.random.fork_rng(devices=[]), default_dtype(dtype):
+            torch.manual_seed(seed)
+            self.network = self.build(config, neighbors, seed, dtype)
+
+    def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
+        """The network; torch is seeded, and `dtype` is its default."""
+        raise NotImplementedError
+
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies (g,) and forces (n, 3) as the network gives them; `types` (n,) counts the elements from 0."""
+        raise NotImplementedError
+
+    def set_reference(self, shifts: Sequence[float], scale: float) -> None:
+        """Energies per element (eV), and the energy (eV) and force (eV/Angstrom) that an output of 1 stands for."""
+        self.shifts.copy_(torch.tensor(shifts))
+        self.scale.fill_(scale)
+
+    def forward(self, graph: Graph) -> dict[str, Tensor]:
+        """`energy` (g,), eV, and `forces` (n, 3), eV/Angstrom; in training mode they can be differentiated again."""
+        types = self.index[graph.numbers]
+        with torch.enable_grad():
+            energy, forces = self.predict(graph, types)
+        shifts = self.shifts.new_zeros(graph.count).index_add(0, graph.batch, self.shifts[types])
+        found = {"energy": energy.double() * self.scale + shifts, "forces": forces * self.scale.to(forces.dtype)}
+        return found if self.training else {name: value.detach() for name, value in found.items()}
+
+
+class Equiformer(Peer):
+    """`nn.baselines.equiformer`, the network that the paper compares with, on e3nn's products; direct forces."""
+
+    package = "e3nn"
+
+    def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
+        """See `Peer`."""
+        size = {"channels": config.channels, "layers": config.layers, "heads": config.heads, "cutoff": config.cutoff}
+        return equiformer.Equiformer(
+            config.elements, config.lmax, **size, basis_size=config.basis_size, neighbors=neighbors, seed=seed
+        )
+
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Peer`."""
+        with torch.set_grad_enabled(self.training):
+            out = self.network(graph)
+        return out["energy"], out["forces"]
+
+
+class SchNet(Peer):
+    """`torch_geometric.nn.SchNet`, six interactions; its neighbours are the edges of the graph."""
+
+    package = "torch_geometric"
+
+    def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
+        """See `Peer`."""
+        from torch_geometric.nn.models import SchNet  # pyright: ignore[reportMissingImports]
+
+        # edges stand for positions, from which the network would only find the edges
+        return SchNet(cutoff=config.cutoff, interaction_graph=lambda edges, batch: edges)
+
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Peer`."""
+        positions = graph.positions.detach().requires_grad_()
+        distances = torch.linalg.vector_norm(replace(graph, positions=positions).vectors, dim=1)
+        edges = (torch.stack((graph.source, graph.target)), distances)
+        energy = self.network(graph.numbers, edges, graph.batch).squeeze(-1)
+        (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)
+        return energy, -gradient
+
+
+class NequIP(Peer):
+    """`nequip.model.NequIPGNNModel`, four layers; it differentiates by itself.
+
+    Attributes:
+        parity: Both parities of every degree; False: 0e, 1o, 2e and so on only.
+    """
+
+    package = "nequip"
+    parity = True
+
+    def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
+        """See `Peer`."""
+        from ase.data import chemical_symbols
+        from nequip.model import NequIPGNNModel  # pyright: ignore[reportMissingImports]
+        from nequip.utils.global_state import set_global_state  # pyright: ignore[reportMissingImports]
+
+        set_global_state()
+        return NequIPGNNModel(
+            seed=seed,
+            model_dtype=str(dtype).removeprefix("torch."),
+            r_max=config.cutoff,
+            type_names=[chemical_symbols[z] for z in config.elements],
+            l_max=config.lmax,
+            num_features=config.channels,
+            parity=self.parity,
+            avg_num_neighbors=neighbors,
+            per_type_energy_scales=1.0,
+            per_type_energy_shifts=0.0,
+        )
+
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Peer`. Positions go in as float64, whatever the weights are."""
+        out = self.network(
+            {
+                "pos": graph.positions.double(),
+                "atom_types": types,
+                "edge_index": torch.stack((graph.target, graph.source)),
+                "edge_cell_shift": graph.offsets.double(),
+                "cell": graph.cell.double(),
+                "batch": graph.batch,
+                "num_atoms": torch.bincount(graph.batch, minlength=graph.count),
+            }
+        )
+        return out["total_energy"].squeeze(-1), out["forces"].to(graph.positions.dtype)
+
+
+class MACE(Peer):
+    """`mace.modules.ScaleShiftMACE`, two interactions, correlation 3, harmonics up to degree 3; differentiates too."""
+
+    package = "mace"
+
+    def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
+        """See `Peer`."""
+        with torch.serialization.safe_globals([slice]):  # e3nn 0.4 keeps its constants in a file with slices
+            from e3nn.o3 import Irreps
+            from mace import modules  # pyright: ignore[reportMissingImports]
+
+        block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+        parities = ("e", "o")
+        return modules.ScaleShiftMACE(
+            atomic_inter_scale=1.0,
+            atomic_inter_shift=0.0,
+            r_max=config.cutoff,
+            num_bessel=8,
+            num_polynomial_cutoff=5,
+            max_ell=3,
+            interaction_cls=block,
+            interaction_cls_first=block,
+            num_interactions=2,
+            num_elements=len(config.elements),
+            hidden_irreps=Irreps([(config.channels, f"{l}{parities[l % 2]}") for l in range(config.lmax + 1)]),
+            MLP_irreps=Irreps("16x0e"),
+            gate=nn.functional.silu,
+            atomic_energies=np.zeros(len(config.elements)),
+            avg_num_neighbors=neighbors,
+            atomic_numbers=list(config.elements),
+            correlation=3,
+            radial_MLP=[64, 64, 64],
+        )
+
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Peer`."""
+        positions = graph.positions.detach().clone()  # MACE makes what it is given ask for gradients
+        shifts = torch.einsum("ea,eax->ex", graph.offsets, graph.cell[graph.batch[graph.target]])
+        atoms = torch.bincount(graph.batch, minlength=graph.count)
+        data = {
+            "positions": positions,
+            "node_attrs": nn.functional.one_hot(types, len(self.shifts)).to(positions.dtype),
+            "edge_index": torch.stack((graph.source, graph.target)),
+            "shifts": -shifts,
+            "unit_shifts": -graph.offsets,
+            "cell": graph.cell.reshape(-1, 3),
+            "batch": graph.batch,
+            "ptr": nn.functional.pad(atoms.cumsum(0), (1, 0)),
+        }
+        out = self.network(data, training=self.training)
+        return out["energy"], out["forces"]
+
+
+PEERS: dict[str, type[Peer]] = {peer.__name__: peer for peer in (Equiformer, SchNet, NequIP, MACE)}
+
+
+def interpreter(peer: str) -> Path | None:
+    """The Python that can import the package of `peer`: this one, or that of the environment made for it, if any."""
+    package = PEERS[peer].package
+    if find_spec(package) is not None:
+        return Path(sys.executable)
+    environment = CHECKOUT / f".venv-{package}"
+    return environment / "bin" / "python" if list(environment.glob(f"lib/python*/site-packages/{package}")) else None
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """Within it, new tensors are of this dtype; these packages take constants and weights from there."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

@@ -1,0 +1,305 @@
+"""Networks with their own products and with others in their place, trained for equally many epochs (TAB5, TAB9).
+
+TDN as in `ablation`; NequIP and MACE from their own packages, each in its environment (`peers`), their products
+replaced by `convert`. With weights per path the products are those of before, with shared weights the networks are new
+ones. Linear layers stay: a converted network still makes weights for all paths, and adds them up.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tdn_theory.data.graph import Graph, batch_indices
+from tdn_theory.experiments import peers
+from tdn_theory.experiments.ablation import Variant, seconds_of
+from tdn_theory.experiments.small_potentials import RMD17, present, settings, single_thread
+from tdn_theory.experiments.TAB1 import LEARNING_RATES
+from tdn_theory.experiments.units import Units
+from tdn_theory.nn.convert import convert
+from tdn_theory.nn.potential import PotentialConfig
+from tdn_theory.nn.product import Method
+from tdn_theory.preset import Preset
+from tdn_theory.training.batches import Graphs
+from tdn_theory.training.config import TrainConfig
+from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
+from tdn_theory.training.loss import Loss
+from tdn_theory.training.parallel import Processes
+from tdn_theory.training.reference import baseline, energy_per_element, force_scale
+from tdn_theory.training.schedule import learning_rate_factor
+from tdn_theory.training.sources import Splits, load
+
+
+class NaturalNequIP(peers.NequIP):
+    """With the irreps 0e, 1o, 2e, whose paths are all even: of these CP factors are known."""
+
+    parity = False
+
+
+PEERS: dict[str, type[peers.Peer]] = {"NequIP": NaturalNequIP, "MACE": peers.MACE}
+TDN: dict[str, Variant] = {
+    "e3nn paths": Variant("TDN", "e3nn paths", shared=False, pruned=False),
+    "fused paths": Variant("TDN", "fused paths", shared=False),
+    "CP": Variant("TDN", "CP released", pruned=False),
+    "cubature": Variant("TDN", "cubature"),
+    "exact": Variant(),
+}
+"""The paper's TDN without CP and PS, the same with every path fused, the paper's TDN; with two exact products."""
+CONVERTED: dict[str, Method | None] = {"e3nn paths": None, "fused paths": "exact", "CP": "cp", "cubature": "cubature"}
+"""What `convert` makes of a NequIP or MACE; the first is left as it is."""
+PRODUCTS: dict[str, list[str]] = {"TDN": list(TDN), "NequIP": list(CONVERTED), "MACE": list(CONVERTED)}
+
+SIZE: dict[str, Any] = {"lmax": 2, "channels": 64, "layers": 4, "heads": 8, "forces": "direct"}
+"""The paper's, TAB5. Forces of NequIP and MACE are derivatives, as in their packages; MACE has two layers."""
+QUICK_CHANNELS = 16
+EPOCHS = {Preset.QUICK: 8, Preset.FULL: 100}
+SEEDS = {Preset.QUICK: 1, Preset.FULL: 3}
+SYSTEMS = {Preset.QUICK: ("relaxations",), Preset.FULL: ("relaxations", "ethanol")}
+PAPER: dict[str, dict[str, dict[str, float]]] = {
+    "TDN": {
+        "e3nn paths": {"minutes_per_epoch": 19.0, "energy": 12.74, "forces": 92.74},
+        "CP": {"minutes_per_epoch": 4.2, "energy": 12.95, "forces": 96.53},
+    },
+    "NequIP": {
+        "e3nn paths": {"minutes_per_epoch": 7.5, "energy": 11.22, "forces": 90.09},
+        "CP": {"minutes_per_epoch": 2.0, "energy": 11.15, "forces": 92.49},
+    },
+}
+"""TAB5, on PubChemQCR-S: errors in meV/atom and meV/Angstrom."""
+
+
+def trained(preset: Preset, seed: int, units: Units, choice: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Pace and accuracy of the networks of `choice`, as far as their packages and data are there.
+
+    Pace is that of the paper's size. Accuracy, quick: 16 channels, the shipped relaxations, 8 epochs. Full: the paper's
+    size, ethanol of rMD17 too, 100 epochs, three seeds.
+
+    Args:
+        preset: See above.
+        seed: First seed of weights and batches.
+        units: Where finished units are kept. They run one after the other, whatever its number of workers.
+        choice: Products of each network that are trained; all that it has are timed.
+    """
+    networks = [network for network in choice if network not in PEERS or peers.interpreter(network) is not None]
+    systems = present(SYSTEMS[preset])
+    size = SIZE if preset is Preset.FULL else {**SIZE, "channels": QUICK_CHANNELS}
+    epochs, device = EPOCHS[preset], units.device
+    timed = [
+        {
+            "network": network,
+            "products": PRODUCTS[network],
+            "table": settings("relaxations", SIZE, seed, device, epochs=epochs),
+            "rounds": 3 if preset is Preset.QUICK else 15,
+            "seed": seed,
+        }
+        for network in networks
+    ]
+    learned = [
+        {
+            "network": network,
+            "product": product,
+            "system": system,
+            "table": settings(system, size, seed + number, device, epochs=epochs),
+            "seed": seed + number,
+        }
+        for system in systems
+        for number in range(SEEDS[preset])
+        for network in networks
+        for product in choice[network]
+    ]
+    alone = replace(units, workers=1, dask=None)  # timings beside each other would disturb each other
+    return {
+        "paper": PAPER,
+        "absent": [name for name in (*choice, *SYSTEMS[preset]) if name not in (*networks, *systems)],
+        "pace": alone.map(pace, timed, "time per epoch"),
+        "learned": alone.map(learn, learned, "accuracy after equal training"),
+    }
+
+
+def pace(network: str, products: list[str], table: dict[str, Any], rounds: int, seed: int) -> dict[str, Any]:
+    """Time training steps of a network with each product, taking turns on the same batches.
+
+    Args:
+        network: `TDN`, `NequIP` or `MACE`.
+        products: Names in `PRODUCTS`.
+        table: `TrainConfig`, as JSON; its `model` are the settings of `PotentialConfig`.
+        rounds: How often each is timed, after two steps that are not.
+        seed: Seed of the weights.
+
+    Raises:
+        ImportError: The package of the network is installed nowhere.
+        RuntimeError: The environment of its package reports an error; the message is what it said.
+    """
+    unit = {"network": network, "products": products, "table": table, "rounds": rounds, "seed": seed}
+    if _lives_elsewhere(network):
+        return _elsewhere("pace", network, unit)
+    with single_thread():
+        data = _Data(table)
+        batches = data.train.batches(batch_indices(len(data.train), data.config.batch_size, seed)[: rounds + 2])
+        models = {name: data.build(network, name, seed, torch.float32) for name in products}
+        optimizers = {name: _optimizer(model, network, data.config) for name, model in models.items()}
+        times: dict[str, list[float]] = {name: [] for name in products}
+        for number, graph in enumerate(batches):
+            for name, model in models.items():
+                batch = graph.to(data.config.device)
+                call = lambda m=model, o=optimizers[name], b=batch: _step(m, o, data, b)  # noqa: E731 - used once
+                seconds = seconds_of(call, data.config.device)
+                if number >= 2:
+                    times[name].append(seconds)
+    steps = math.ceil(len(data.train) / data.config.batch_size)
+    return {
+        "network": network,
+        "steps_per_epoch": steps,
+        "structures": len(data.train),
+        "seconds_per_step": times,
+        "minutes_per_epoch": {name: float(np.median(found)) * steps / 60 for name, found in times.items()},
+        "parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+    }
+
+
+def learn(network: str, product: str, system: str, table: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Train a network with one product for all epochs of the configuration, and test it.
+
+    The weights tested are averaged as the configuration says, at the end of training.
+
+    Args:
+        network: `TDN`, `NequIP` or `MACE`.
+        product: Name in `PRODUCTS`.
+        system: What the data are called.
+        table: `TrainConfig`, as JSON; its `model` are the settings of `PotentialConfig`.
+        seed: Seed of weights and batches.
+
+    Raises:
+        ImportError: The package of the network is installed nowhere.
+        RuntimeError: The environment of its package reports an error; the message is what it said.
+        ArithmeticError: The loss is not finite.
+    """
+    unit = {"network": network, "product": product, "system": system, "table": table, "seed": seed}
+    if _lives_elsewhere(network):
+        return _elsewhere("learn", network, unit)
+    with single_thread():
+        data = _Data(table)
+        config = data.config
+        model, average = (data.build(network, product, seed, torch.float32) for _ in range(2))
+        optimizer = _optimizer(model, network, config)
+        rate = optimizer.param_groups[0]["lr"]
+        steps = 0
+        for epoch in range(config.epochs):
+            batches = batch_indices(len(data.train), config.batch_size, seed, epoch)
+            for number, graph in enumerate(data.train.batches(batches)):
+                along = epoch + number / len(batches)
+                factor = learning_rate_factor(config.schedule, along, config.epochs, [])
+                optimizer.param_groups[0]["lr"] = rate * factor
+                loss = _step(model, optimizer, data, graph.to(config.device))
+                if not math.isfinite(loss):
+                    raise ArithmeticError(f"the loss of {network} with {product} is {loss} in epoch {epoch + 1}")
+                steps += 1
+                _follow(average, model, min(config.average, steps / (9 + steps)))
+        average.eval()
+        test = Graphs(data.splits.test, data.cutoff, torch.float32)
+        found = evaluate(average, test, config.batch_size, processes=Processes(device=torch.device(config.device)))
+        double = data.build(network, product, seed, torch.float64).eval()
+        _set(double, average.parameters())
+        turned = rotation_errors(
+            double, Graphs(data.splits.test, data.cutoff, torch.float64), config.batch_size, rotations=2, seed=seed
+        )
+    return {
+        "network": network,
+        "product": product,
+        "system": system,
+        "seed": seed,
+        "epochs": config.epochs,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "structures": {name: len(getattr(data.splits, name)) for name in ("train", "validation", "test")},
+        "test": as_json(found.metrics),
+        "constant_per_element": baseline(data.reference[0], data.elements, data.splits.test).to_dict(),
+        "rotation": as_json(turned),
+    }
+
+
+class _Data:
+    """What all products of a network are trained with."""
+
+    def __init__(self, table: dict[str, Any]):
+        own = dict(table["data"])
+        own["files"] = [str(Path(os.environ.get(RMD17, "")) / file) for file in own.get("files", ())]
+        self.config = TrainConfig.from_dict({**table, "data": own})
+        self.splits: Splits = load(self.config.data)
+        self.loss = Loss(self.config.loss)
+        self.elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
+        self.potential = PotentialConfig.from_dict({**self.config.model, "elements": self.elements})
+        self.cutoff = self.potential.cutoff
+        self.reference = energy_per_element(self.splits.train, self.elements).tolist(), force_scale(self.splits.train)
+        self.train = Graphs(self.splits.train, self.cutoff, torch.float32)
+        graphs = [self.train[number] for number in range(len(self.train))]
+        self.neighbors = sum(len(graph.source) for graph in graphs) / sum(len(graph.numbers) for graph in graphs)
+
+    def build(self, network: str, product: str, seed: int, dtype: torch.dtype) -> torch.nn.Module:
+        """The network with its product, in the units of the data."""
+        if network == "TDN":
+            settings = {**self.config.model, "elements": self.elements}
+            settings.pop("lmax")
+            with peers.default_dtype(dtype):
+                model: Any = TDN[product].build(self.potential.lmax, settings, seed)
+        else:
+            model = PEERS[network](self.potential, self.neighbors, seed, dtype)
+            method = CONVERTED[product]
+            if method is not None:
+                with peers.default_dtype(dtype):
+                    convert(model.network, method)
+        model.set_reference(*self.reference)
+        return model.to(self.config.device)
+
+
+def _optimizer(model: torch.nn.Module, network: str, config: TrainConfig) -> torch.optim.Optimizer:
+    settings = config.optimizer
+    rate = LEARNING_RATES.get(network, settings.learning_rate)
+    return torch.optim.AdamW(model.parameters(), rate, settings.betas, weight_decay=settings.weight_decay, fused=True)
+
+
+def _step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, data: _Data, graph: Graph) -> float:
+    """One step of the optimizer; returns the loss before it."""
+    model.zero_grad()
+    loss, _ = data.loss.value(data.loss.sums(model(graph), graph))
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), data.config.optimizer.clip or math.inf)
+    optimizer.step()
+    return float(loss.detach())
+
+
+def _follow(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
+    with torch.no_grad():
+        for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
+            mean.lerp_(weight, 1 - decay)
+
+
+def _set(model: torch.nn.Module, values: Iterable[torch.Tensor]) -> None:
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), values, strict=True):
+            parameter.copy_(value)
+
+
+def _lives_elsewhere(network: str) -> bool:
+    return network in PEERS and find_spec(PEERS[network].package) is None
+
+
+def _elsewhere(function: str, network: str, unit: dict[str, Any]) -> dict[str, Any]:
+    """Call a function of this module in the environment of the network's package."""
+    python = peers.interpreter(network)
+    if python is None:
+        raise ImportError(f"{network} is installed neither here nor in .venv-{PEERS[network].package}: see Makefile")
+    code = f"import json, sys; from {__name__} import {function}; print(json.dumps({function}(**json.load(sys.stdin))))"
+    done = subprocess.run([python, "-c", code], input=json.dumps(unit), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{network} in {python} failed: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])  # other lines are the packages' own

@@ -1,0 +1,95 @@
+"""The records of TAB4 and TAB7 have what figures and verdicts need; times belong to the machine, not to a test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from tdn_theory import checkout
+from tdn_theory.data.graph import Graph
+from tdn_theory.experiments import TAB4, TAB7, ablation
+from tdn_theory.experiments.ablation import BEST, BRANCHES, EQUIFORMER, LADDER, Variant
+from tdn_theory.experiments.model_throughput import infer, random_batch
+from tdn_theory.experiments.units import Units
+from tdn_theory.preset import Preset
+from tests.assertions import assert_close, refuses
+
+NETWORK = {"channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.5, "forces": "direct"}
+
+
+@pytest.fixture(scope="module")
+def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]]:
+    """Records of both experiments, of networks that take milliseconds; nothing is compiled."""
+    measure = ablation.measure
+
+    def shrunk(**settings):
+        return measure(**{**settings, "network": NETWORK, "atoms": 6, "neighbors": 3, "rounds": 2})
+
+    shrunk.__module__, shrunk.__name__ = measure.__module__, measure.__name__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ablation, "measure", shrunk)
+        patch.setattr(ablation, "DEGREES", (1,))
+        patch.setattr(ablation, "keep_memory", lambda: False)  # the test session keeps its own settings
+        patch.setattr(torch.nn.Module, "compile", lambda model: None)
+        units = Units(tmp_path_factory.mktemp("units"), workers=2)
+        found = {module.__name__.rpartition(".")[2]: module.run(Preset.QUICK, 0, units) for module in (TAB4, TAB7)}
+        yield json.loads(json.dumps(found))
+
+
+def test_records(values):
+    (inference, training) = values["TAB4"]["rows"]
+    assert (inference["task"], training["task"]) == ("inference", "training")
+    for row in (inference, training):
+        assert row["networks"].keys() == row["speedups"].keys() == TAB4.NETWORKS.keys()
+        assert all(network["samples_per_second"] > 0 for network in row["networks"].values())
+    exact, published = (inference["networks"][name]["rotation_error"] for name in ("TDN, exact", "TDN, as published"))
+    assert exact < 1e-5 < 1e-4 < published
+    for attribution in values["TAB7"]["attribution"]:
+        assert [step["name"] for step in attribution["steps"]] == list(LADDER)[1:]
+        assert attribution["branches"].keys() == BRANCHES.keys()
+        assert attribution["reached"]["Equiformer"]["median"] == 1.0
+    (compiled,) = values["TAB7"]["compiled"]
+    assert compiled["speedup"]["quartile1"] <= compiled["speedup"]["median"] <= compiled["speedup"]["quartile3"]
+
+
+def test_figures_draw_the_records(values):
+    for name, record in values.items():
+        figure = checkout.load("figures", name).plot({"values": record})
+        assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
+
+
+def graph() -> Graph:
+    return random_batch(2, 6, 3, 4.5, 0)
+
+
+def test_variants_of_equal_weights_give_equal_results():
+    """All that differ in the order of operations only."""
+    reference = infer(BEST.build(1, NETWORK, 0), graph())["forces"]
+    for name in (*list(LADDER)[3:], "paths one by one, fused"):
+        variant = {**LADDER, **BRANCHES}[name]
+        found = infer(variant.build(1, NETWORK, 0), graph())["forces"]
+        assert_close(found, reference, 1e-5 * float(reference.abs().max()), name)
+    cp = [Variant("TDN", "CP released"), Variant("TDN", "CP naive")]
+    released, naive = (infer(variant.build(1, NETWORK, 0), graph())["forces"] for variant in cp)
+    assert_close(released, naive, 1e-5 * float(reference.abs().max()), "CP in either order")
+    assert float((released - reference).abs().max()) > 1e-4 * float(reference.abs().max())
+
+
+def test_unshared_weights_need_a_product_with_paths():
+    for product in ("exact", "cubature", "CP released", "CP naive"):
+        with refuses(ValueError, repr(product), "fused paths"):
+            Variant("TDN", product, shared=False)
+
+
+def test_the_grid_has_every_combination_once():
+    cells = ablation.grid()
+    assert len(cells) == len(set(cells)) == (2 + 6) * 2 * 2 * 2
+    assert BEST in cells
+    assert EQUIFORMER not in cells
+    planned = [Variant(**settings) for unit in ablation.grid_units(0, "cpu") for settings in unit["variants"]]
+    assert set(planned) == set(cells)
+    assert all(asdict(BEST) in unit["variants"] for unit in ablation.grid_units(0, "cpu"))

@@ -1,0 +1,50 @@
+"""Dipoles and polarizabilities, tiny: the record has what is asked for, and the figure is drawn from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from figures import properties as properties_figure
+from tdn_theory.data.structure import Structure
+from tdn_theory.experiments import properties
+from tdn_theory.experiments.units import Units
+from tdn_theory.preset import Preset
+from tdn_theory.training.sources import Splits
+
+
+def record(values: dict[str, Any]) -> dict[str, Any]:
+    """As it comes back from its file."""
+    return json.loads(json.dumps({"values": values}, allow_nan=False))
+
+
+@pytest.mark.usefixtures("few")
+def test_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, Any]) -> None:
+    size = replace(properties.QUICK, ranks=(10,), steps=1, seeds=1, rotations=2, network=tiny)
+    monkeypatch.setattr(properties, "QUICK", size)
+    values = properties.run(Preset.QUICK, 0, Units(tmp_path))
+    rows = {row["method"]: row for row in values["summary"]}
+    for label in properties.LABELS:
+        assert rows["exact"][label]["relative_change"]["mean"] < 1e-10 < rows["cp"][label]["relative_change"]["mean"]
+        assert rows["cubature"][label]["relative_change"]["mean"] < 1e-10
+        assert rows["exact"][label]["rmse_ratio_to_exact"]["mean"] == 1
+    assert len(properties_figure.plot(record(values)).axes) == 2
+
+
+def test_without_network() -> None:
+    """Isotropic polarizabilities that add up over elements are found exactly; a dipole's baseline is its size."""
+    structures = []
+    for numbers in ([8, 1, 1], [1, 1], [8, 8], [8, 1]):
+        volume = sum({1: 0.6, 8: 0.9}[z] for z in numbers)
+        positions = 1.1 * np.arange(3 * len(numbers)).reshape(-1, 3)
+        structures.append(
+            Structure(np.array(numbers), positions, polarizability=volume * np.eye(3), dipole=np.array([0.3, 0, 0.4]))
+        )
+    splits = Splits(structures[:3], [], structures[3:])
+    assert properties.without_network(splits, "polarizability") < 1e-12
+    assert properties.without_network(splits, "dipole") == pytest.approx(0.5 / np.sqrt(3))

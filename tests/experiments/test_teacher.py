@@ -1,0 +1,109 @@
+"""Students and teachers: the student's network is the teacher's, and its error is zero where theory says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tdn_theory import checkout
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.constructions.outer_product import outer_product
+from tdn_theory.data.graph import build_graph
+from tdn_theory.data.relaxations import relaxations
+from tdn_theory.experiments import teacher as module
+from tdn_theory.experiments.units import Units
+from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.preset import Preset
+from tdn_theory.theory.universality import invariant_value, scaling_invariants
+from tdn_theory.verdict import Outcome
+from tests.assertions import assert_close
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOLECULES", 4)
+    monkeypatch.setattr(module, "STARTS", {1: 1, 2: 1})
+
+
+@pytest.mark.parametrize("lmax", [1, 2])
+def test_teachers(lmax: int) -> None:
+    """Of the paper's norm; scaled ones keep the invariants of their entry, random ones do not."""
+    norm = CouplingTensor(lmax).norm
+    entry = atlas.best(lmax)
+    for kind in module.TEACHERS:
+        tensor, known = module.teacher(lmax, kind, 3)
+        assert_close(tensor.norm, norm, 1e-12, f"norm of the teacher {kind}")
+        other = module.teacher(lmax, kind, 4).tensor
+        assert np.abs(other.array - tensor.array).max() > 0.1
+        if known is not None:
+            assert_close(known.array, tensor.array, 1e-12, f"known factors of {kind}")
+            assert known.rank == module.representable_rank(lmax, kind)
+    for invariant in scaling_invariants(lmax):
+        wanted, scaled, free = (
+            invariant_value(lmax, invariant, np.array(t.weights))
+            for t in (entry.tensor, module.teacher(lmax, "scaled", 3).tensor, module.teacher(lmax, "random", 3).tensor)
+        )
+        assert_close(scaled, wanted, 1e-9 * abs(wanted), f"invariant {invariant}")
+        assert abs(free - wanted) > 1e-3 * abs(wanted)
+
+
+def test_a_student_is_the_network_with_its_own_tensor() -> None:
+    """The same as a potential made with the student's factors."""
+    config = PotentialConfig(**module.NETWORK, lmax=1, forces=module.FORCES, basis_size=module.BASIS_SIZE, method="cp")
+    one, other = (outer_product(module.teacher(1, "random", seed).tensor) for seed in (0, 1))
+    model = Potential(config, 0, one).double()
+    graph = build_graph(relaxations()[0], config.cutoff, torch.float64)
+    parameters = dict(model.named_parameters()) | {name: torch.tensor(getattr(other, name)) for name in "ABC"}
+    with torch.no_grad():
+        found, wanted = module._call(model, parameters, graph), Potential(config, 0, other).double()(graph)
+        for name, value in wanted.items():
+            assert_close(found[name], value, 1e-12, name)
+        before = model(graph)["forces"]
+    assert float((before - wanted["forces"]).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize(("kind", "rank", "zero"), [("random", 8, True), ("scaled", 7, True), ("random", 7, False)])
+def test_zero_from_the_representable_rank_on(kind: str, rank: int, zero: bool) -> None:
+    """Below, training lowers the error, but not to zero."""
+    found = module.student(1, kind, rank, 3, 0, "cpu")
+    assert (module.representable_rank(1, kind) <= rank) == zero
+    assert (found["error"] <= module.ZERO) == zero
+    if not zero:
+        assert found["error"] > 1e-4
+        untrained = module.student(1, kind, rank, 0, 0, "cpu")
+        for error in (untrained["error"], untrained["error_before"]):
+            assert_close(error, found["error_before"], 1e-12, "error before training")
+        assert 1e-4 < found["training_error"] < 0.9 * untrained["training_error"]
+
+
+def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ranks = {1: dict.fromkeys(module.TEACHERS, (8,)), 2: dict.fromkeys(module.TEACHERS, (1,))}
+    monkeypatch.setattr(module, "RANKS", ranks)
+    monkeypatch.setattr(module, "ITERATIONS", {Preset.QUICK: {1: 1, 2: 1}})
+    monkeypatch.setattr(module, "SEEDS", 1)
+    values = json.loads(json.dumps(module.run(Preset.QUICK, 0, Units(tmp_path)), allow_nan=False))
+    assert [(row["L"], row["R"], row["zero"]) for row in values["summary"]] == [
+        *((1, 8, 1) for _ in module.TEACHERS),
+        *((2, 1, 0) for _ in module.TEACHERS),
+    ]
+    checkout.load("figures", "teacher").plot({"values": values})
+
+
+@pytest.mark.parametrize(
+    ("below", "above", "outcome"),
+    [(0, 3, Outcome.VERIFIED), (0, 2, Outcome.REFUTED), (1, 3, Outcome.QUALIFIED), (1, 2, Outcome.REFUTED)],
+)
+def test_verdicts(below: int, above: int, outcome: Outcome) -> None:
+    number = {"mean": -2.0, "standard_error": 0.1, "seeds": 3}
+    errors = {"log10_error": number, "log10_error_before": number}
+    rows = [
+        {"L": 1, "kind": "random", "R": rank, "predicted": 8, "zero": zero} | errors
+        for rank, zero in ((7, below), (8, above))
+    ]
+    found = checkout.load("paper_checks", "O8").judge({"preset": "quick", "values": {"zero": 1e-9, "summary": rows}})
+    assert found.outcome is outcome
