@@ -68,8 +68,9 @@ def judge(record: dict[str, Any]) -> Verdict:
             f"only {', '.join(values['systems'])} measured, for want of the files of {', '.join(values['left_out'])}"
         )
         return Verdict("O2", STATEMENT, Outcome.UNDECIDED, summary, evidence)
+    names = {error: error.removesuffix("_rmse").replace("_", " ") for error in ERRORS}
     found = ", ".join(
-        f"{limit['mean']:.3f} ({limit['low']:.2f} to {limit['high']:.2f}; {error.removesuffix('_rmse').replace('_', ' ')})"
+        f"{limit['mean']:.3f} ({names[error]}; {limit['low']:.2f} to {limit['high']:.2f})"
         for error, limit in limits.items()
     )
     most, least = 100 * max(shares.values()), 100 * min(shares.values())
