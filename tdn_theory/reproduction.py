@@ -26,6 +26,9 @@ BENCHMARKS = {
 }
 """Figures that time this machine. A plain reproduction leaves them out: they take long, and want it to themselves."""
 
+TRAINED = ("TAB8", "error_propagation", "force_consistency", "properties", "rank_accuracy", "teacher")
+"""Figures that train networks: half an hour together in the quick preset. A plain reproduction leaves them out too."""
+
 ON_GPU = ("product_gpu", "TAB4", "TAB7", "TAB8")
 """Figures that are to be measured on a GPU, in full."""
 
@@ -40,7 +43,7 @@ def known_ids() -> tuple[list[str], list[str]]:
 
 
 def select(ids: list[str]) -> tuple[list[str], list[str]]:
-    """Figures and claims named by `ids`; if none is named, all but the benchmarks.
+    """Figures and claims named by `ids`; if none is named, all but `BENCHMARKS` and `TRAINED`.
 
     Raises:
         LookupError: An identifier is unknown; the message lists the known ones.
@@ -50,7 +53,7 @@ def select(ids: list[str]) -> tuple[list[str], list[str]]:
     if unknown:
         raise LookupError(f"unknown id {unknown[0]!r}; figures: {', '.join(figures)}; claims: {', '.join(claims)}")
     if not ids:
-        return [name for name in figures if name not in BENCHMARKS.values()], claims
+        return [name for name in figures if name not in {*BENCHMARKS.values(), *TRAINED}], claims
     return [name for name in figures if name in ids], [name for name in claims if name in ids]
 
 
