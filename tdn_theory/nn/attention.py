@@ -178,13 +178,14 @@ class Block(torch.nn.Module):
         channels: Number of channels.
         attention: The attention layer.
         shared: One matrix for all degrees in linear layers (E4).
+        eps: Of `LayerNorm`.
     """
 
-    def __init__(self, lmax: int, channels: int, attention: Attention, shared: bool) -> None:
+    def __init__(self, lmax: int, channels: int, attention: Attention, shared: bool, eps: float = 1e-5) -> None:
         super().__init__()
-        self.norm1 = LayerNorm(lmax, channels)
+        self.norm1 = LayerNorm(lmax, channels, eps)
         self.attention = attention
-        self.norm2 = LayerNorm(lmax, channels)
+        self.norm2 = LayerNorm(lmax, channels, eps)
         self.feed_forward = FeedForward(lmax, channels, channels, shared, attention.gated)
 
     def forward(self, x: Float[Tensor, "n d c"], edges: Edges, degrees: slice = slice(None)) -> Float[Tensor, "n k c"]:

@@ -150,6 +150,10 @@ class PotentialConfig:
 
 MAX_NUMBER = 119
 """Atomic numbers are below this."""
+SHARP_EPS, SMOOTH_EPS = 1e-5, 1.0
+"""Of the normalisation of features, with direct and with conservative forces. The derivative of `x / sqrt(x^2 + eps)`
+is `eps^(-1/2)` where x vanishes, as features of degree 1 do by symmetry in the middle of linear molecules: with the
+first value, that of Equiformer, forces there grow beyond all bounds as the network learns."""
 
 
 class Potential(DoubleBuffers):
@@ -223,8 +227,10 @@ class Potential(DoubleBuffers):
                 config.basis_size, config.cutoff
             )
             self.surroundings = embedding(lmax, channels, shared=shared, neighbors=config.neighbors, **common)
-            self.blocks = torch.nn.ModuleList(Block(lmax, channels, attend(), shared) for _ in range(config.layers))
-            self.norm = LayerNorm(lmax, channels)
+            eps = SMOOTH_EPS if config.forces == "conservative" else SHARP_EPS
+            blocks = (Block(lmax, channels, attend(), shared, eps) for _ in range(config.layers))
+            self.blocks = torch.nn.ModuleList(blocks)
+            self.norm = LayerNorm(lmax, channels, eps)
             self.energy = readout(lmax, channels, shared=shared)
             if config.forces == "direct":
                 self.force_attention = attend()
