@@ -46,16 +46,24 @@ def load(folder: str, name: str) -> ModuleType:
     return module
 
 
+class NotMeasuredError(FileNotFoundError):
+    """A verdict needs the record of a figure that there is none of."""
+
+    def __init__(self, figure: str) -> None:
+        super().__init__(
+            f"figures/{figure}.json does not exist: on a machine with nothing else to do, run "
+            f"'tdn-theory reproduce {figure}' and copy reproduction/figures/{figure}.* to figures/"
+        )
+        self.figure = figure
+
+
 def figure_record(name: str) -> dict[str, Any]:
-    """The committed record of a figure, for verdicts on what only a quiet machine can measure.
+    """The committed record of a figure, for verdicts on what a plain reproduction leaves out.
 
     Raises:
-        FileNotFoundError: There is none; the message says how to make it.
+        NotMeasuredError: There is none; the message says how to make it.
     """
     path = ROOT / "figures" / f"{name}.json"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path} does not exist: on a machine with nothing else to do, run 'tdn-theory reproduce {name}' and copy "
-            f"reproduction/figures/{name}.* to figures/"
-        )
+        raise NotMeasuredError(name)
     return read_json(path)
