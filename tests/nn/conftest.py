@@ -7,7 +7,6 @@ import torch
 
 from tdn_theory.nn.kernels import gpu
 
-
 # Run as programs: they set up Triton for a process of their own, which to look for doctests would do here.
 collect_ignore = ["triton_for_gpus.py", "triton_in_graphs.py"]
 
