@@ -46,6 +46,21 @@ def _speedups(v: Values) -> list[float]:
     return [theirs / ours for theirs, ours in medians]
 
 
+PEERS = ("Equiformer", "SchNet", "NequIP", "MACE")
+
+
+def _energy_error(names: tuple[str, ...]) -> Callable[[Values], str]:
+    """The least test error of the energy among networks of TAB1, meV/atom."""
+    return lambda v: (
+        f"{min(n['test']['energy_mae']['value'] for n in v['TAB1']['networks'] if n['model'] in names):.0f}"
+    )
+
+
+def _over_exact(**row: Any) -> Callable[[Values], str]:
+    """Test error of a row of TAB8 over that of the exact product without CP."""
+    return lambda v: f"{_row(v['TAB8']['rows'], **row)['ratio_to_exact']['mean']:.2f}"
+
+
 NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"exact rank at L = {lmax}": _frontier("all", lmax) for lmax in range(1, 7)},
     **{f"even rank at L = {lmax}": _frontier("even", lmax) for lmax in range(1, 7)},
@@ -55,6 +70,11 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
         f"{max(r['error'] for r in v['E5']['rows'] if r['schedule'] == '7L^2'):.2f}"
     ),
     "speed-up of the exact product": lambda v: _span(_speedups(v), 0),
+    "energy error of TDN, exact": _energy_error(("TDN, exact",)),
+    "energy error of the best peer": _energy_error(PEERS),
+    "energy error of constants": lambda v: f"{v['TAB1']['networks'][0]['constant_per_element']['value']:.0f}",
+    "n-body error with exact terms": _over_exact(kind="atlas"),
+    "n-body error at R = 10": _over_exact(kind="cp", rank=10),
     "speed-up claimed": lambda v: _span(list(v["F3c"]["paper_speedups"].values()), 0),
 }
 """Name -> what the values of the records (see `Results.values`) say, as text."""
