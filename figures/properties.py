@@ -33,6 +33,7 @@ def plot(record: dict[str, Any]) -> Figure:
     for axis in (left, right):
         axis.axvline(values["paper_rank"], color="0.85", linewidth=4, zorder=0)
         axis.set_xlabel(f"CP terms $R$, $L={values['lmax']}$")
+        axis.xaxis.get_major_locator().set_params(integer=True)
     return fig
 
 
