@@ -4,6 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from figures._style import COLUMN, EXACT, error_axis, figure
 
@@ -33,7 +34,7 @@ def plot(record: dict[str, Any]) -> Figure:
     for axis in (left, right):
         axis.axvline(values["paper_rank"], color="0.85", linewidth=4, zorder=0)
         axis.set_xlabel(f"CP terms $R$, $L={values['lmax']}$")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return fig
 
 
