@@ -25,7 +25,7 @@ def plot(record: dict[str, Any]) -> Figure:
     fig, axes = figure(2 * COLUMN + 0.3, 3.6, panels=len(degrees))
     steps, branches = [step["name"] for step in found[0]["steps"]], list(found[0]["branches"])
     compiled = "torch.compile"
-    rows = [*steps, compiled, *branches]
+    rows = [*steps, *([compiled] if values["compiled"] else []), *branches]
     heights = {name: place + (0.7 if name in branches else 0) for place, name in enumerate(rows)}
     for axis, lmax in zip(axes, degrees, strict=True):
         for task, (colour, shift) in TASKS.items():

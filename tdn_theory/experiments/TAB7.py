@@ -25,11 +25,12 @@ from tdn_theory.preset import Preset
 
 
 def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
-    """Every step from Equiformer to the exact network with its speed-up; in full, the whole grid too."""
+    """Every step from Equiformer to the exact network with its speed-up; in full, `torch.compile` and the grid too."""
     device = units.device
     ladder = measured(units, ladder_units(preset, seed, device), "TAB7: ladder")
-    compiled = measured(units, compiled_units(preset, seed, device), "TAB7: torch.compile")
-    grid = measured(units, grid_units(seed, device), "TAB7: grid") if preset is Preset.FULL else []
+    full = preset is Preset.FULL
+    compiled = measured(units, compiled_units(seed, device), "TAB7: torch.compile") if full else []
+    grid = measured(units, grid_units(seed, device), "TAB7: grid") if full else []
     return {
         "paper": PAPER,
         "attribution": [attribution(unit) for unit in ladder],

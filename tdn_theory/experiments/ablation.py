@@ -178,10 +178,8 @@ def ladder_units(preset: Preset, seed: int, device: str) -> list[dict[str, Any]]
     return [_unit(lmax, task, variants, rounds[task], seed, device) for lmax in DEGREES for task in TASKS]
 
 
-def compiled_units(preset: Preset, seed: int, device: str) -> list[dict[str, Any]]:
-    """Units of `measure`: what `torch.compile` adds; quick for L = 1 and inference, since it takes minutes."""
-    if preset is Preset.QUICK:
-        return [_unit(1, "inference", [BEST, COMPILED], 3, seed, device)]
+def compiled_units(seed: int, device: str) -> list[dict[str, Any]]:
+    """Units of `measure`: what `torch.compile` adds, which takes minutes for each network."""
     variants = [BEST, COMPILED, EQUIFORMER, replace(EQUIFORMER, compiled=True)]
     return [_unit(lmax, task, variants, 15, seed, device) for lmax in DEGREES for task in TASKS]
 

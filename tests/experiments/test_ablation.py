@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 import pytest
-import torch
 
 from tdn_theory import checkout
 from tdn_theory.data.graph import Graph
@@ -23,7 +22,7 @@ NETWORK = {"channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]]:
-    """Records of both experiments, of networks that take milliseconds; nothing is compiled."""
+    """Records of both experiments, of networks that take milliseconds."""
     measure = ablation.measure
 
     def shrunk(**settings):
@@ -34,7 +33,6 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]
         patch.setattr(ablation, "measure", shrunk)
         patch.setattr(ablation, "DEGREES", (1,))
         patch.setattr(ablation, "keep_memory", lambda: False)  # the test session keeps its own settings
-        patch.setattr(torch.nn.Module, "compile", lambda model: None)
         units = Units(tmp_path_factory.mktemp("units"), workers=2)
         found = {module.__name__.rpartition(".")[2]: module.run(Preset.QUICK, 0, units) for module in (TAB4, TAB7)}
         yield json.loads(json.dumps(found))
@@ -52,8 +50,8 @@ def test_records(values):
         assert [step["name"] for step in attribution["steps"]] == list(LADDER)[1:]
         assert attribution["branches"].keys() == BRANCHES.keys()
         assert attribution["reached"]["Equiformer"]["median"] == 1.0
-    (compiled,) = values["TAB7"]["compiled"]
-    assert compiled["speedup"]["quartile1"] <= compiled["speedup"]["median"] <= compiled["speedup"]["quartile3"]
+        for step in attribution["steps"]:
+            assert step["speedup"]["quartile1"] <= step["speedup"]["median"] <= step["speedup"]["quartile3"]
 
 
 def test_figures_draw_the_records(values):
