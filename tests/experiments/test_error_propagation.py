@@ -16,7 +16,8 @@ from tdn_theory import checkout
 from tdn_theory.data.graph import build_graph
 from tdn_theory.experiments import error_propagation as module
 from tdn_theory.experiments.units import Units
-from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.nn.layers import LayerNorm
+from tdn_theory.nn.potential import SHARP_EPS, Potential, PotentialConfig
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome
 from tests.assertions import assert_close
@@ -55,6 +56,9 @@ def test_exact_products_make_no_error_at_any_depth() -> None:
 def test_conservative_forces_are_those_of_the_potential() -> None:
     graph = module.molecules()
     model = potential(forces="conservative")
+    for part in model.modules():
+        if isinstance(part, LayerNorm):
+            part.eps = SHARP_EPS  # as with direct forces
     direct = potential(forces="direct")
     direct.load_state_dict(model.state_dict(), strict=False)
     found = module.observe(direct, graph)
