@@ -1,6 +1,7 @@
 """Set-up of all tests. The checks of the package's annotations are switched on in pyproject.toml."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -34,3 +35,17 @@ def rng() -> np.random.Generator:
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Switch the checks of annotations off, so that a test meets the errors that a user meets."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(autouse=True)
+def settings_of_torch() -> Iterator[None]:
+    """No test changes how torch computes in the tests after it: the error would be found far from its cause."""
+    import torch
+
+    before = torch.get_float32_matmul_precision(), torch.get_default_dtype()
+    yield
+    after = torch.get_float32_matmul_precision(), torch.get_default_dtype()
+    if after != before:
+        torch.set_float32_matmul_precision(before[0])
+        torch.set_default_dtype(before[1])
+        pytest.fail(f"changed torch's settings from {before} to {after}")

@@ -95,10 +95,10 @@ class TestApproximateDirect(PhysicalContract):
 
 @pytest.mark.slow
 def test_two_picoseconds_of_dynamics():
-    """No drift: the error after 2 ps is still what it is after 0.2 ps."""
-    contract, model = TestConservative(), make(SMALL)
-    short, long = (contract.energy_error(model, time, 1.0) for time in (200, 2000))
-    assert long < 3 * short, f"errors {short:.1e} eV in 0.2 ps, {long:.1e} eV in 2 ps"
+    """No drift: the error of the second picosecond is that of the first one, which sees all slow vibrations."""
+    errors = TestConservative().energy_errors(make(SMALL), 2000, 1.0)
+    first, second = max(errors[:1000]), max(errors[1000:])
+    assert second < 1.5 * first, f"errors {first:.1e} eV in the first picosecond, {second:.1e} eV in the second"
 
 
 def batch(config: PotentialConfig = SMALL, dtype: torch.dtype = torch.float64) -> Graph:
