@@ -33,6 +33,7 @@ from tdn_theory.experiments.units import Units
 from tdn_theory.files import read_json
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
+from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig, shipped
 from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
@@ -251,10 +252,7 @@ class _Training:
         )
         self._gradient(graph)
         optimizer.step()
-        decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
-        with torch.no_grad():
-            for mean, weight in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(weight, 1 - decay)
+        follow(self.average, self.model, self.config.average, self.steps)
         self.steps += 1
 
     def _evaluate(self) -> float:

@@ -30,6 +30,7 @@ from tdn_theory.nn.convert import convert
 from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.nn.product import Method
 from tdn_theory.preset import Preset
+from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
@@ -203,8 +204,8 @@ def learn(network: str, product: str, system: str, table: dict[str, Any], seed: 
                 loss = _step(model, optimizer, data, graph.to(config.device))
                 if not math.isfinite(loss):
                     raise ArithmeticError(f"the loss of {network} with {product} is {loss} in epoch {epoch + 1}")
+                follow(average, model, config.average, steps)
                 steps += 1
-                _follow(average, model, min(config.average, steps / (9 + steps)))
         average.eval()
         test = Graphs(data.splits.test, data.cutoff, torch.float32)
         found = evaluate(average, test, config.batch_size, processes=Processes(device=torch.device(config.device)))
@@ -275,12 +276,6 @@ def _step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, data: _Data,
     torch.nn.utils.clip_grad_norm_(model.parameters(), data.config.optimizer.clip or math.inf)
     optimizer.step()
     return float(loss.detach())
-
-
-def _follow(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
-    with torch.no_grad():
-        for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-            mean.lerp_(weight, 1 - decay)
 
 
 def _set(model: torch.nn.Module, values: Iterable[torch.Tensor]) -> None:
