@@ -8,13 +8,10 @@ machine add nothing to it. The learning rate falls with the time spent, so every
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -120,29 +117,17 @@ def learn(model: str, seed: int, seconds: float, config: dict[str, Any], data: s
         RuntimeError: Training in the other environment failed; the message is what it said.
         ArithmeticError: A loss is not finite.
     """
-    package = peers.PEERS[model].package if model in peers.PEERS else None
-    if package is None or find_spec(package) is not None:
-        with single_thread():
-            found = _Training(model, seed, seconds, config).run()
-        return {**found, "package": package and _distribution(package)}
-    python = peers.interpreter(model)
-    if python is None:
-        raise ImportError(
-            f"{model} needs the package {package}, in this environment or in .venv-{package}: see Makefile"
-        )
-    code = (
-        "import json, sys; from tdn_theory.experiments.TAB1 import learn; "
-        "print(json.dumps(learn(**json.load(sys.stdin))))"
-    )
-    unit = {"model": model, "seed": seed, "seconds": seconds, "config": config, "data": data}
-    other = subprocess.run([python, "-c", code], input=json.dumps(unit), capture_output=True, text=True, check=False)
-    if other.returncode:
-        raise RuntimeError(f"training of {model} by {python} failed: {other.stderr.strip()[-2000:]}")
-    return json.loads(other.stdout.splitlines()[-1])  # other lines are the packages' own
+    if model in peers.PEERS and not peers.installed(model):
+        unit = {"model": model, "seed": seed, "seconds": seconds, "config": config, "data": data}
+        return peers.elsewhere(learn, model, unit)
+    with single_thread():
+        found = _Training(model, seed, seconds, config).run()
+    return {**found, "package": _distribution(model) if model in peers.PEERS else None}
 
 
-def _distribution(package: str) -> str:
+def _distribution(peer: str) -> str:
     """Name and version to install."""
+    package = peers.PEERS[peer].package
     name = {"mace": "mace-torch"}.get(package, package)
     return f"{name} {version(name)}"
 

@@ -7,13 +7,10 @@ ones. Linear layers stay: a converted network still makes weights for all paths,
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +140,7 @@ def pace(network: str, products: list[str], table: dict[str, Any], rounds: int, 
     """
     unit = {"network": network, "products": products, "table": table, "rounds": rounds, "seed": seed}
     if _lives_elsewhere(network):
-        return _elsewhere("pace", network, unit)
+        return peers.elsewhere(pace, network, unit)
     with single_thread():
         data = _Data(table)
         batches = data.train.batches(batch_indices(len(data.train), data.config.batch_size, seed)[: rounds + 2])
@@ -187,7 +184,7 @@ def learn(network: str, product: str, system: str, table: dict[str, Any], seed: 
     """
     unit = {"network": network, "product": product, "system": system, "table": table, "seed": seed}
     if _lives_elsewhere(network):
-        return _elsewhere("learn", network, unit)
+        return peers.elsewhere(learn, network, unit)
     with single_thread():
         data = _Data(table)
         config = data.config
@@ -285,16 +282,4 @@ def _set(model: torch.nn.Module, values: Iterable[torch.Tensor]) -> None:
 
 
 def _lives_elsewhere(network: str) -> bool:
-    return network in PEERS and find_spec(PEERS[network].package) is None
-
-
-def _elsewhere(function: str, network: str, unit: dict[str, Any]) -> dict[str, Any]:
-    """Call a function of this module in the environment of the network's package."""
-    python = peers.interpreter(network)
-    if python is None:
-        raise ImportError(f"{network} is installed neither here nor in .venv-{PEERS[network].package}: see Makefile")
-    code = f"import json, sys; from {__name__} import {function}; print(json.dumps({function}(**json.load(sys.stdin))))"
-    done = subprocess.run([python, "-c", code], input=json.dumps(unit), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{network} in {python} failed: {done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])  # other lines are the packages' own
+    return network in PEERS and not peers.installed(network)

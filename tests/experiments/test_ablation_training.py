@@ -71,6 +71,7 @@ def test_a_verdict_needs_all_networks(record, monkeypatch):
 
 
 def test_a_missing_package_is_said(monkeypatch):
+    monkeypatch.setattr(peers, "find_spec", lambda package: None)
     monkeypatch.setattr(peers, "interpreter", lambda peer: None)
     with refuses(ImportError, "NequIP", ".venv-nequip", "Makefile"):
         replaced_products.pace("NequIP", ["CP"], {}, 1, 0)
