@@ -12,7 +12,7 @@ import torch
 from tdn_theory import checkout
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.relaxations import relaxations
-from tdn_theory.experiments import TAB1, peers
+from tdn_theory.experiments import TAB1, equal_training, peers
 from tdn_theory.experiments.units import Units
 from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.preset import Preset
@@ -111,7 +111,7 @@ def test_a_peer(peer: str):
 def config(monkeypatch: pytest.MonkeyPatch) -> dict:
     """The shipped configuration with a small network, and the same eight small molecules to train and to test on."""
     some = sorted(relaxations(), key=len)[:8]
-    monkeypatch.setattr(TAB1, "load", lambda data: Splits(some, some, some))
+    monkeypatch.setattr(equal_training, "load", lambda data: Splits(some, some, some))
     monkeypatch.setattr(TAB1, "POINTS", 2)
     monkeypatch.setattr(TAB1, "WARM_UP", 1)
     settings = json.loads(json.dumps(TrainConfig.read(shipped(Path("relaxations"))).to_dict()))
