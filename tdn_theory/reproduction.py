@@ -89,7 +89,7 @@ class Reproduction:
         units = Units(self.out / "units", self.workers, self.dask, self.device, self.until)
         values = experiment.run(self.preset, self.seed, units)
         record = self.out / "figures" / f"{name}.json"
-        write_json(record, {"id": name, **self._origin(), "values": values})
+        write_json(record, {"id": name, **self._origin(self.device), "values": values})
         return draw(name, record)
 
     def check(self, name: str) -> Verdict:
@@ -100,11 +100,11 @@ class Reproduction:
         except checkout.NotMeasuredError as missing:
             summary = f"not measured yet: {missing}"
             verdict = Verdict(name, claim.STATEMENT, Outcome.UNDECIDED, summary, {"missing": missing.figure})
-        write_json(self.out / "paper_checks" / f"{name}.json", {**asdict(verdict), **self._origin()})
+        write_json(self.out / "paper_checks" / f"{name}.json", {**asdict(verdict), **self._origin("cpu")})
         return verdict
 
-    def _origin(self) -> dict[str, Any]:
-        return {"preset": self.preset.value, "provenance": provenance(self.seed)}
+    def _origin(self, device: str) -> dict[str, Any]:
+        return {"preset": self.preset.value, "provenance": provenance(self.seed, device)}
 
 
 def draw(name: str, record: Path) -> Path:

@@ -62,6 +62,14 @@ def test_reproduce_writes_record_pictures_and_verdict(tmp_path):
     assert "F3a.png" in output
 
 
+def test_a_record_names_the_device_asked_for(tmp_path):
+    """That of a verdict does not: checks run on the processor."""
+    run("reproduce", "F3a", "E2", "--out", tmp_path, "--device", "cuda")
+    names = ("figures/F3a.json", "paper_checks/E2.json")
+    figure, verdict = (json.loads((tmp_path / name).read_text())["provenance"] for name in names)
+    assert figure["device"] == "cuda" != verdict["device"]
+
+
 def test_atlas_list():
     output = run("atlas", "list", "--lmax", 1)
     assert "newton" in output

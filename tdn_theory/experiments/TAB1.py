@@ -8,13 +8,10 @@ machine add nothing to it. The learning rate falls with the time spent, so every
 
 from __future__ import annotations
 
-import json
-import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +25,18 @@ from tdn_theory.cp.store import Store
 from tdn_theory.data.graph import Graph, batch_indices
 from tdn_theory.data.relaxations import SHIPPED
 from tdn_theory.experiments import peers
+from tdn_theory.experiments.equal_training import Task, set_parameters
 from tdn_theory.experiments.small_potentials import single_thread
 from tdn_theory.experiments.units import Units
 from tdn_theory.files import read_json
-from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.nn.potential import Potential
 from tdn_theory.preset import Preset
+from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig, shipped
 from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
-from tdn_theory.training.loss import Loss
-from tdn_theory.training.reference import baseline, energy_per_element, force_scale
+from tdn_theory.training.reference import baseline
 from tdn_theory.training.schedule import learning_rate_factor
-from tdn_theory.training.sources import load
 
 SECONDS = {Preset.QUICK: 100.0, Preset.FULL: 3600.0}
 """Training time of each network."""
@@ -59,12 +56,6 @@ TDN: dict[str, dict[str, Any]] = {
     "TDN, CP as released, direct": {"method": "cp", "forces": "direct"},
 }
 """What each changes of the configuration, at L = 1. The last one is the paper's; Equiformer has direct forces too."""
-
-LEARNING_RATES = {"SchNet": 1e-3, "NequIP": 1e-2, "MACE": 1e-2}
-"""NequIP's example, MACE's default, and torch's of Adam for SchNet; of TDN and Equiformer, that of the configuration.
-
-The configuration was chosen for TDN on these data; the others are not tuned to them.
-"""
 
 PAPER = {
     "TDN": {"energy_mae": 4.46, "forces_rmse": 26.94},
@@ -119,29 +110,17 @@ def learn(model: str, seed: int, seconds: float, config: dict[str, Any], data: s
         RuntimeError: Training in the other environment failed; the message is what it said.
         ArithmeticError: A loss is not finite.
     """
-    package = peers.PEERS[model].package if model in peers.PEERS else None
-    if package is None or find_spec(package) is not None:
-        with single_thread():
-            found = _Training(model, seed, seconds, config).run()
-        return {**found, "package": package and _distribution(package)}
-    python = peers.interpreter(model)
-    if python is None:
-        raise ImportError(
-            f"{model} needs the package {package}, in this environment or in .venv-{package}: see Makefile"
-        )
-    code = (
-        "import json, sys; from tdn_theory.experiments.TAB1 import learn; "
-        "print(json.dumps(learn(**json.load(sys.stdin))))"
-    )
-    unit = {"model": model, "seed": seed, "seconds": seconds, "config": config, "data": data}
-    other = subprocess.run([python, "-c", code], input=json.dumps(unit), capture_output=True, text=True, check=False)
-    if other.returncode:
-        raise RuntimeError(f"training of {model} by {python} failed: {other.stderr.strip()[-2000:]}")
-    return json.loads(other.stdout.splitlines()[-1])  # other lines are the packages' own
+    if model in peers.PEERS and not peers.installed(model):
+        unit = {"model": model, "seed": seed, "seconds": seconds, "config": config, "data": data}
+        return peers.elsewhere(learn, model, unit)
+    with single_thread():
+        found = _Training(model, seed, seconds, config).run()
+    return {**found, "package": _distribution(model) if model in peers.PEERS else None}
 
 
-def _distribution(package: str) -> str:
+def _distribution(peer: str) -> str:
     """Name and version to install."""
+    package = peers.PEERS[peer].package
     name = {"mace": "mace-torch"}.get(package, package)
     return f"{name} {version(name)}"
 
@@ -152,56 +131,47 @@ class _Training:
     def __init__(self, name: str, seed: int, seconds: float, config: dict[str, Any]):
         self.name, self.seed, self.seconds = name, seed, seconds
         self.config = TrainConfig.from_dict(config)
-        self.splits = load(self.config.data)
-        self.loss = Loss(self.config.loss)
-        self.cutoff = float(self.config.model["cutoff"])
-        self.elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
-        self.reference = (
-            energy_per_element(self.splits.train, self.elements).tolist(),
-            force_scale(self.splits.train),
-        )
-        self.train = Graphs(self.splits.train, self.cutoff, torch.float32)
-        self.validation = Graphs(self.splits.validation, self.cutoff, torch.float32)
-        graphs = [self.train[number] for number in range(len(self.train))]
-        self.neighbors = sum(len(graph.source) for graph in graphs) / sum(len(graph.numbers) for graph in graphs)
+        self.task = Task(self.config)
+        self.validation = Graphs(self.task.splits.validation, self.task.cutoff, torch.float32)
         self.model = self._build(torch.float32)
         self.average = self._build(torch.float32)
-        self.rate = LEARNING_RATES.get(name, self.config.optimizer.learning_rate)
+        self.optimizer = self.task.optimizer(self.model, name)
+        self.rate = self.optimizer.param_groups[0]["lr"]
         self.spent, self.steps = 0.0, 0
         self.curve: list[dict[str, float]] = []
 
     def _build(self, dtype: torch.dtype) -> Potential | peers.Peer:
-        changes = {"lmax": 1, "elements": self.elements, **TDN.get(self.name, {})}
-        config = PotentialConfig.from_dict({**self.config.model, **changes})
+        config = self.task.potential(lmax=1, **TDN.get(self.name, {}))
         if self.name in TDN:
             model = Potential(config, self.seed, _factors(self.name)).to(dtype)
         else:
-            model = peers.PEERS[self.name](config, self.neighbors, self.seed, dtype)
-        model.set_reference(*self.reference)
+            model = peers.PEERS[self.name](config, self.task.neighbors, self.seed, dtype)
+        model.set_reference(*self.task.reference)
         return model
 
     def run(self) -> dict[str, Any]:
         """Train until time is up, keep the weights of least validation loss, and test them."""
         self._train()
-        test = Graphs(self.splits.test, self.cutoff, torch.float32)
+        task = self.task
+        test = Graphs(task.splits.test, task.cutoff, torch.float32)
         began = time.process_time()
         found = evaluate(self.average, test, self.config.batch_size)
         inference = len(test) / (time.process_time() - began)
         double = self._build(torch.float64).eval()
-        _set_parameters(double, self.average.parameters())
-        exact = Graphs(self.splits.test, self.cutoff, torch.float64)
+        set_parameters(double, self.average.parameters())
+        exact = Graphs(task.splits.test, task.cutoff, torch.float64)
         return {
             "model": self.name,
             "seed": self.seed,
             "seconds": self.spent,
             "steps": self.steps,
-            "epochs": self.steps * self.config.batch_size / len(self.train),
+            "epochs": self.steps * self.config.batch_size / len(task.train),
             "learning_rate": self.rate,
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "structures": {name: len(getattr(self.splits, name)) for name in ("train", "validation", "test")},
+            "structures": {name: len(getattr(task.splits, name)) for name in ("train", "validation", "test")},
             "curve": self.curve,
             "test": as_json(found.metrics),
-            "constant_per_element": baseline(self.reference[0], self.elements, self.splits.test).to_dict(),
+            "constant_per_element": baseline(task.reference[0], task.elements, task.splits.test).to_dict(),
             "rotation": as_json(rotation_errors(double, exact, self.config.batch_size, seed=self.seed)),
             "training_structures_per_second": self.steps * self.config.batch_size / self.spent,
             "inference_structures_per_second": inference,
@@ -211,21 +181,18 @@ class _Training:
         """Batches without end."""
         epoch = 0
         while True:
-            yield from self.train.batches(batch_indices(len(self.train), self.config.batch_size, self.seed, epoch))
+            batches = batch_indices(len(self.task.train), self.config.batch_size, self.seed, epoch)
+            yield from self.task.train.batches(batches)
             epoch += 1
 
     def _train(self) -> None:
-        settings = self.config.optimizer
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), self.rate, settings.betas, weight_decay=settings.weight_decay, fused=True
-        )
         best, least = None, float("inf")
         for number, graph in enumerate(self._batches()):
             began = time.process_time()
             if number < WARM_UP:
-                self._gradient(graph)
+                self.task.gradient(self.model, graph)
                 continue
-            self._step(optimizer, graph)
+            self._step(graph)
             self.spent += time.process_time() - began
             if self.spent >= self.seconds * (len(self.curve) + 1) / POINTS:
                 loss = self._evaluate()
@@ -235,32 +202,21 @@ class _Training:
                 break
         if best is None:
             raise ArithmeticError(f"no finite validation loss of {self.name}; lower its entry in LEARNING_RATES")
-        _set_parameters(self.average, best)
+        set_parameters(self.average, best)
 
-    def _gradient(self, graph: Graph) -> None:
-        """Gradients of the loss of one batch, clipped."""
-        self.model.zero_grad()
-        loss, _ = self.loss.value(self.loss.sums(self.model(graph), graph))
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip or float("inf"))
-
-    def _step(self, optimizer: torch.optim.Optimizer, graph: Graph) -> None:
+    def _step(self, graph: Graph) -> None:
         epochs, along = self.config.epochs, self.spent / self.seconds
-        optimizer.param_groups[0]["lr"] = self.rate * learning_rate_factor(
+        self.optimizer.param_groups[0]["lr"] = self.rate * learning_rate_factor(
             self.config.schedule, epochs * along, epochs, [point["loss"] for point in self.curve]
         )
-        self._gradient(graph)
-        optimizer.step()
-        decay = min(self.config.average, (1 + self.steps) / (10 + self.steps))
-        with torch.no_grad():
-            for mean, weight in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(weight, 1 - decay)
+        self.task.step(self.model, self.optimizer, graph)
+        follow(self.average, self.model, self.config.average, self.steps)
         self.steps += 1
 
     def _evaluate(self) -> float:
         """Add a point to the curve; returns the validation loss."""
         self.average.eval()
-        found = evaluate(self.average, self.validation, self.config.batch_size, loss=self.loss)
+        found = evaluate(self.average, self.validation, self.config.batch_size, loss=self.task.loss)
         errors = {name: found.metrics[name].value for name in ("energy_mae", "forces_rmse")}
         self.curve.append({"seconds": self.spent, "steps": self.steps, "loss": found.loss, **errors})
         return found.loss
@@ -273,9 +229,3 @@ def _factors(name: str) -> CPFactors | None:
     if name.startswith("TDN, CP as released"):
         return Store().best(CouplingTensor(1), quadratic(1), "SampledAdamW").factors
     return None
-
-
-def _set_parameters(model: torch.nn.Module, values: Iterable[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for parameter, value in zip(model.parameters(), values, strict=True):
-            parameter.copy_(value)

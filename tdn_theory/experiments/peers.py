@@ -8,12 +8,15 @@ they are compared with (SchNet has no degrees, and its authors' 128 features), a
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -224,13 +227,43 @@ class MACE(Peer):
 PEERS: dict[str, type[Peer]] = {peer.__name__: peer for peer in (Equiformer, SchNet, NequIP, MACE)}
 
 
+def installed(peer: str) -> bool:
+    """Whether this environment has the package of `peer`."""
+    return find_spec(PEERS[peer].package) is not None
+
+
 def interpreter(peer: str) -> Path | None:
     """The Python that can import the package of `peer`: this one, or that of the environment made for it, if any."""
-    package = PEERS[peer].package
-    if find_spec(package) is not None:
+    if installed(peer):
         return Path(sys.executable)
+    package = PEERS[peer].package
     environment = CHECKOUT / f".venv-{package}"
     return environment / "bin" / "python" if list(environment.glob(f"lib/python*/site-packages/{package}")) else None
+
+
+def elsewhere(function: Callable[..., dict[str, Any]], peer: str, unit: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a function in the environment of the package of `peer`.
+
+    Args:
+        function: At the top level of a module of this package; its result is JSON.
+        peer: Name in `PEERS`.
+        unit: Arguments, as JSON.
+
+    Raises:
+        ImportError: The package is installed nowhere.
+        RuntimeError: The function failed there; the message is what it said.
+    """
+    python, package = interpreter(peer), PEERS[peer].package
+    if python is None:
+        raise ImportError(
+            f"{peer} needs the package {package}, in this environment or in .venv-{package}: see Makefile"
+        )
+    module, name = function.__module__, function.__name__
+    code = f"import json, sys; from {module} import {name}; print(json.dumps({name}(**json.load(sys.stdin))))"
+    done = subprocess.run([python, "-c", code], input=json.dumps(unit), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{name} of {peer} by {python} failed: {done.stderr.strip()[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])  # other lines are the packages' own
 
 
 @contextmanager

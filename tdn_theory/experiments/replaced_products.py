@@ -7,37 +7,30 @@ ones. Linear layers stay: a converted network still makes weights for all paths,
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from tdn_theory.data.graph import Graph, batch_indices
+from tdn_theory.data.graph import batch_indices
 from tdn_theory.experiments import peers
 from tdn_theory.experiments.ablation import Variant, seconds_of
-from tdn_theory.experiments.small_potentials import RMD17, present, settings, single_thread
-from tdn_theory.experiments.TAB1 import LEARNING_RATES
+from tdn_theory.experiments.equal_training import Task, set_parameters
+from tdn_theory.experiments.small_potentials import configuration, present, settings, single_thread
 from tdn_theory.experiments.units import Units
 from tdn_theory.nn.convert import convert
-from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.nn.product import Method
 from tdn_theory.preset import Preset
+from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
-from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
-from tdn_theory.training.loss import Loss
 from tdn_theory.training.parallel import Processes
-from tdn_theory.training.reference import baseline, energy_per_element, force_scale
+from tdn_theory.training.reference import baseline
 from tdn_theory.training.schedule import learning_rate_factor
-from tdn_theory.training.sources import Splits, load
 
 
 class NaturalNequIP(peers.NequIP):
@@ -139,28 +132,29 @@ def pace(network: str, products: list[str], table: dict[str, Any], rounds: int, 
     Raises:
         ImportError: The package of the network is installed nowhere.
         RuntimeError: The environment of its package reports an error; the message is what it said.
+        FileNotFoundError: The files of the data are not there.
     """
-    unit = {"network": network, "products": products, "table": table, "rounds": rounds, "seed": seed}
-    if _lives_elsewhere(network):
-        return _elsewhere("pace", network, unit)
+    if network in PEERS and not peers.installed(network):
+        unit = {"network": network, "products": products, "table": table, "rounds": rounds, "seed": seed}
+        return peers.elsewhere(pace, network, unit)
     with single_thread():
-        data = _Data(table)
-        batches = data.train.batches(batch_indices(len(data.train), data.config.batch_size, seed)[: rounds + 2])
-        models = {name: data.build(network, name, seed, torch.float32) for name in products}
-        optimizers = {name: _optimizer(model, network, data.config) for name, model in models.items()}
+        config = configuration(table)
+        task = Task(config)
+        batches = task.train.batches(batch_indices(len(task.train), config.batch_size, seed)[: rounds + 2])
+        models = {name: _build(task, network, name, seed, torch.float32) for name in products}
+        optimizers = {name: task.optimizer(model, network) for name, model in models.items()}
         times: dict[str, list[float]] = {name: [] for name in products}
         for number, graph in enumerate(batches):
             for name, model in models.items():
-                batch = graph.to(data.config.device)
-                call = lambda m=model, o=optimizers[name], b=batch: _step(m, o, data, b)  # noqa: E731 - used once
-                seconds = seconds_of(call, data.config.device)
+                step = partial(task.step, model, optimizers[name], graph.to(config.device))
+                seconds = seconds_of(step, config.device)
                 if number >= 2:
                     times[name].append(seconds)
-    steps = math.ceil(len(data.train) / data.config.batch_size)
+    steps = math.ceil(len(task.train) / config.batch_size)
     return {
         "network": network,
         "steps_per_epoch": steps,
-        "structures": len(data.train),
+        "structures": len(task.train),
         "seconds_per_step": times,
         "minutes_per_epoch": {name: float(np.median(found)) * steps / 60 for name, found in times.items()},
         "parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
@@ -182,37 +176,37 @@ def learn(network: str, product: str, system: str, table: dict[str, Any], seed: 
     Raises:
         ImportError: The package of the network is installed nowhere.
         RuntimeError: The environment of its package reports an error; the message is what it said.
+        FileNotFoundError: The files of the data are not there.
         ArithmeticError: The loss is not finite.
     """
-    unit = {"network": network, "product": product, "system": system, "table": table, "seed": seed}
-    if _lives_elsewhere(network):
-        return _elsewhere("learn", network, unit)
+    if network in PEERS and not peers.installed(network):
+        unit = {"network": network, "product": product, "system": system, "table": table, "seed": seed}
+        return peers.elsewhere(learn, network, unit)
     with single_thread():
-        data = _Data(table)
-        config = data.config
-        model, average = (data.build(network, product, seed, torch.float32) for _ in range(2))
-        optimizer = _optimizer(model, network, config)
+        config = configuration(table)
+        task = Task(config)
+        model, average = (_build(task, network, product, seed, torch.float32) for _ in range(2))
+        optimizer = task.optimizer(model, network)
         rate = optimizer.param_groups[0]["lr"]
         steps = 0
         for epoch in range(config.epochs):
-            batches = batch_indices(len(data.train), config.batch_size, seed, epoch)
-            for number, graph in enumerate(data.train.batches(batches)):
+            batches = batch_indices(len(task.train), config.batch_size, seed, epoch)
+            for number, graph in enumerate(task.train.batches(batches)):
                 along = epoch + number / len(batches)
                 factor = learning_rate_factor(config.schedule, along, config.epochs, [])
                 optimizer.param_groups[0]["lr"] = rate * factor
-                loss = _step(model, optimizer, data, graph.to(config.device))
+                loss = float(task.step(model, optimizer, graph.to(config.device)))
                 if not math.isfinite(loss):
                     raise ArithmeticError(f"the loss of {network} with {product} is {loss} in epoch {epoch + 1}")
+                follow(average, model, config.average, steps)
                 steps += 1
-                _follow(average, model, min(config.average, steps / (9 + steps)))
         average.eval()
-        test = Graphs(data.splits.test, data.cutoff, torch.float32)
+        test = Graphs(task.splits.test, task.cutoff, torch.float32)
         found = evaluate(average, test, config.batch_size, processes=Processes(device=torch.device(config.device)))
-        double = data.build(network, product, seed, torch.float64).eval()
-        _set(double, average.parameters())
-        turned = rotation_errors(
-            double, Graphs(data.splits.test, data.cutoff, torch.float64), config.batch_size, rotations=2, seed=seed
-        )
+        double = _build(task, network, product, seed, torch.float64).eval()
+        set_parameters(double, average.parameters())
+        exact = Graphs(task.splits.test, task.cutoff, torch.float64)
+        turned = rotation_errors(double, exact, config.batch_size, rotations=2, seed=seed)
     return {
         "network": network,
         "product": product,
@@ -220,86 +214,26 @@ def learn(network: str, product: str, system: str, table: dict[str, Any], seed: 
         "seed": seed,
         "epochs": config.epochs,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "structures": {name: len(getattr(data.splits, name)) for name in ("train", "validation", "test")},
+        "structures": {name: len(getattr(task.splits, name)) for name in ("train", "validation", "test")},
         "test": as_json(found.metrics),
-        "constant_per_element": baseline(data.reference[0], data.elements, data.splits.test).to_dict(),
+        "constant_per_element": baseline(task.reference[0], task.elements, task.splits.test).to_dict(),
         "rotation": as_json(turned),
     }
 
 
-class _Data:
-    """What all products of a network are trained with."""
-
-    def __init__(self, table: dict[str, Any]):
-        own = dict(table["data"])
-        own["files"] = [str(Path(os.environ.get(RMD17, "")) / file) for file in own.get("files", ())]
-        self.config = TrainConfig.from_dict({**table, "data": own})
-        self.splits: Splits = load(self.config.data)
-        self.loss = Loss(self.config.loss)
-        self.elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
-        self.potential = PotentialConfig.from_dict({**self.config.model, "elements": self.elements})
-        self.cutoff = self.potential.cutoff
-        self.reference = energy_per_element(self.splits.train, self.elements).tolist(), force_scale(self.splits.train)
-        self.train = Graphs(self.splits.train, self.cutoff, torch.float32)
-        graphs = [self.train[number] for number in range(len(self.train))]
-        self.neighbors = sum(len(graph.source) for graph in graphs) / sum(len(graph.numbers) for graph in graphs)
-
-    def build(self, network: str, product: str, seed: int, dtype: torch.dtype) -> torch.nn.Module:
-        """The network with its product, in the units of the data."""
-        if network == "TDN":
-            settings = {**self.config.model, "elements": self.elements}
-            settings.pop("lmax")
+def _build(task: Task, network: str, product: str, seed: int, dtype: torch.dtype) -> torch.nn.Module:
+    """The network with its product, in the units of the data."""
+    config = task.potential()
+    if network == "TDN":
+        settings = {**task.config.model, "elements": task.elements}
+        settings.pop("lmax")
+        with peers.default_dtype(dtype):
+            model: Any = TDN[product].build(config.lmax, settings, seed)
+    else:
+        model = PEERS[network](config, task.neighbors, seed, dtype)
+        method = CONVERTED[product]
+        if method is not None:
             with peers.default_dtype(dtype):
-                model: Any = TDN[product].build(self.potential.lmax, settings, seed)
-        else:
-            model = PEERS[network](self.potential, self.neighbors, seed, dtype)
-            method = CONVERTED[product]
-            if method is not None:
-                with peers.default_dtype(dtype):
-                    convert(model.network, method)
-        model.set_reference(*self.reference)
-        return model.to(self.config.device)
-
-
-def _optimizer(model: torch.nn.Module, network: str, config: TrainConfig) -> torch.optim.Optimizer:
-    settings = config.optimizer
-    rate = LEARNING_RATES.get(network, settings.learning_rate)
-    return torch.optim.AdamW(model.parameters(), rate, settings.betas, weight_decay=settings.weight_decay, fused=True)
-
-
-def _step(model: torch.nn.Module, optimizer: torch.optim.Optimizer, data: _Data, graph: Graph) -> float:
-    """One step of the optimizer; returns the loss before it."""
-    model.zero_grad()
-    loss, _ = data.loss.value(data.loss.sums(model(graph), graph))
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), data.config.optimizer.clip or math.inf)
-    optimizer.step()
-    return float(loss.detach())
-
-
-def _follow(average: torch.nn.Module, model: torch.nn.Module, decay: float) -> None:
-    with torch.no_grad():
-        for mean, weight in zip(average.parameters(), model.parameters(), strict=True):
-            mean.lerp_(weight, 1 - decay)
-
-
-def _set(model: torch.nn.Module, values: Iterable[torch.Tensor]) -> None:
-    with torch.no_grad():
-        for parameter, value in zip(model.parameters(), values, strict=True):
-            parameter.copy_(value)
-
-
-def _lives_elsewhere(network: str) -> bool:
-    return network in PEERS and find_spec(PEERS[network].package) is None
-
-
-def _elsewhere(function: str, network: str, unit: dict[str, Any]) -> dict[str, Any]:
-    """Call a function of this module in the environment of the network's package."""
-    python = peers.interpreter(network)
-    if python is None:
-        raise ImportError(f"{network} is installed neither here nor in .venv-{PEERS[network].package}: see Makefile")
-    code = f"import json, sys; from {__name__} import {function}; print(json.dumps({function}(**json.load(sys.stdin))))"
-    done = subprocess.run([python, "-c", code], input=json.dumps(unit), capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{network} in {python} failed: {done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])  # other lines are the packages' own
+                convert(model.network, method)
+    model.set_reference(*task.reference)
+    return model.to(task.config.device)

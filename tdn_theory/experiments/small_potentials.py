@@ -104,7 +104,7 @@ def terms(potential: Potential) -> int:
 
 
 def settings(system: str, model: Mapping[str, Any], seed: int, device: str, **changes: Any) -> dict[str, Any]:
-    """The table of a run's `TrainConfig`, as JSON, for `fit`; a parameter of units.
+    """The table of a run's `TrainConfig`, as JSON, for `configuration` and `fit`; a parameter of units.
 
     Args:
         system: One of `SYSTEMS`.
@@ -126,6 +126,20 @@ def settings(system: str, model: Mapping[str, Any], seed: int, device: str, **ch
     }
 
 
+def configuration(table: Mapping[str, Any]) -> TrainConfig:
+    """The configuration that a table of `settings` stands for on this machine.
+
+    Raises:
+        FileNotFoundError: The files of the system are not there; the message names the variable that says where.
+        ValueError: A setting is not possible.
+    """
+    files = [_folder() / file for file in table["data"].get("files", ())]
+    for file in files:
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no {file}; set ${RMD17} to the folder with the files of rMD17")
+    return TrainConfig.from_dict({**table, "data": {**table["data"], "files": [str(file) for file in files]}})
+
+
 def fit(table: Mapping[str, Any], steps: int) -> tuple[Potential, Splits]:
     """Train a potential.
 
@@ -140,14 +154,8 @@ def fit(table: Mapping[str, Any], steps: int) -> tuple[Potential, Splits]:
         FileNotFoundError: The files of a system are not there; the message names the variable that says where.
         ValueError: A setting is not possible.
     """
-    data = dict(table["data"])
-    if data.get("files"):
-        data["files"] = [str(_folder() / file) for file in data["files"]]
-        missing = [file for file in data["files"] if not Path(file).is_file()]
-        if missing:
-            raise FileNotFoundError(f"there is no {missing[0]}; set ${RMD17} to the folder with the files of rMD17")
     with TemporaryDirectory() as folder:
-        config = TrainConfig.from_dict({**table, "data": data, "out": folder})
+        config = configuration({**table, "out": folder})
         splits = load(config.data)
         per_epoch = math.ceil(len(splits.train) / config.batch_size)
         epochs = max(1, round(steps / per_epoch))

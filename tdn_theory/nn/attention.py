@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tdn_theory.nn.kernels.rows import Rows
-from tdn_theory.nn.layers import GatedLinear, LayerNorm, Linear, RadialMLP, ReferenceGatedLinear
+from tdn_theory.nn.layers import SHARP_EPS, GatedLinear, LayerNorm, Linear, RadialMLP, ReferenceGatedLinear
 from tdn_theory.nn.product import TensorProduct
 from tdn_theory.so3.irreps import dim
 
@@ -181,7 +181,7 @@ class Block(torch.nn.Module):
         eps: Of `LayerNorm`.
     """
 
-    def __init__(self, lmax: int, channels: int, attention: Attention, shared: bool, eps: float = 1e-5) -> None:
+    def __init__(self, lmax: int, channels: int, attention: Attention, shared: bool, eps: float = SHARP_EPS) -> None:
         super().__init__()
         self.norm1 = LayerNorm(lmax, channels, eps)
         self.attention = attention

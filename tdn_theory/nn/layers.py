@@ -18,6 +18,8 @@ from tdn_theory.so3.irreps import component_slice, dim
 Basis = Literal["gaussian", "bessel"]
 HIDDEN = 64
 """Width of the radial perceptrons."""
+SHARP_EPS = 1e-5
+"""Of `LayerNorm` unless another one is given: that of Equiformer."""
 
 
 def envelope(distance: Float[Tensor, "*e"], cutoff: float) -> Float[Tensor, "*e"]:
@@ -218,7 +220,7 @@ class LayerNorm(torch.nn.Module):
 
     degree: Tensor
 
-    def __init__(self, lmax: int, channels: int, eps: float = 1e-5) -> None:
+    def __init__(self, lmax: int, channels: int, eps: float = SHARP_EPS) -> None:
         super().__init__()
         self.eps = eps
         self.weight = torch.nn.Parameter(torch.ones(lmax + 1, channels))

@@ -33,6 +33,7 @@ from tdn_theory.nn.attention import (
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.layers import (
+    SHARP_EPS,
     Basis,
     BesselBasis,
     GaussianBasis,
@@ -150,10 +151,10 @@ class PotentialConfig:
 
 MAX_NUMBER = 119
 """Atomic numbers are below this."""
-SHARP_EPS, SMOOTH_EPS = 1e-5, 1.0
-"""Of the normalisation of features, with direct and with conservative forces. The derivative of `x / sqrt(x^2 + eps)`
-is `eps^(-1/2)` where x vanishes, as features of degree 1 do by symmetry in the middle of linear molecules: with the
-first value, that of Equiformer, forces there grow beyond all bounds as the network learns."""
+SMOOTH_EPS = 1.0
+"""Of the normalisation of features with conservative forces; with direct ones it is `SHARP_EPS`. The derivative of
+`x / sqrt(x^2 + eps)` is `eps^(-1/2)` where x vanishes, as features of degree 1 do by symmetry in the middle of linear
+molecules: with `SHARP_EPS`, conservative forces there grow beyond all bounds as the network learns."""
 
 
 class Potential(DoubleBuffers):

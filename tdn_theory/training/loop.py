@@ -21,6 +21,7 @@ from tdn_theory.data.graph import Graph, batch_indices
 from tdn_theory.files import write_json
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.provenance import provenance
+from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.checkpoint import State
 from tdn_theory.training.config import TrainConfig, check_keys
@@ -220,10 +221,7 @@ class _Run:
         state.optimizer.step()
         if state.average is not None:
             done = state.epoch * self.steps + state.step
-            decay = min(config.average, (1 + done) / (10 + done))  # while young, it forgets the initial weights faster
-            with torch.no_grad():
-                for mean, weight in zip(state.average.parameters(), self.model.parameters(), strict=True):
-                    mean.lerp_(weight, 1 - decay)
+            follow(state.average, self.model, config.average, done)
         state.step += 1
         state.sums += sums.detach()
 

@@ -12,7 +12,7 @@ import torch
 from tdn_theory import checkout
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.relaxations import relaxations
-from tdn_theory.experiments import TAB1, peers
+from tdn_theory.experiments import TAB1, equal_training, peers
 from tdn_theory.experiments.units import Units
 from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.preset import Preset
@@ -111,7 +111,7 @@ def test_a_peer(peer: str):
 def config(monkeypatch: pytest.MonkeyPatch) -> dict:
     """The shipped configuration with a small network, and the same eight small molecules to train and to test on."""
     some = sorted(relaxations(), key=len)[:8]
-    monkeypatch.setattr(TAB1, "load", lambda data: Splits(some, some, some))
+    monkeypatch.setattr(equal_training, "load", lambda data: Splits(some, some, some))
     monkeypatch.setattr(TAB1, "POINTS", 2)
     monkeypatch.setattr(TAB1, "WARM_UP", 1)
     settings = json.loads(json.dumps(TrainConfig.read(shipped(Path("relaxations"))).to_dict()))
@@ -150,21 +150,21 @@ def test_the_products_are_what_they_say():
 
 def test_a_network_at_home_elsewhere(config: dict, monkeypatch: pytest.MonkeyPatch):
     """What the interpreter of another environment prints last is the result; what goes wrong there is told."""
-    monkeypatch.setattr(TAB1, "find_spec", lambda package: None)
-    monkeypatch.setattr(TAB1.peers, "interpreter", lambda peer: None)
+    monkeypatch.setattr(peers, "find_spec", lambda package: None)
+    monkeypatch.setattr(peers, "interpreter", lambda peer: None)
     with refuses(ImportError, "MACE needs the package mace", ".venv-mace"):
         TAB1.learn("MACE", 0, 1.0, config, "")
-    monkeypatch.setattr(TAB1.peers, "interpreter", lambda peer: Path("python"))
+    monkeypatch.setattr(peers, "interpreter", lambda peer: Path("python"))
     seen = {}
 
     def run(command, **options):
         seen.update(json.loads(options["input"]))
-        return TAB1.subprocess.CompletedProcess(command, seen["seed"], 'noise\n{"model": "MACE"}\n', "no such thing")
+        return peers.subprocess.CompletedProcess(command, seen["seed"], 'noise\n{"model": "MACE"}\n', "no such thing")
 
-    monkeypatch.setattr(TAB1.subprocess, "run", run)
+    monkeypatch.setattr(peers.subprocess, "run", run)
     assert TAB1.learn("MACE", 0, 1.0, config, "abc") == {"model": "MACE"}
     assert seen == {"model": "MACE", "seed": 0, "seconds": 1.0, "config": config, "data": "abc"}
-    with refuses(RuntimeError, "training of MACE by python failed", "no such thing"):
+    with refuses(RuntimeError, "learn of MACE by python failed", "no such thing"):
         TAB1.learn("MACE", 1, 1.0, config, "")
 
 

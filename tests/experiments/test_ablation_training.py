@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tdn_theory import checkout
-from tdn_theory.experiments import TAB5, TAB9, peers, replaced_products
+from tdn_theory.experiments import TAB5, TAB9, equal_training, peers, replaced_products
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 from tdn_theory.training.config import DataConfig
@@ -33,7 +33,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
         patch.setattr(replaced_products, "SIZE", TINY)
         patch.setattr(replaced_products, "QUICK_CHANNELS", 4)
         patch.setitem(replaced_products.EPOCHS, Preset.QUICK, 1)
-        patch.setattr(replaced_products, "load", few)
+        patch.setattr(equal_training, "load", few)
         units = Units(tmp_path_factory.mktemp("units"), workers=2)
         values = json.loads(json.dumps(TAB5.run(Preset.QUICK, 0, units)))
         assert TAB9.run(Preset.QUICK, 0, units)["absent"] == ["NequIP", "MACE"]
@@ -71,6 +71,7 @@ def test_a_verdict_needs_all_networks(record, monkeypatch):
 
 
 def test_a_missing_package_is_said(monkeypatch):
+    monkeypatch.setattr(peers, "find_spec", lambda package: None)
     monkeypatch.setattr(peers, "interpreter", lambda peer: None)
     with refuses(ImportError, "NequIP", ".venv-nequip", "Makefile"):
         replaced_products.pace("NequIP", ["CP"], {}, 1, 0)

@@ -16,8 +16,8 @@ from tdn_theory import checkout
 from tdn_theory.data.graph import build_graph
 from tdn_theory.experiments import error_propagation as module
 from tdn_theory.experiments.units import Units
-from tdn_theory.nn.layers import LayerNorm
-from tdn_theory.nn.potential import SHARP_EPS, Potential, PotentialConfig
+from tdn_theory.nn.layers import SHARP_EPS, LayerNorm
+from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome
 from tests.assertions import assert_close

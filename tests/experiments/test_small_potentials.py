@@ -31,6 +31,7 @@ def test_systems_that_are_not_there_are_left_out(
     with refuses(FileNotFoundError, "ethanol_train_01.xyz", "set $TDN_THEORY_RMD17"):
         small_potentials.fit(table, 1)
     (tmp_path / "ethanol_train_01.xyz").touch()
+    assert small_potentials.configuration(table).data.files == (str(tmp_path / "ethanol_train_01.xyz"),)
     empty = small_potentials.inputs("ethanol", {"lmax": 1, "method": "cp", "rank": 7})
     (tmp_path / "ethanol_train_01.xyz").write_text("changed")
     changed = small_potentials.inputs("ethanol", {"lmax": 1, "method": "exact", "rank": None})

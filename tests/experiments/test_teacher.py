@@ -70,7 +70,7 @@ def test_a_student_is_the_network_with_its_own_tensor() -> None:
 @pytest.mark.parametrize(("kind", "rank", "zero"), [("random", 8, True), ("scaled", 7, True), ("random", 7, False)])
 def test_zero_from_the_representable_rank_on(kind: str, rank: int, zero: bool) -> None:
     """Below, training lowers the error, but not to zero."""
-    found = module.student(1, kind, rank, 3, 0, "cpu")
+    found = module.student(1, kind, rank, 10, 0, "cpu")
     assert (module.representable_rank(1, kind) <= rank) == zero
     assert (found["error"] <= module.ZERO) == zero
     if not zero:
@@ -78,7 +78,7 @@ def test_zero_from_the_representable_rank_on(kind: str, rank: int, zero: bool) -
         untrained = module.student(1, kind, rank, 0, 0, "cpu")
         for error in (untrained["error"], untrained["error_before"]):
             assert_close(error, found["error_before"], 1e-12, "error before training")
-        assert 1e-4 < found["training_error"] < untrained["training_error"]
+        assert 1e-4 < found["training_error"] < 0.9 * untrained["training_error"]
 
 
 def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -161,9 +161,10 @@ class _Linearisation:
     """
 
     def __init__(self, theta: Float[Array, "3 d R"], forcing: float) -> None:
+        loose = forcing == LOOSE
         self.forcing = forcing
-        self.max_products = 20 if forcing == LOOSE else 100
-        self.theta = theta.astype(np.float32 if forcing == LOOSE else np.float64)
+        self.max_products = 20 if loose else 100
+        self.theta = theta.astype(np.float32 if loose else np.float64)
         self.grams = np.matmul(self.theta.transpose(0, 2, 1), self.theta)
         SA, SB, SC = self.grams
         self.diagonal = np.stack([SB * SC, SA * SC, SA * SB])

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from tdn_theory.nn.baselines import o3
 from tdn_theory.nn.forms import factored
-from tdn_theory.nn.irreps import slot_slices
 from tdn_theory.nn.product import TensorProduct, from_e3nn, to_e3nn
 
 
@@ -130,8 +129,7 @@ class CPOrder(TensorProduct):
         slots: slice = slice(None),
     ) -> Float[Tensor, "e k u"]:
         """The product, see `TensorProduct.multiply`."""
-        wanted = slot_slices(self.coupling.z)[slots]
-        A, B = self._A[wanted[0].start : wanted[-1].stop], self._B[: x.shape[1]]
+        A, B = self._A[self._components(slots)], self._B[: x.shape[1]]
         if self.order == "naive":
             return factored(A, B, self._C, x, matrices.mT) * weights.mT
         return torch.einsum("kr,ir,jr,eiu,evj->eku", A, B, self._C, x, matrices) * weights.mT
