@@ -60,16 +60,22 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+def _gpu(device: str) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device)
+
+
 def provenance(seed: int | None, device: str = "cpu") -> dict[str, Any]:
     """Provenance of a result made now.
 
     Args:
         seed: Seed the result depends on; None if nothing in it is random.
-        device: What computed it; `"cpu"` is replaced by the processor's model name.
+        device: What computed it: `cpu`, `cuda` or `cuda:1`. The result names the model of the processor or GPU.
     """
     return {
         "seed": seed,
-        "device": cpu() if device == "cpu" else device,
+        "device": cpu() if device == "cpu" else _gpu(device),
         "commit": commit(),
         "versions": versions(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -32,6 +32,9 @@ TRAINED = ("TAB8", "error_propagation", "force_consistency", "properties", "rank
 ON_GPU = ("product_gpu", "TAB4", "TAB7", "TAB8")
 """Figures that are to be measured on a GPU, in full."""
 
+ON_ANY_DEVICE = (*TRAINED, *ON_GPU, "TAB5", "TAB9")
+"""Figures whose units compute on the device asked for; all others are made by the processor."""
+
 
 def known_ids() -> tuple[list[str], list[str]]:
     """Identifiers of the figures and of the claims in this checkout.
@@ -89,7 +92,8 @@ class Reproduction:
         units = Units(self.out / "units", self.workers, self.dask, self.device, self.until)
         values = experiment.run(self.preset, self.seed, units)
         record = self.out / "figures" / f"{name}.json"
-        write_json(record, {"id": name, **self._origin(self.device), "values": values})
+        device = self.device if name in ON_ANY_DEVICE else "cpu"
+        write_json(record, {"id": name, **self._origin(device), "values": values})
         return draw(name, record)
 
     def check(self, name: str) -> Verdict:

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import torch
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -11,6 +12,8 @@ from tdn_theory import checkout, cli
 from tdn_theory.cli import app
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.store import Store
+from tdn_theory.provenance import provenance
+from tdn_theory.reproduction import ON_ANY_DEVICE
 
 runner = CliRunner()
 
@@ -62,12 +65,22 @@ def test_reproduce_writes_record_pictures_and_verdict(tmp_path):
     assert "F3a.png" in output
 
 
-def test_a_record_names_the_device_asked_for(tmp_path):
-    """That of a verdict does not: checks run on the processor."""
+def test_a_record_names_the_device_that_computed(tmp_path, monkeypatch):
+    """F3a and all checks are made by the processor, whatever was asked for."""
     run("reproduce", "F3a", "E2", "--out", tmp_path, "--device", "cuda")
-    names = ("figures/F3a.json", "paper_checks/E2.json")
-    figure, verdict = (json.loads((tmp_path / name).read_text())["provenance"] for name in names)
-    assert figure["device"] == "cuda" != verdict["device"]
+    for name in ("figures/F3a.json", "paper_checks/E2.json"):
+        assert json.loads((tmp_path / name).read_text())["provenance"]["device"] == provenance(0)["device"]
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device}")
+    assert provenance(0, "cuda:1")["device"] == "GPU cuda:1"
+
+
+def test_figures_on_any_device_use_the_device_of_their_units():
+    """Those that do, and no others."""
+    folder = checkout.ROOT / "tdn_theory" / "experiments"
+    uses = {file.stem: "units.device" in file.read_text() for file in folder.glob("*.py")}
+    uses |= dict.fromkeys(("TAB5", "TAB9"), uses["replaced_products"])
+    figures = checkout.names("figures")
+    assert {name for name in figures if uses[name]} == {name for name in figures if name in ON_ANY_DEVICE}
 
 
 def test_atlas_list():

@@ -323,15 +323,11 @@ class _Run:
             test = self._evaluate(model, self.test_graphs, "testing")
             constant = baseline(model.shifts.tolist(), model.config.elements, self.splits.test)
             result |= {"test": as_json(test.metrics), "constant_per_element": constant.to_dict()}
-        result |= {"config": self.config.to_dict(), "provenance": provenance(self.config.seed, self._device_name())}
+        result |= {"config": self.config.to_dict(), "provenance": provenance(self.config.seed, str(self.group.device))}
         if self.group.first:
             model.save(self.folder / MODEL)
             write_json(self.folder / RESULT, result)
         return result
-
-    def _device_name(self) -> str:
-        device = self.group.device
-        return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def _optimizer(model: Potential, config: TrainConfig) -> torch.optim.Optimizer:

@@ -344,22 +344,14 @@ def kill_and_resume(config: TrainConfig, times: int, seed: int) -> int:
     return killed
 
 
-def run_with_kills(configure, tmp_path, times: int) -> None:
+@pytest.mark.slow
+def test_kill_minus_nine(configure, tmp_path):
     settings = {"epochs": 12, "checkpoint_seconds": 0.0}
     train(configure(out=str(tmp_path / "whole"), **settings))
     config = configure(**settings)
-    assert kill_and_resume(config, times, seed=times) > 0
-    assert_same(weights(config.out), weights(tmp_path / "whole"), f"killed {times} times")
+    assert kill_and_resume(config, times=10, seed=10) > 0
+    assert_same(weights(config.out), weights(tmp_path / "whole"), "killed ten times")
     assert json.loads((Path(config.out) / RESULT).read_text())["complete"]
-
-
-def test_kill_minus_nine(configure, tmp_path):
-    run_with_kills(configure, tmp_path, 1)
-
-
-@pytest.mark.slow
-def test_kill_minus_nine_ten_times(configure, tmp_path):
-    run_with_kills(configure, tmp_path, 10)
 
 
 @pytest.mark.slow
