@@ -31,11 +31,11 @@ What it found. 7 and 23 terms for n = 2, 3 in a second. The shipped 5 x 5 algori
 walk written in C, whose steps take 0.1 us (here some 5 us): from the definition with two cubes to 95 terms in 4e7
 steps, one cube split at random (102 terms), and from there to 93 in 2e8 steps. With one and three cubes in the start,
 walks of that length ended at 100 and 102. Larger n need other starts than the definition: from there, 1e8 steps ended
-at 201 terms for n = 6 and at 345 for n = 7. The shipped 7 x 7 algorithm, 279 terms, splits 7 into 4 + 3, which keeps
-the cyclic symmetry: 49 terms for 4 x 4 (Strassen's, twice), 23 for 3 x 3, and the two mixed products in three orders
-each, 3 (40 + 29) terms, whose algorithms the walk found without symmetry: (3 x 3)(3 x 4) in 29 terms, (3 x 4)(4 x 2) in
-20, and 40 is twice 20. Walks from there ended where they began. The least published ranks are 93 and 248; none of those
-algorithms is used here.
+at 201 terms for n = 6 and at 345 for n = 7. Splitting 7 into 4 + 3 keeps the cyclic symmetry and gave 279 terms: 49 for
+4 x 4 (Strassen's, twice), 23 for 3 x 3, and the two mixed products in three orders each, 3 (40 + 29) terms, whose
+algorithms the walk found without symmetry: (3 x 3)(3 x 4) in 29 terms, (3 x 4)(4 x 2) in 20, and 40 is twice 20. Walks
+from there ended where they began. So the shipped 7 x 7 algorithm is a published one, of 249 terms; it has coefficients
+1/8 and cannot be reduced modulo 2. The 5 x 5 algorithm has the least published rank.
 
 Sources: Kauers and Moosbauer, ISSAC 2023, 381 (flip graphs); Arai, Ichikawa and Hukushima, ISSAC 2024, 98 (plus);
 Moosbauer and Poole, ISSAC 2025 (cyclic symmetry).

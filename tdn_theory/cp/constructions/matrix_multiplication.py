@@ -23,15 +23,18 @@ basis: 4 multiplications. The quaternion product has the same terms with other s
 reversed, all are equal but one in each component: `x_0 y_0, x_3 y_2, x_1 y_3, x_2 y_1`, which are subtracted twice.
 
 Sources of the algorithms: 2x2, 7 multiplications (Strassen, Numer. Math. 13 (1969) 354); 3x3, 23 (Laderman, Bull. AMS
-82 (1976) 126); larger ones are files of the package, found by `flip_graph.py`. Quaternions: Howell and Lafon (1975)
-prove that 8 is the real rank. `MatrixAlgorithm.check` proves each.
+82 (1976) 126); 5x5, 93, and 7x7, 249, are files of the package, found by `flip_graph.py` and taken from Sedoglavic's
+catalogue (fmm.univ-lille.fr). Quaternions: Howell and Lafon (1975) prove that 8 is the real rank.
+`MatrixAlgorithm.check` proves each.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
+from math import lcm
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +44,8 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan, real_basis
 from tdn_theory.so3.irreps import check_lmax, dim
 
-# Each line is a product of a combination of entries of X by one of entries of Y, and the entries of X Y it is added to.
+# Each line is a product of a combination of entries of X by one of entries of Y, and the entries of X Y it is added to;
+# `-12/4`: a quarter of it is subtracted from entry (1, 2).
 _STRASSEN = """
 +11+22 | +11+22 | +11+22
 +21+22 | +11    | +21-22
@@ -76,6 +80,7 @@ _LADERMAN = """
 +31                   | +12                     | +32
 +33                   | +33                     | +33
 """
+_TERM = re.compile(r"([+-])(\d)(\d)(?:/(\d+))?")
 _TABLES = {1: "+11 | +11 | +11", 2: _STRASSEN, 3: _LADERMAN}
 
 FOLDER = Path(__file__).parents[1] / "data" / "algorithms"
@@ -84,19 +89,21 @@ FOLDER = Path(__file__).parents[1] / "data" / "algorithms"
 
 @dataclass(frozen=True, eq=False)
 class MatrixAlgorithm:
-    """A bilinear algorithm for `X Y`: `(X Y)_ac = sum_r C[ac, r] (A^T x)_r (B^T y)_r`, all integers.
+    """A bilinear algorithm for `X Y`: `D (X Y)_ac = sum_r C[ac, r] (A^T x)_r (B^T y)_r`, all integers.
 
     Attributes:
         size: n.
         left: A, shape (n, n, R), entry (a, b) of X.
         right: B, shape (n, n, R), entry (b, c) of Y.
         out: C, shape (n, n, R), entry (a, c) of the product.
+        denominator: D.
     """
 
     size: int
     left: Int[np.ndarray, "n n R"]
     right: Int[np.ndarray, "n n R"]
     out: Int[np.ndarray, "n n R"]
+    denominator: int = 1
 
     def __repr__(self) -> str:
         """Size and rank."""
@@ -109,17 +116,27 @@ class MatrixAlgorithm:
 
     @property
     def table(self) -> str:
-        """One line per multiplication: entries of X, entries of Y, entries of X Y; coefficients must be -1, 0, 1.
+        """One line per multiplication: entries of X, entries of Y, entries of X Y, with signs and divisors.
+
+        Raises:
+            ValueError: A coefficient is none of 0, 1, 1/2, 1/3 and so on, nor minus one of these.
 
         >>> algorithm(1).table
         '+11 | +11 | +11'
         """
 
-        def combination(matrix: Int[np.ndarray, "n n"]) -> str:
-            return "".join(f"{'+' if matrix[i, j] > 0 else '-'}{i + 1}{j + 1}" for i, j in np.argwhere(matrix))
+        def combination(matrix: Int[np.ndarray, "n n"], denominator: int) -> str:
+            entries = []
+            for i, j in np.argwhere(matrix):
+                coefficient = Fraction(int(matrix[i, j]), denominator)
+                if abs(coefficient.numerator) != 1:
+                    raise ValueError(f"{self} has the coefficient {coefficient}, which a table cannot hold")
+                divisor = "" if coefficient.denominator == 1 else f"/{coefficient.denominator}"
+                entries.append(f"{'+' if coefficient > 0 else '-'}{i + 1}{j + 1}{divisor}")
+            return "".join(entries)
 
-        factors = (self.left, self.right, self.out)
-        return "\n".join(" | ".join(combination(f[:, :, r]) for f in factors) for r in range(self.rank))
+        factors = ((self.left, 1), (self.right, 1), (self.out, self.denominator))
+        return "\n".join(" | ".join(combination(f[:, :, r], d) for f, d in factors) for r in range(self.rank))
 
     def check(self) -> None:
         """Prove the Brent equations in integer arithmetic.
@@ -134,7 +151,7 @@ class MatrixAlgorithm:
         flat = [f.reshape(n * n, -1).astype(np.int64) for f in (self.out, self.left, self.right)]
         found = np.einsum("kr,ir,jr->kij", *flat, optimize=True).reshape((n,) * 6)
         # z_ac = sum_b x_ab y_bc: entry [(a, c), (a', b), (b', c')] is delta_aa' delta_bb' delta_cc'
-        wrong = found != np.einsum("ad,ef,cg->acdefg", unit, unit, unit)
+        wrong = found != self.denominator * np.einsum("ad,ef,cg->acdefg", unit, unit, unit)
         if wrong.any():
             raise ValueError(f"{self} violates {int(wrong.sum())} of the {n**6} Brent equations")
 
@@ -154,12 +171,14 @@ def algorithm(size: int) -> MatrixAlgorithm:
         sizes = sorted({*_TABLES, *(int(path.stem) for path in FOLDER.glob("*.txt"))})
         raise ValueError(f"no algorithm for {size}x{size} matrices at hand; sizes are {sizes}")
     lines = (_TABLES[size] if size in _TABLES else file.read_text()).strip().splitlines()
+    terms = [[_TERM.findall(part) for part in line.split("|")] for line in lines]
+    denominator = lcm(*(int(divisor or 1) for line in terms for *_, divisor in line[2]))
     factors = np.zeros((3, size, size, len(lines)), dtype=np.int64)
-    for r, line in enumerate(lines):
-        for factor, terms in zip(factors, line.split("|"), strict=True):
-            for sign, row, column in re.findall(r"([+-])(\d)(\d)", terms):
-                factor[int(row) - 1, int(column) - 1, r] = int(f"{sign}1")
-    return MatrixAlgorithm(size, *factors)
+    for r, line in enumerate(terms):
+        for factor, part, scale in zip(factors, line, (1, 1, denominator), strict=True):
+            for sign, row, column, divisor in part:
+                factor[int(row) - 1, int(column) - 1, r] = int(f"{sign}1") * scale // int(divisor or 1)
+    return MatrixAlgorithm(size, *factors, denominator)
 
 
 _HADAMARD = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
@@ -221,7 +240,7 @@ def matrix_multiplication(lmax: int) -> CPFactors:
         ValueError: No algorithm of the size needed is at hand.
 
     >>> [matrix_multiplication(lmax).rank for lmax in (1, 2, 3, 4, 5, 6)]
-    [8, 23, 56, 93, 184, 279]
+    [8, 23, 56, 93, 184, 249]
     """
     return factors_of(algorithm(lmax + 1 if lmax % 2 == 0 else (lmax + 1) // 2), lmax)
 
@@ -236,9 +255,9 @@ def factors_of(algorithm: MatrixAlgorithm, lmax: int) -> CPFactors:
     if algorithm.size != change.shape[1]:
         raise ValueError(f"{algorithm} does not fit L = {lmax}, whose matrices are {change.shape[1]}x{change.shape[1]}")
     scalars = [np.ones((1, 1))] * 3 if lmax % 2 == 0 else quaternion_algorithm()
-    integers = (algorithm.out, algorithm.left, algorithm.right)
+    coefficients = (algorithm.out / algorithm.denominator, algorithm.left, algorithm.right)
     factors = [
         np.einsum("kabq,abr,qs->krs", change, f, s, optimize=True).reshape(dim(lmax), -1)
-        for f, s in zip(integers, scalars, strict=True)
+        for f, s in zip(coefficients, scalars, strict=True)
     ]
     return CPFactors(*factors)
