@@ -24,8 +24,8 @@ def plot(record: dict[str, Any]) -> Figure:
         (row for row in values["summary"] if row["lmax"] == lmax),
         key=lambda row: (row["forces"], row["terms"], row["method"]),
     )
-    fig, axes = figure(2 * COLUMN + 0.2, 3.0, panels=3)
-    lines = [error_axis(axis, 1e-5, 3e4) for axis in axes]
+    fig, axes = figure(2 * COLUMN + 0.2, 3.4, panels=3)
+    lines = [error_axis(axis, 1e-5, 1e4) for axis in axes]
     _errors(axes[0], lines[0], rows)
     _quantities(
         axes[1],
@@ -52,7 +52,7 @@ def plot(record: dict[str, Any]) -> Figure:
         axis.set_xlabel(f"product, $L={lmax}$")
         axis.set_xticks(range(len(rows)), [_name(row) for row in rows], fontsize=5.5, rotation=60, ha="right")
         axis.set_xlim(-0.6, len(rows) - 0.4)
-        axis.legend(fontsize=5.5, loc="upper right")
+        axis.legend(fontsize=5.5, loc="lower center", bbox_to_anchor=(0.5, 1))  # there is no room among the data
     return fig
 
 

@@ -20,7 +20,7 @@ def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record: the lowest degree of it."""
     values = record["values"]
     lmax = min(row["lmax"] for row in values["summary"])
-    fig, axes = figure(2 * COLUMN + 0.2, 2.7, panels=3)
+    fig, axes = figure(2 * COLUMN + 0.2, 3.2, panels=3)
     for axis, name in zip(axes, ("energy", "forces"), strict=False):
         for error, filled in (("rmse", True), ("turned_rmse", False)):
             for system, own in _systems(values, lmax):
@@ -47,13 +47,13 @@ def plot(record: dict[str, Any]) -> Figure:
     for system, _ in _systems(values, lmax):
         colour, marker = SYSTEMS[system]
         left.plot([], [], color=colour, marker=marker, label=system)
-    left.legend(loc="upper right")
+    left.legend(loc="lower center", bbox_to_anchor=(0.5, 1))  # there is no room among the data
     middle.plot([], [], "o-", color="0.3", label="as they lie")
     middle.plot([], [], "o:", color="0.3", markerfacecolor="white", label="all orientations")
     middle.plot([], [], "*", color="0.3", markersize=7, label="exact")
     middle.plot([], [], "D", color="0.3", label="cubature (even paths)")
     middle.plot([], [], "--", color="#CC79A7", label="paper, TAB5 ($L=2$)")
-    middle.legend(loc="upper right", fontsize=6)
+    middle.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=6)
     return fig
 
 
