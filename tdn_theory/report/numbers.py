@@ -64,6 +64,7 @@ def _over_exact(**row: Any) -> Callable[[Values], str]:
 NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"exact rank at L = {lmax}": _frontier("all", lmax) for lmax in range(1, 7)},
     **{f"even rank at L = {lmax}": _frontier("even", lmax) for lmax in range(1, 7)},
+    **{f"exact rank of nearly all paths at L = {lmax}": _frontier("most", lmax) for lmax in (3, 6)},
     **{f"paper's rank at L = {lmax}": _frontier("paper", lmax) for lmax in range(1, 7)},
     "theorem over trivial bound": _bound_over_trivial,
     "largest paper error at 7L^2": lambda v: (
