@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from tdn_theory.checkout import figure_record
+from tdn_theory.experiments.replaced_products import relative_times
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 
@@ -24,11 +26,11 @@ def check(preset: Preset, seed: int) -> Verdict:
     values = record["values"]
     rows: dict[str, dict[str, Any]] = {}
     for pace in values["pace"]:
-        network, minutes = pace["network"], pace["minutes_per_epoch"]
+        network, times = pace["network"], relative_times(pace)
         learned = [row for row in values["learned"] if row["network"] == network and row["system"] == "relaxations"]
         rows[network] = {
             row["product"]: {
-                "time": minutes[row["product"]] / minutes["e3nn paths"],
+                "time": median(times[row["product"]]),
                 "parameters": row["parameters"],
                 "energy_mae": row["test"]["energy_mae"]["value"],
                 "forces_rmse": row["test"]["forces_rmse"]["value"],

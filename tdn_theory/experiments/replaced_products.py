@@ -161,6 +161,19 @@ def pace(network: str, products: list[str], table: dict[str, Any], rounds: int, 
     }
 
 
+def relative_times(timed: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Time of a step over that with the network's own product in the same round, of each product, least first.
+
+    Args:
+        timed: What `pace` found.
+    """
+    own = timed["seconds_per_step"]["e3nn paths"]
+    return {
+        product: sorted(t / o for t, o in zip(times, own, strict=True))
+        for product, times in timed["seconds_per_step"].items()
+    }
+
+
 def learn(network: str, product: str, system: str, table: dict[str, Any], seed: int) -> dict[str, Any]:
     """Train a network with one product for all epochs of the configuration, and test it.
 
