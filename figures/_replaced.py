@@ -1,13 +1,12 @@
 """The drawing that TAB5 and TAB9 share: time, errors and equivariance of networks with different products."""
 
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures._style import figure
-from tdn_theory.experiments.replaced_products import relative_times
 
 LOOK = {
     "e3nn paths": ("#000000", "o", "e3nn, weights per path"),
@@ -24,8 +23,10 @@ def draw(values: dict[str, Any]) -> Figure:
     paper = values["paper"]
     networks = [entry["network"] for entry in values["pace"]]
     for place, entry in enumerate(values["pace"]):
-        for number, (product, ratios) in enumerate(relative_times(entry).items()):
-            middle = median(ratios)
+        own = entry["seconds_per_step"]["e3nn paths"]
+        for number, (product, times) in enumerate(entry["seconds_per_step"].items()):
+            ratios = sorted(t / o for t, o in zip(times, own, strict=True))
+            middle = ratios[len(ratios) // 2]
             spread = [[middle - ratios[0]], [ratios[-1] - middle]]
             pace.errorbar(place + _shift(number), middle, spread, **_style(product), linestyle="none")
         for product, row in paper.get(entry["network"], {}).items():
