@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tdn_theory.experiments.F3c import keep_memory, peak_memory
-from tdn_theory.experiments.model_throughput import NETWORK, infer, random_batch, train_step
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 from tdn_theory.so3.rotation import haar_rotations
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from tdn_theory.data.graph import Graph
 
 Network = Literal["Equiformer", "TDN"]
 Product = Literal["e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive"]
@@ -55,6 +56,8 @@ PAPER: dict[int, dict[str, dict[str, float]]] = {
 }
 """TAB7: samples per second on an A100 at batch 128, and on a CPU, and parameters in millions, by L and network."""
 
+NETWORK = {"channels": 256, "layers": 6, "heads": 8, "basis_size": 256, "cutoff": 4.5, "forces": "direct"}
+"""The paper's; the cutoff in Angstrom."""
 ELEMENTS = tuple(range(1, 82))
 DEGREES = (1, 2, 3)
 TASKS = ("inference", "training")
@@ -331,3 +334,34 @@ def speedup(unit: dict[str, Any], slow: Variant, fast: Variant) -> dict[str, flo
     ratios = np.divide(row_of(unit, slow)["seconds"], row_of(unit, fast)["seconds"])
     low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
     return {"median": float(middle), "quartile1": float(low), "quartile3": float(high)}
+
+
+def random_batch(molecules: int, atoms: int, neighbors: int, cutoff: float, seed: int) -> Graph:
+    """Atoms evenly distributed in cubes, of the density at which an atom has `neighbors` others within the cutoff."""
+    from tdn_theory.data.graph import build_graph, collate
+    from tdn_theory.data.structure import Structure
+
+    rng = np.random.default_rng(seed)
+    graphs = []
+    for _ in range(molecules):
+        places = rng.uniform(size=(atoms, 3))
+        distances = np.linalg.norm(places[:, None] - places[None], axis=-1)
+        ordered = np.sort(distances[~np.eye(atoms, dtype=bool)])  # each pair twice
+        between = ordered[atoms * neighbors - 1 : atoms * neighbors + 1].mean()
+        graphs.append(build_graph(Structure(rng.choice([1, 6, 7, 8], atoms), places * cutoff / between), cutoff))
+    return collate(graphs)
+
+
+def infer(model: nn.Module, graph: Graph) -> dict[str, Tensor]:
+    """Energies and forces, without the means to differentiate them."""
+    import torch
+
+    with torch.no_grad():
+        return model(graph)
+
+
+def train_step(model: nn.Module, graph: Graph) -> None:
+    """Forward and backward of the paper's loss with targets zero."""
+    model.zero_grad()
+    found = model(graph)
+    (found["energy"].abs().mean() + found["forces"].square().mean().sqrt()).backward()

@@ -11,8 +11,7 @@ import pytest
 from tdn_theory import checkout
 from tdn_theory.data.graph import Graph
 from tdn_theory.experiments import TAB4, TAB7, ablation
-from tdn_theory.experiments.ablation import BEST, BRANCHES, EQUIFORMER, LADDER, Variant
-from tdn_theory.experiments.model_throughput import infer, random_batch
+from tdn_theory.experiments.ablation import BEST, BRANCHES, EQUIFORMER, LADDER, Variant, infer, random_batch
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 from tests.assertions import assert_close, refuses
@@ -91,3 +90,9 @@ def test_the_grid_has_every_combination_once():
     planned = [Variant(**settings) for unit in ablation.grid_units(0, "cpu") for settings in unit["variants"]]
     assert set(planned) == set(cells)
     assert all(asdict(BEST) in unit["variants"] for unit in ablation.grid_units(0, "cpu"))
+
+
+def test_batches_have_the_neighbours_asked_for():
+    graph = random_batch(3, 10, 4, 4.5, 0)
+    assert graph.numbers.shape[0] == 30
+    assert graph.source.shape[0] == 120
