@@ -35,6 +35,7 @@ from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig, shipped
 from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
+from tdn_theory.training.optimizer import set_learning_rate
 from tdn_theory.training.reference import baseline
 from tdn_theory.training.schedule import learning_rate_factor
 
@@ -136,7 +137,7 @@ class _Training:
         self.model = self._build(torch.float32)
         self.average = self._build(torch.float32)
         self.optimizer = self.task.optimizer(self.model, name)
-        self.rate = self.optimizer.param_groups[0]["lr"]
+        self.rate = self.task.learning_rate(name)
         self.spent, self.steps = 0.0, 0
         self.curve: list[dict[str, float]] = []
 
@@ -206,9 +207,9 @@ class _Training:
 
     def _step(self, graph: Graph) -> None:
         epochs, along = self.config.epochs, self.spent / self.seconds
-        self.optimizer.param_groups[0]["lr"] = self.rate * learning_rate_factor(
-            self.config.schedule, epochs * along, epochs, [point["loss"] for point in self.curve]
-        )
+        losses = [point["loss"] for point in self.curve]
+        factor = learning_rate_factor(self.config.schedule, epochs * along, epochs, losses)
+        set_learning_rate(self.optimizer, self.rate * factor)
         self.task.step(self.model, self.optimizer, graph)
         follow(self.average, self.model, self.config.average, self.steps)
         self.steps += 1

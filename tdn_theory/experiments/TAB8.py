@@ -37,6 +37,7 @@ from tdn_theory.so3.irreps import dim
 from tdn_theory.so3.rotation import haar_rotations
 from tdn_theory.theory import equivariance
 from tdn_theory.training.checkpoint import State
+from tdn_theory.training.optimizer import set_learning_rate
 
 LMAX, CHANNELS, BLOCKS, HEADS = 2, 72, 3, 8
 """L, channels and blocks are the paper's."""
@@ -310,8 +311,7 @@ def _epoch(state: State[Propagator], data: list[Tensor], plan: Protocol, seed: i
     for step, batch in enumerate(batches):
         done = (state.epoch + step / len(batches)) / plan.epochs
         factor = min(1.0, 20 * done + 1 / len(batches)) * (1 + cos(pi * done)) / 2
-        for group in state.optimizer.param_groups:
-            group["lr"] = factor * plan.learning_rate
+        set_learning_rate(state.optimizer, factor * plan.learning_rate)
         x, v, q, wanted = (part[torch.as_tensor(batch, device=part.device)] for part in data)
         state.optimizer.zero_grad()
         (state.model(x, v, q) - wanted).square().mean().backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.loss import Loss
+from tdn_theory.training.optimizer import optimizer
 from tdn_theory.training.reference import energy_per_element, force_scale
 from tdn_theory.training.sources import load
 
@@ -57,12 +59,13 @@ class Task:
         return PotentialConfig.from_dict({**self.config.model, "elements": self.elements, **changes})
 
     def optimizer(self, model: torch.nn.Module, network: str) -> torch.optim.Optimizer:
-        """AdamW with the learning rate of a network."""
-        settings = self.config.optimizer
-        rate = LEARNING_RATES.get(network, settings.learning_rate)
-        return torch.optim.AdamW(
-            model.parameters(), rate, settings.betas, weight_decay=settings.weight_decay, fused=True
-        )
+        """That of the configuration, with the learning rate of a network."""
+        rate = self.learning_rate(network)
+        return optimizer(model, replace(self.config.optimizer, learning_rate=rate))
+
+    def learning_rate(self, network: str) -> float:
+        """Before the schedule scales it."""
+        return LEARNING_RATES.get(network, self.config.optimizer.learning_rate)
 
     def gradient(self, model: torch.nn.Module, graph: Graph) -> Tensor:
         """Leave the gradient of the loss of a batch with the weights, clipped; returns the loss."""

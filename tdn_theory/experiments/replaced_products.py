@@ -28,6 +28,7 @@ from tdn_theory.preset import Preset
 from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
+from tdn_theory.training.optimizer import set_learning_rate
 from tdn_theory.training.parallel import Processes
 from tdn_theory.training.reference import baseline
 from tdn_theory.training.schedule import learning_rate_factor
@@ -200,14 +201,14 @@ def learn(network: str, product: str, system: str, table: dict[str, Any], seed: 
         task = Task(config)
         model, average = (_build(task, network, product, seed, torch.float32) for _ in range(2))
         optimizer = task.optimizer(model, network)
-        rate = optimizer.param_groups[0]["lr"]
+        rate = task.learning_rate(network)
         steps = 0
         for epoch in range(config.epochs):
             batches = batch_indices(len(task.train), config.batch_size, seed, epoch)
             for number, graph in enumerate(task.train.batches(batches)):
                 along = epoch + number / len(batches)
                 factor = learning_rate_factor(config.schedule, along, config.epochs, [])
-                optimizer.param_groups[0]["lr"] = rate * factor
+                set_learning_rate(optimizer, rate * factor)
                 loss = float(task.step(model, optimizer, graph.to(config.device)))
                 if not math.isfinite(loss):
                     raise ArithmeticError(f"the loss of {network} with {product} is {loss} in epoch {epoch + 1}")

@@ -29,6 +29,7 @@ from tdn_theory.training.evaluation import Evaluation, as_json, autocast, dtype_
 from tdn_theory.training.log import Log
 from tdn_theory.training.loss import Loss
 from tdn_theory.training.metrics import UNITS
+from tdn_theory.training.optimizer import optimizer, set_learning_rate
 from tdn_theory.training.parallel import Processes, processes
 from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
 from tdn_theory.training.schedule import learning_rate_factor
@@ -108,7 +109,7 @@ class _Run:
         self.state = State(
             self.model,
             copy.deepcopy(self.model) if config.average else None,
-            _optimizer(self.model, config),
+            optimizer(self.model, config.optimizer),
             torch.zeros(2, len(self.loss.terms), dtype=torch.float64, device=group.device),
         )
 
@@ -205,8 +206,7 @@ class _Run:
 
     def _step(self, batch: np.ndarray, graph: Graph) -> None:
         config, state = self.config, self.state
-        for group in state.optimizer.param_groups:
-            group["lr"] = config.optimizer.learning_rate * self._learning_rate_factor()
+        set_learning_rate(state.optimizer, config.optimizer.learning_rate * self._learning_rate_factor())
         state.optimizer.zero_grad()
         with autocast(config.precision, self.group.device):
             output = self.model(graph)
@@ -328,12 +328,3 @@ class _Run:
             model.save(self.folder / MODEL)
             write_json(self.folder / RESULT, result)
         return result
-
-
-def _optimizer(model: Potential, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW, which is Adam where nothing decays."""
-    settings = config.optimizer
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, settings.learning_rate, settings.betas, fused=True)

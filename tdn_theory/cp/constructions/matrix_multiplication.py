@@ -178,7 +178,8 @@ def algorithm(size: int) -> MatrixAlgorithm:
         for factor, part, scale in zip(factors, line, (1, 1, denominator), strict=True):
             for sign, row, column, divisor in part:
                 factor[int(row) - 1, int(column) - 1, r] = int(f"{sign}1") * scale // int(divisor or 1)
-    return MatrixAlgorithm(size, *factors, denominator)
+    left, right, out = factors
+    return MatrixAlgorithm(size, left, right, out, denominator)
 
 
 _HADAMARD = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
