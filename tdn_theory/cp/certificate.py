@@ -408,6 +408,9 @@ def prove_cubature(rule: CubatureRule) -> Certificate:
     # seeds exactly in the fixed space of their stabilisers, which is spanned by vectors of equal or zero components
     seeds = np.stack([sum(m @ v for m in s) / len(s) for s, v in zip(stabilisers, seeds, strict=True)])
     lengths = np.array([len(matrices) / len(s) for s in stabilisers])
+    points = len(rule.points)
+    if lengths.sum() != points:  # the rule merges images that are almost equal; the proof would be of another rule
+        raise ProofError(f"{rule} has a seed so near a symmetric position that its orbit is not clear; move it there")
     m = whole_invariants(whole, t)
     tests = np.random.default_rng(0).normal(size=(6 * m, 3))
     tests /= np.linalg.norm(tests, axis=1, keepdims=True)
@@ -461,7 +464,6 @@ def prove_cubature(rule: CubatureRule) -> Certificate:
     k1, k2 = (float(np.sqrt(np.sum((2 * l + 1) * l ** (2.0 * p)))) for p in (1, 2))
     q = 1.01 * (1 + eta) * (lengths.max() * k1 + float(np.max(lengths * np.abs(rule.seed_weights))) * k2) / 2
     r = _radius(epsilon, delta, q, 0.0, beta)
-    points = len(rule.points)
     return Certificate(
         "cubature, Newton-Kantorovich",
         f"a rule of {points} points, invariant under {rule.group} and exact to degree {t}, exists within the radius "

@@ -126,6 +126,15 @@ def test_wrong_rules_are_not_proven():
     assert prove_cubature(replace(rule(1), seed_weights=np.array([0.17]))).radius > 0.17 - 1 / 6
 
 
+def test_a_rule_is_not_mistaken_for_one_with_points_close_together():
+    off = np.array([1, 1e-7, 3e-8])  # 48 images, six groups of eight; the stored rule merges them into six points
+    octahedron = rule(1)
+    near = replace(octahedron, seeds=off[None] / np.linalg.norm(off), seed_weights=octahedron.seed_weights / 8)
+    assert near.weights.sum() < 0.2
+    with refuses(ProofError, "symmetric position"):
+        prove_cubature(near)
+
+
 def test_a_rule_of_another_group_is_refused():
     other = find_rule(3, Recipe("D5", 0, ((0, 1, GOLDEN), (1, 0, 0)), 0))
     with refuses(ValueError, "D5", "signed permutations"):
