@@ -109,6 +109,7 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
             f"{tensor} must have d = {factors.d} and unit-norm paths; give normalization='norm' and the same L"
         )
     signs = _SignedAction.of(group(symmetry), tensor.lmax)
+    given = np.stack([factors.A, factors.B, factors.C])
     balanced = factors.balance()
     stored = np.stack([balanced.A, balanced.B, balanced.C])
     used = signs.used(stored)
@@ -164,12 +165,14 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
         intervals |= {tensor.paths[p]: (float(weight) - slack, float(weight) + slack) for p in c}
     if min(min(abs(low), abs(high)) if low * high > 0 else 0.0 for low, high in intervals.values()) == 0:
         raise ProofError("a path in use is not proven to be alive: its weight's interval holds zero")
+    # columns of the solution, scaled back as the balance scaled those of the factors
+    unbalance = float(np.max(np.linalg.norm(given, axis=1) / np.linalg.norm(stored, axis=1)))
     kept = "their stored values" if fixed else "real numbers in the stated intervals"
     return Certificate(
         "Newton-Kantorovich",
         f"exact real factors of rank {factors.rank} exist within the radius of the stored ones; their tensor is the "
         f"sum of the {len(intervals)} path tensors in use, the weights being {kept}",
-        1.01 * (radius + float(np.linalg.norm(theta - stored))),
+        1.01 * unbalance * (radius + float(np.linalg.norm(theta - stored))),
         intervals,
         {
             "epsilon": epsilon,

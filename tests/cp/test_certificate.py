@@ -64,6 +64,13 @@ def test_the_radius_covers_the_distance_to_the_solution():
     assert exact_certificate.radius < gap < certificate.radius
 
 
+def test_the_radius_is_that_of_the_factors_given():
+    given = FIXED.factors
+    scaled = CPFactors(given.A * 2.0**20, given.B / 2.0**20, given.C)  # exactly the same tensor
+    balanced, unbalanced = (prove_decomposition(f, CouplingTensor(1), True).radius for f in (given, scaled))
+    assert unbalanced == pytest.approx(2.0**20 * balanced, rel=0.1)  # up to roundings of the balance
+
+
 @pytest.mark.parametrize("size", [1e-2, 0.3])
 def test_far_from_a_solution_nothing_is_proven(size):
     with pytest.raises(ProofError):
