@@ -39,6 +39,16 @@ def test_round_trip(tmp_path):
     assert loaded.made_by == json.loads(json.dumps(made.made_by))
 
 
+def test_ranks_and_seeds_of_numpy_are_kept(tmp_path):
+    store, (rank, seed) = Store(tmp_path, ()), np.array([3, 0])
+    store.save(LevenbergMarquardt(rank, seed=seed, max_iterations=5).solve(CouplingTensor(1)))
+    (entry,) = store.entries()
+    plain = solution().made_by
+    assert {key: entry.made_by[key] for key in ("settings", "seed")} == {
+        key: plain[key] for key in ("settings", "seed")
+    }
+
+
 def test_best_of_several_and_by_solver(tmp_path):
     store = Store(tmp_path, ())
     made = [solution(seed) for seed in range(3)]
