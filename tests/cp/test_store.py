@@ -106,7 +106,14 @@ def swap_the_tensor(path: Path) -> None:
     files.write_json(path, manifest)
 
 
-@pytest.mark.parametrize("damage", [damage_content, truncate, remove, lie_about_the_residual, swap_the_tensor])
+def forget_the_residual(path: Path) -> None:
+    path.write_text(json.dumps({**files.read_json(path), "residual": float("nan")}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_content, truncate, remove, lie_about_the_residual, forget_the_residual, swap_the_tensor],
+)
 def test_damage_is_told_and_nothing_else_is_lost(tmp_path, damage):
     store = Store(tmp_path, ())
     path, other = store.save(solution()), store.save(solution(1))
