@@ -505,13 +505,13 @@ def _exact_moments(
     matrices: list[np.ndarray],
 ) -> Float[np.ndarray, " m"]:
     """`E F` at the stored rule, whose points are the seeds over their exact lengths; errors are below 1e-30."""
+    one = 1 << SHIFT
 
     def unit(vector: np.ndarray) -> np.ndarray:
-        scaled = np.array([int(x * 2**80) << (SHIFT - 80) for x in vector.tolist()], dtype=object)
+        scaled = np.array([int(x * one) for x in vector.tolist()], dtype=object)  # a power of two: exact
         length = isqrt(sum(int(x) * int(x) for x in scaled))
         return np.array([(int(x) << SHIFT) // length for x in scaled], dtype=object)
 
-    one = 1 << SHIFT
     u = np.array([unit(x) for x in tests], dtype=object)
     total = np.array([-one] * len(tests), dtype=object)
     for v, w, stabiliser in zip(seeds, weights, stabilisers, strict=True):
@@ -526,6 +526,6 @@ def _exact_moments(
         for l in range(t):
             before, now = now, (((2 * l + 1) * z * now >> SHIFT) - l * before) // (l + 1)
             kernel = kernel + (2 * l + 3) * now
-        share = int(float(w) * 2**80) << (SHIFT - 80)
+        share = int(float(w) * one)
         total = total + ((kernel.sum(axis=1) * share >> SHIFT) // len(stabiliser))
     return np.array([int(x) / one for x in total])

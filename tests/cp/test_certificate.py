@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from tdn_theory.coupling import CouplingTensor
-from tdn_theory.cp.certificate import COUPLING_ERROR, ProofError, _SignedAction, prove_cubature, prove_decomposition
+from tdn_theory.cp.certificate import (
+    COUPLING_ERROR,
+    ProofError,
+    _exact_moments,
+    _SignedAction,
+    prove_cubature,
+    prove_decomposition,
+)
 from tdn_theory.cp.constructions.cubature import GOLDEN, Recipe, find_rule, lebedev, rule
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
@@ -140,6 +147,13 @@ def test_a_rule_is_not_mistaken_for_one_with_points_close_together():
     assert near.weights.sum() < 0.2
     with refuses(ProofError, "symmetric position"):
         prove_cubature(near)
+
+
+def test_moments_see_components_of_any_size():
+    small, one = 2.0**-40 + 2.0**-90, np.eye(3)  # 1 + 3 z - 1 at z = small, but for the length of the seed
+    seed, test = np.array([[1.0, small, 0.0]]), np.array([[0.0, 1.0, 0.0]])
+    (moment,) = _exact_moments(1, test, seed, np.ones(1), [[one]], [one])
+    assert moment == pytest.approx(3 * small / np.hypot(1, small), rel=4e-16, abs=0)
 
 
 def test_a_rule_of_another_group_is_refused():
