@@ -56,7 +56,9 @@ if TYPE_CHECKING:
 
 UNIT = 2.0**-53
 COUPLING_ERROR = 4e-15
-"""Bound on the error of an entry of a float64 path tensor of unit norm, up to L = 6."""
+"""Bound on the error of an entry of a float64 path tensor of unit norm, up to L = `COUPLING_LMAX`."""
+
+COUPLING_LMAX = 6
 
 
 class ProofError(ValueError):
@@ -102,8 +104,14 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
 
     Raises:
         ProofError: The set of terms does not have this symmetry, or the bounds do not close.
-        ValueError: The symmetry is not one of signed permutations, or the tensor is not in the norm normalisation.
+        ValueError: The symmetry is not one of signed permutations, the tensor is not in the norm normalisation, or L
+            is above `COUPLING_LMAX`.
     """
+    if tensor.lmax > COUPLING_LMAX:
+        raise ValueError(
+            f"L is {tensor.lmax}; the error of path tensors is bounded up to L = {COUPLING_LMAX}: "
+            "show COUPLING_ERROR for more degrees first"
+        )
     if tensor.normalization != "norm" or tensor.d != factors.d:
         raise ValueError(
             f"{tensor} must have d = {factors.d} and unit-norm paths; give normalization='norm' and the same L"

@@ -40,6 +40,13 @@ def test_path_tensors_are_as_accurate_as_the_proofs_assume():
         assert np.abs(array - CouplingTensor(lmax).array).max() + 2e-16 < COUPLING_ERROR
 
 
+def test_no_proof_beyond_the_degrees_whose_path_tensors_are_bounded():
+    with refuses(ValueError, "L is 7", "COUPLING_ERROR"):
+        prove_decomposition(
+            CPFactors(*np.eye(64, 1)[None].repeat(3, axis=0)), CouplingTensor(7, {(0, 0, 0): 1.0}), True
+        )
+
+
 def test_free_weights_are_enclosed():
     certificate = prove_decomposition(FREE.factors, CouplingTensor(1), False, "C2*Z3")
     assert certificate.radius < 1e-10
