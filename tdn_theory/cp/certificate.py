@@ -9,7 +9,8 @@ is said about uniqueness: solutions come in families.
 
 The system. Unknowns x = (phi, free weights), `theta = Lambda phi` with Lambda an isometry onto the factors that are
 invariant under a finite group G of signed permutations of the components (see `symmetry.py`); G trivial means no
-restriction. Since G acts by signed permutations, Lambda and the invariant tensors S are exact in floating point. The
+restriction. Since G acts by signed permutations, float64 factors `Lambda phi` are exactly invariant, all entries of an
+orbit being equal up to signs; the rounding of Lambda itself, entries `+-1 / sqrt n`, is among the bounds below. The
 residual `F(x) = T - sum w M` lies in S, so the equations are its coordinates there, one per orbit of entries. Without
 this restriction, the Brent-type equations of a symmetric solution are usually dependent; within it they are
 independent, and that is not assumed but proven below.

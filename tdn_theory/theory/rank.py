@@ -292,7 +292,7 @@ def kruskal_rank(factor: Float[np.ndarray, "d R"], tolerance: float = 1e-8) -> i
 
 
 def pair_bound(d: int) -> int:
-    """Upper bound for every d x d x d tensor: `ceil(d/2) floor(3d/2)`, about 3/4 of T2's d^2.
+    """Upper bound for every d x d x d tensor: `floor(d/2) floor(3d/2)`, and d more for odd d; about 3/4 of T2's d^2.
 
     Slices in pairs: a d x d x 2 tensor over the real numbers has rank at most floor(3d/2) (Ja'Ja', SIAM J. Comput. 8
     (1979) 443); a single slice left over has rank at most d.
