@@ -49,6 +49,7 @@ from scipy.linalg import qr
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.solvers.solver import check_tensor_not_zero
 from tdn_theory.cp.symmetry import Group, action, group
 from tdn_theory.so3.irreps import Path, component_slice
 
@@ -104,9 +105,9 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
         The certificate, with an interval for each weight in use.
 
     Raises:
-        ProofError: The set of terms does not have this symmetry, or the bounds do not close.
-        ValueError: The symmetry is not one of signed permutations, the tensor is not in the norm normalisation, or L
-            is above `COUPLING_LMAX`.
+        ProofError: A term is zero, the set of terms does not have this symmetry, or the bounds do not close.
+        ValueError: The symmetry is not one of signed permutations, the tensor is zero or not in the norm normalisation,
+            or L is above `COUPLING_LMAX`.
     """
     if tensor.lmax > COUPLING_LMAX:
         raise ValueError(
@@ -118,9 +119,12 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
             f"{tensor} must have d = {factors.d} and unit-norm paths; give normalization='norm' and the same L"
         )
     signs = _SignedAction.of(group(symmetry), tensor.lmax)
+    check_tensor_not_zero(tensor)
     given = np.stack([factors.A, factors.B, factors.C])
     balanced = factors.balance()
     stored = np.stack([balanced.A, balanced.B, balanced.C])
+    if not np.any(stored, axis=(0, 1)).all():
+        raise ProofError("a term is zero; leave it out")
     used = signs.used(stored)
     _check_components(tensor, used)
     theta, spread = signs.symmetrise(stored)

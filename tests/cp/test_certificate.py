@@ -47,6 +47,14 @@ def test_no_proof_beyond_the_degrees_whose_path_tensors_are_bounded():
         )
 
 
+def test_nothing_is_said_about_zeros():
+    padded = CPFactors(*(np.pad(f, ((0, 0), (0, 1))) for f in (FIXED.factors.A, FIXED.factors.B, FIXED.factors.C)))
+    with refuses(ProofError, "a term is zero", "leave it out"):
+        prove_decomposition(padded, CouplingTensor(1), True)
+    with refuses(ValueError, "is zero", "nonzero weight"):
+        prove_decomposition(FIXED.factors, CouplingTensor(1, {}), True)
+
+
 def test_free_weights_are_enclosed():
     certificate = prove_decomposition(FREE.factors, CouplingTensor(1), False, "C2*Z3")
     assert certificate.radius < 1e-10
