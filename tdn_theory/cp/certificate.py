@@ -74,7 +74,8 @@ class Certificate:
     Attributes:
         kind: Kind of proof.
         statement: The theorem, in words.
-        radius: Distance of the true factors (or nodes and weights) from the stored ones, at most.
+        radius: Distance of the true factors from the stored ones, at most; for a theorem, that of what it starts from:
+            nodes and weights of a cubature rule, or a matrix algorithm, whose integers are true themselves.
         weights: For each path, an interval (low, high) that holds its exact weight.
         numbers: The bounds behind it.
     """
