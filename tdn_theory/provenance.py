@@ -74,7 +74,7 @@ def provenance(seed: int | None, device: str = "cpu") -> dict[str, Any]:
         device: What computed it: `cpu`, `cuda` or `cuda:1`. The result names the model of the processor or GPU.
     """
     return {
-        "seed": seed,
+        "seed": None if seed is None else int(seed),  # numpy's integers have no JSON form
         "device": cpu() if device == "cpu" else _gpu(device),
         "commit": commit(),
         "versions": versions(),

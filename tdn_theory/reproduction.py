@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,7 @@ def draw(name: str, record: Path) -> Path:
     matplotlib.rcParams["svg.hashsalt"] = name  # else every drawing of the same record gets new ids
     figure = checkout.load("figures", name).plot(read_json(record))
     for kind, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
-        part = record.with_suffix(f".part.{kind}")
-        figure.savefig(part, bbox_inches="tight", **options)
-        write_bytes(record.with_suffix(f".{kind}"), part.read_bytes())
-        part.unlink()
+        stream = io.BytesIO()
+        figure.savefig(stream, format=kind, bbox_inches="tight", **options)
+        write_bytes(record.with_suffix(f".{kind}"), stream.getvalue())
     return record.with_suffix(".png")

@@ -1,11 +1,14 @@
 """Figures read their records and nothing else, and every committed picture has its record."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import matplotlib
 import pytest
 
 from tdn_theory import checkout
 from tdn_theory.files import read_json
-from tdn_theory.reproduction import BENCHMARKS, TRAINED
+from tdn_theory.reproduction import BENCHMARKS, TRAINED, draw
 from tdn_theory.verdict import Outcome
 
 matplotlib.use("Agg")
@@ -35,6 +38,25 @@ def test_every_picture_is_committed_with_its_record(name):
     for kind in ("json", "png", "svg"):
         assert (folder / f"{name}.{kind}").exists()
     assert read_json(folder / f"{name}.json")["id"] == name
+
+
+def test_a_figure_is_drawn_by_two_runs_at_once(tmp_path, monkeypatch):
+    """The second run begins and ends while the first one saves its picture."""
+    record, runs = tmp_path / "F.json", [1]
+    record.write_text("{}")
+
+    class Picture:
+        def savefig(self, target, **_):
+            if runs and runs.pop():
+                draw("F", record)
+            if isinstance(target, Path):
+                target.write_bytes(b"picture")
+            else:
+                target.write(b"picture")
+
+    monkeypatch.setattr(checkout, "load", lambda *_: SimpleNamespace(plot=lambda _: Picture()))
+    assert draw("F", record).read_bytes() == b"picture"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["F.json", "F.png", "F.svg"]
 
 
 @pytest.mark.parametrize("name", checkout.names("paper_checks"))

@@ -9,7 +9,8 @@ is said about uniqueness: solutions come in families.
 
 The system. Unknowns x = (phi, free weights), `theta = Lambda phi` with Lambda an isometry onto the factors that are
 invariant under a finite group G of signed permutations of the components (see `symmetry.py`); G trivial means no
-restriction. Since G acts by signed permutations, Lambda and the invariant tensors S are exact in floating point. The
+restriction. Since G acts by signed permutations, float64 factors `Lambda phi` are exactly invariant, all entries of an
+orbit being equal up to signs; the rounding of Lambda itself, entries `+-1 / sqrt n`, is among the bounds below. The
 residual `F(x) = T - sum w M` lies in S, so the equations are its coordinates there, one per orbit of entries. Without
 this restriction, the Brent-type equations of a symmetric solution are usually dependent; within it they are
 independent, and that is not assumed but proven below.
@@ -48,6 +49,7 @@ from scipy.linalg import qr
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.solvers.solver import check_tensor_not_zero
 from tdn_theory.cp.symmetry import Group, action, group
 from tdn_theory.so3.irreps import Path, component_slice
 
@@ -56,7 +58,9 @@ if TYPE_CHECKING:
 
 UNIT = 2.0**-53
 COUPLING_ERROR = 4e-15
-"""Bound on the error of an entry of a float64 path tensor of unit norm, up to L = 6."""
+"""Bound on the error of an entry of a float64 path tensor of unit norm, up to L = `COUPLING_LMAX`."""
+
+COUPLING_LMAX = 6
 
 
 class ProofError(ValueError):
@@ -70,7 +74,8 @@ class Certificate:
     Attributes:
         kind: Kind of proof.
         statement: The theorem, in words.
-        radius: Distance of the true factors (or nodes and weights) from the stored ones, at most.
+        radius: Distance of the true factors from the stored ones, at most; for a theorem, that of what it starts from:
+            nodes and weights of a cubature rule, or a matrix algorithm, whose integers are true themselves.
         weights: For each path, an interval (low, high) that holds its exact weight.
         numbers: The bounds behind it.
     """
@@ -101,16 +106,26 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
         The certificate, with an interval for each weight in use.
 
     Raises:
-        ProofError: The set of terms does not have this symmetry, or the bounds do not close.
-        ValueError: The symmetry is not one of signed permutations, or the tensor is not in the norm normalisation.
+        ProofError: A term is zero, the set of terms does not have this symmetry, or the bounds do not close.
+        ValueError: The symmetry is not one of signed permutations, the tensor is zero or not in the norm normalisation,
+            or L is above `COUPLING_LMAX`.
     """
+    if tensor.lmax > COUPLING_LMAX:
+        raise ValueError(
+            f"L is {tensor.lmax}; the error of path tensors is bounded up to L = {COUPLING_LMAX}: "
+            "show COUPLING_ERROR for more degrees first"
+        )
     if tensor.normalization != "norm" or tensor.d != factors.d:
         raise ValueError(
             f"{tensor} must have d = {factors.d} and unit-norm paths; give normalization='norm' and the same L"
         )
     signs = _SignedAction.of(group(symmetry), tensor.lmax)
+    check_tensor_not_zero(tensor)
+    given = np.stack([factors.A, factors.B, factors.C])
     balanced = factors.balance()
     stored = np.stack([balanced.A, balanced.B, balanced.C])
+    if not np.any(stored, axis=(0, 1)).all():
+        raise ProofError("a term is zero; leave it out")
     used = signs.used(stored)
     _check_components(tensor, used)
     theta, spread = signs.symmetrise(stored)
@@ -164,12 +179,14 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
         intervals |= {tensor.paths[p]: (float(weight) - slack, float(weight) + slack) for p in c}
     if min(min(abs(low), abs(high)) if low * high > 0 else 0.0 for low, high in intervals.values()) == 0:
         raise ProofError("a path in use is not proven to be alive: its weight's interval holds zero")
+    # columns of the solution, scaled back as the balance scaled those of the factors
+    unbalance = float(np.max(np.linalg.norm(given, axis=1) / np.linalg.norm(stored, axis=1)))
     kept = "their stored values" if fixed else "real numbers in the stated intervals"
     return Certificate(
         "Newton-Kantorovich",
         f"exact real factors of rank {factors.rank} exist within the radius of the stored ones; their tensor is the "
         f"sum of the {len(intervals)} path tensors in use, the weights being {kept}",
-        1.01 * (radius + float(np.linalg.norm(theta - stored))),
+        1.01 * unbalance * (radius + float(np.linalg.norm(theta - stored))),
         intervals,
         {
             "epsilon": epsilon,
@@ -408,6 +425,9 @@ def prove_cubature(rule: CubatureRule) -> Certificate:
     # seeds exactly in the fixed space of their stabilisers, which is spanned by vectors of equal or zero components
     seeds = np.stack([sum(m @ v for m in s) / len(s) for s, v in zip(stabilisers, seeds, strict=True)])
     lengths = np.array([len(matrices) / len(s) for s in stabilisers])
+    points = len(rule.points)
+    if lengths.sum() != points:  # the rule merges images that are almost equal; the proof would be of another rule
+        raise ProofError(f"{rule} has a seed so near a symmetric position that its orbit is not clear; move it there")
     m = whole_invariants(whole, t)
     tests = np.random.default_rng(0).normal(size=(6 * m, 3))
     tests /= np.linalg.norm(tests, axis=1, keepdims=True)
@@ -461,7 +481,6 @@ def prove_cubature(rule: CubatureRule) -> Certificate:
     k1, k2 = (float(np.sqrt(np.sum((2 * l + 1) * l ** (2.0 * p)))) for p in (1, 2))
     q = 1.01 * (1 + eta) * (lengths.max() * k1 + float(np.max(lengths * np.abs(rule.seed_weights))) * k2) / 2
     r = _radius(epsilon, delta, q, 0.0, beta)
-    points = len(rule.points)
     return Certificate(
         "cubature, Newton-Kantorovich",
         f"a rule of {points} points, invariant under {rule.group} and exact to degree {t}, exists within the radius "
@@ -500,13 +519,13 @@ def _exact_moments(
     matrices: list[np.ndarray],
 ) -> Float[np.ndarray, " m"]:
     """`E F` at the stored rule, whose points are the seeds over their exact lengths; errors are below 1e-30."""
+    one = 1 << SHIFT
 
     def unit(vector: np.ndarray) -> np.ndarray:
-        scaled = np.array([int(x * 2**80) << (SHIFT - 80) for x in vector.tolist()], dtype=object)
+        scaled = np.array([int(x * one) for x in vector.tolist()], dtype=object)  # a power of two: exact
         length = isqrt(sum(int(x) * int(x) for x in scaled))
         return np.array([(int(x) << SHIFT) // length for x in scaled], dtype=object)
 
-    one = 1 << SHIFT
     u = np.array([unit(x) for x in tests], dtype=object)
     total = np.array([-one] * len(tests), dtype=object)
     for v, w, stabiliser in zip(seeds, weights, stabilisers, strict=True):
@@ -521,6 +540,6 @@ def _exact_moments(
         for l in range(t):
             before, now = now, (((2 * l + 1) * z * now >> SHIFT) - l * before) // (l + 1)
             kernel = kernel + (2 * l + 3) * now
-        share = int(float(w) * 2**80) << (SHIFT - 80)
+        share = int(float(w) * one)
         total = total + ((kernel.sum(axis=1) * share >> SHIFT) // len(stabiliser))
     return np.array([int(x) / one for x in total])

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.provenance import provenance
@@ -96,8 +98,11 @@ class CPSolution:
 
 
 def recipe(solver: Any) -> dict[str, Any]:
-    """Name and settings of a solver, as JSON: what a solution is made by."""
-    settings = {name: None if value == float("inf") else value for name, value in asdict(solver).items()}
+    """Name and settings of a solver, as JSON (numpy's numbers as Python's): what a solution is made by."""
+    settings = {
+        name: None if value == float("inf") else value.item() if isinstance(value, np.generic) else value
+        for name, value in asdict(solver).items()
+    }
     return {"solver": type(solver).__name__, "settings": settings}
 
 

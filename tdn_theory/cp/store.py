@@ -136,7 +136,7 @@ class Store:
         arrays = npz_arrays(content)
         factors = CPFactors(arrays["A"], arrays["B"], arrays["C"])
         residual = factors.relative_residual(entry.tensor.array)
-        if abs(residual - entry.residual) > 1e-9 * entry.residual + 1e-14 * max(1.0, factors.condition):
+        if not abs(residual - entry.residual) <= 1e-9 * entry.residual + 1e-14 * max(1.0, factors.condition):  # NaN
             raise DamagedError(f"{file} has residual {residual:.6e}, its manifest says {entry.residual:.6e}; {advice}")
         return CPSolution(entry.tensor, factors, entry.status, residual, entry.made_by)
 

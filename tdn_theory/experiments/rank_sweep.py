@@ -22,7 +22,7 @@ SWEEP: dict[int, tuple[int, ...]] = {
     5: (20, 35, 51, 100, 175),
     6: (24, 42, 61, 120, 252),
 }
-"""Ranks of F2 at each L; for L <= 4 up to the number `ceil(d^3 / (3d-2))` of terms that a generic tensor needs."""
+"""Ranks of F2 at each L; for L <= 3 at least up to the number `ceil(d^3 / (3d-2))` of terms a generic tensor needs."""
 
 STARTS = {1: 9, 2: 6, 3: 3, 4: 3, 5: 2, 6: 1}
 """Starts per rank; the ridge alternates over `RIDGES`."""

@@ -292,7 +292,7 @@ def kruskal_rank(factor: Float[np.ndarray, "d R"], tolerance: float = 1e-8) -> i
 
 
 def pair_bound(d: int) -> int:
-    """Upper bound for every d x d x d tensor: `ceil(d/2) floor(3d/2)`, about 3/4 of T2's d^2.
+    """Upper bound for every d x d x d tensor: `floor(d/2) floor(3d/2)`, and d more for odd d; about 3/4 of T2's d^2.
 
     Slices in pairs: a d x d x 2 tensor over the real numbers has rank at most floor(3d/2) (Ja'Ja', SIAM J. Comput. 8
     (1979) 443); a single slice left over has rank at most d.
@@ -324,13 +324,14 @@ def best_known(tensor: CouplingTensor, store: Store, entries: Sequence[AtlasEntr
     Args:
         tensor: M.
         store: Decompositions of residual at most `EXACT` count as numerical bounds.
-        entries: Entries of the atlas; those with the weights of `tensor` count as proven.
+        entries: Entries of the atlas; those proven for exactly the weights of `tensor` count. A proof with free
+            weights, or by a theorem whose weights are roots, is of a tensor that floats only come near.
     """
     found = [UpperBound(pair_bound(tensor.d), "slices in pairs", True)]
     found += [
         UpperBound(entry.rank, entry.proof["kind"], True)
         for entry in entries
-        if entry.lmax == tensor.lmax and np.allclose(entry.tensor.weights, tensor.weights, rtol=0, atol=EXACT)
+        if entry.proof.get("fixed") and entry.tensor.weights == tensor.weights
     ]
     found += [UpperBound(e.rank, "numerical", False) for e in store.entries(tensor) if e.residual <= EXACT]
     return sorted(found, key=lambda bound: (bound.rank, not bound.proven))

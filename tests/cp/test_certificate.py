@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from tdn_theory.coupling import CouplingTensor
-from tdn_theory.cp.certificate import COUPLING_ERROR, ProofError, _SignedAction, prove_cubature, prove_decomposition
+from tdn_theory.cp.certificate import (
+    COUPLING_ERROR,
+    ProofError,
+    _exact_moments,
+    _SignedAction,
+    prove_cubature,
+    prove_decomposition,
+)
 from tdn_theory.cp.constructions.cubature import GOLDEN, Recipe, find_rule, lebedev, rule
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
@@ -31,6 +38,21 @@ def test_path_tensors_are_as_accurate_as_the_proofs_assume():
         for index, value in exact.coupling_tensor(lmax).items():
             array[index] = float(value.evalf(30))
         assert np.abs(array - CouplingTensor(lmax).array).max() + 2e-16 < COUPLING_ERROR
+
+
+def test_no_proof_beyond_the_degrees_whose_path_tensors_are_bounded():
+    with refuses(ValueError, "L is 7", "COUPLING_ERROR"):
+        prove_decomposition(
+            CPFactors(*np.eye(64, 1)[None].repeat(3, axis=0)), CouplingTensor(7, {(0, 0, 0): 1.0}), True
+        )
+
+
+def test_nothing_is_said_about_zeros():
+    padded = CPFactors(*(np.pad(f, ((0, 0), (0, 1))) for f in (FIXED.factors.A, FIXED.factors.B, FIXED.factors.C)))
+    with refuses(ProofError, "a term is zero", "leave it out"):
+        prove_decomposition(padded, CouplingTensor(1), True)
+    with refuses(ValueError, "is zero", "nonzero weight"):
+        prove_decomposition(FIXED.factors, CouplingTensor(1, {}), True)
 
 
 def test_free_weights_are_enclosed():
@@ -62,6 +84,13 @@ def test_the_radius_covers_the_distance_to_the_solution():
     )
     assert solution.residual < 1e-14
     assert exact_certificate.radius < gap < certificate.radius
+
+
+def test_the_radius_is_that_of_the_factors_given():
+    given = FIXED.factors
+    scaled = CPFactors(given.A * 2.0**20, given.B / 2.0**20, given.C)  # exactly the same tensor
+    balanced, unbalanced = (prove_decomposition(f, CouplingTensor(1), True).radius for f in (given, scaled))
+    assert unbalanced == pytest.approx(2.0**20 * balanced, rel=0.1)  # up to roundings of the balance
 
 
 @pytest.mark.parametrize("size", [1e-2, 0.3])
@@ -124,6 +153,22 @@ def test_wrong_rules_are_not_proven():
         prove_cubature(replace(right, degree=7))
     # a rule lies near this one, but not nearer than it does
     assert prove_cubature(replace(rule(1), seed_weights=np.array([0.17]))).radius > 0.17 - 1 / 6
+
+
+def test_a_rule_is_not_mistaken_for_one_with_points_close_together():
+    off = np.array([1, 1e-7, 3e-8])  # 48 images, six groups of eight; the stored rule merges them into six points
+    octahedron = rule(1)
+    near = replace(octahedron, seeds=off[None] / np.linalg.norm(off), seed_weights=octahedron.seed_weights / 8)
+    assert near.weights.sum() < 0.2
+    with refuses(ProofError, "symmetric position"):
+        prove_cubature(near)
+
+
+def test_moments_see_components_of_any_size():
+    small, one = 2.0**-40 + 2.0**-90, np.eye(3)  # 1 + 3 z - 1 at z = small, but for the length of the seed
+    seed, test = np.array([[1.0, small, 0.0]]), np.array([[0.0, 1.0, 0.0]])
+    (moment,) = _exact_moments(1, test, seed, np.ones(1), [[one]], [one])
+    assert moment == pytest.approx(3 * small / np.hypot(1, small), rel=4e-16, abs=0)
 
 
 def test_a_rule_of_another_group_is_refused():

@@ -13,7 +13,7 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import SHIPPED, DamagedError, Store
-from tests.assertions import refuses
+from tests.assertions import annotations_unchecked, refuses
 
 
 def solution(seed: int = 0, rank: int = 3) -> CPSolution:
@@ -37,6 +37,17 @@ def test_round_trip(tmp_path):
     assert loaded.status is made.status
     assert loaded.residual == made.residual
     assert loaded.made_by == json.loads(json.dumps(made.made_by))
+
+
+def test_ranks_and_seeds_of_numpy_are_kept(tmp_path):
+    store, (rank, seed) = Store(tmp_path, ()), np.array([3, 0])
+    with annotations_unchecked():
+        store.save(LevenbergMarquardt(rank, seed=seed, max_iterations=5).solve(CouplingTensor(1)))
+    (entry,) = store.entries()
+    plain = solution().made_by
+    assert {key: entry.made_by[key] for key in ("settings", "seed")} == {
+        key: plain[key] for key in ("settings", "seed")
+    }
 
 
 def test_best_of_several_and_by_solver(tmp_path):
@@ -96,7 +107,14 @@ def swap_the_tensor(path: Path) -> None:
     files.write_json(path, manifest)
 
 
-@pytest.mark.parametrize("damage", [damage_content, truncate, remove, lie_about_the_residual, swap_the_tensor])
+def forget_the_residual(path: Path) -> None:
+    path.write_text(json.dumps({**files.read_json(path), "residual": float("nan")}))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [damage_content, truncate, remove, lie_about_the_residual, forget_the_residual, swap_the_tensor],
+)
 def test_damage_is_told_and_nothing_else_is_lost(tmp_path, damage):
     store = Store(tmp_path, ())
     path, other = store.save(solution()), store.save(solution(1))

@@ -136,6 +136,8 @@ def test_best_known(tmp_path) -> None:
     found = rank.best_known(tensor, store, atlas.entries())
     assert found[:2] == [rank.UpperBound(8, "newton", True), rank.UpperBound(8, "numerical", False)]
     assert rank.best_known(CouplingTensor.even(1), store, atlas.entries())[0].rank == 12  # its weights are not 1
+    near = atlas.best(1, max_rank=7).tensor  # free weights: proven for a tensor near this one, not for it
+    assert rank.best_known(near, store, atlas.entries()) == [rank.UpperBound(12, "slices in pairs", True)]
 
 
 @pytest.mark.parametrize("lmax", [1, 2, 3])
