@@ -47,8 +47,7 @@ def judge(record: dict[str, Any]) -> Verdict:
         f"({len(rows)} ranks, {rows[0]['seeds']} seeds; predicted: {listed}). At the largest rank below, the error on "
         f"held-out molecules after training everything is between {min(just_below.values()):.1g} and "
         f"{max(just_below.values()):.1g}: not zero, but not always large. The "
-        "rank depends on the product: random path weights take 8 and 30 terms at "
-        "L = 1, 2, weights of the atlas 7 and 23, even paths 6 and 18"
+        "rank depends on the product, not on L alone"
     )
     if missing:
         return Verdict("O8", STATEMENT, Outcome.REFUTED, summary, evidence)

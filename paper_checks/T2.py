@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from tdn_theory.cp import atlas
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
 from tdn_theory.theory import proofs, rank
@@ -31,7 +32,7 @@ def check(preset: Preset, seed: int) -> Verdict:
     summary = (
         f"The identity holds exactly for L <= {max(degrees)}, and for any tensor, equivariant or not. It is far from "
         "sharp: slices in pairs need at most ceil(d/2) floor(3d/2) terms, 3/4 of d^2, for any tensor; for M far fewer "
-        "are known (rank table). At L = 1 the least number of terms with all paths alive is 7: fewer are proven "
-        "impossible, and the atlas has 7"
+        "are known (rank table). At L = 1, fewer than 7 terms with all paths alive are proven "
+        f"impossible, and the atlas has {atlas.best(1).rank}"
     )
     return Verdict("T2", STATEMENT, Outcome.VERIFIED, summary, evidence)

@@ -39,12 +39,14 @@ def check(preset: Preset, seed: int) -> Verdict:
     if not (5.5 < exponents["per_path"] < 6.2 and 3.8 < exponents["cp"] < 4.5):
         return Verdict("T6", STATEMENT, Outcome.REFUTED, f"the exponents of L + 1 are {exponents}", evidence)
     uvu, uuu = table["uvu"], table["uuu"]
+    dearer = [l for l in uvu["cp"] if uvu["y_first"][l] >= uvu["cp"][l]]
     summary = (
         f"The exponents of L+1 are {exponents['per_path']:.1f} and {exponents['cp']:.1f}. But O(L^6) is the cost of "
         f"dense blocks: the nonzero coefficients are O(L^5) (measured {exponents['sparse']:.1f}), and contracting "
         "with y first is O(L^4) and exact for one harmonics channel, the network's case: "
         f"{uvu['cp'][LARGEST] / uvu['y_first'][LARGEST]:.0f} times fewer multiply-adds than CP at L = {LARGEST}, and "
-        "fewer at every L. With channels in both inputs y first still costs less up to L = "
+        f"fewer at every L{f' but {dearer}' if dearer else ''}. With channels in both inputs y first still costs less "
+        "up to L = "
         f"{max(l for l in uuu['cp'] if uuu['y_first'][l] <= uuu['cp'][l])} at least, and sparse coefficients up to L "
         f"= {max(l for l in uuu['cp'] if uuu['sparse'][l] <= uuu['cp'][l])}. That R = 7 L^2 keeps the error fixed is "
         "not part of the claim, and does not hold (F3a)"
