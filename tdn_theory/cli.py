@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -50,7 +51,7 @@ def _errors_as_messages() -> Iterator[None]:
         yield
     except (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError) as error:
         message = error.args[0] if isinstance(error, LookupError) and error.args else error
-        Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(message))}", highlight=False)
         raise typer.Exit(2) from error
 
 
