@@ -255,6 +255,7 @@ def evaluate(
     from tdn_theory.provenance import provenance
     from tdn_theory.training.config import DataConfig, TrainConfig, shipped
     from tdn_theory.training.evaluation import report
+    from tdn_theory.training.parallel import existing
     from tdn_theory.training.sources import load, read
 
     with _errors_as_messages():
@@ -271,7 +272,7 @@ def evaluate(
             )
             structures = read(source, [str(data)])
         dtype = getattr(torch, precision)
-        potential = Potential.load(model).to(device, dtype)
+        potential = Potential.load(model).to(existing(device), dtype)
         found = report(potential, structures, batch_size, rotations=rotations, seed=seed)
         result = {**found, "model": str(model), "data": str(data), "provenance": provenance(seed, device)}
         if out is not None:
@@ -302,10 +303,11 @@ def relax(
     from tdn_theory.data.extxyz import write_frames
     from tdn_theory.nn.calculator import TDNCalculator
     from tdn_theory.nn.calculator import relax as relax_atoms
+    from tdn_theory.training.parallel import existing
 
     with _errors_as_messages():
         *_, atoms = ase.io.iread(str(file))
-        atoms.calc = TDNCalculator.load(model, device, torch.float64)
+        atoms.calc = TDNCalculator.load(model, existing(device), torch.float64)
         frames, converged = relax_atoms(atoms, fmax, steps, optimizer)
         trajectory, relaxed = (out / f"{file.stem}-{name}.extxyz" for name in ("trajectory", "relaxed"))
         write_frames(trajectory, frames)
