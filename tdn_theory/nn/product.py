@@ -319,7 +319,10 @@ class TensorProduct(torch.nn.Module):
             if path.z in wanted and path.x < len(x_slots):
                 G = split[number].unflatten(-1, self._arrays[number].shape[:2])
                 terms[path.z].append(apply_matrices(G, x_slots[path.x], path_scales[number], fused))
-        return torch.cat([_sum(terms[slot]) for slot in wanted], 1)
+        sizes = [part.stop - part.start for part in self._slots]
+        return torch.cat(
+            [_sum(terms[n]) if terms[n] else x.new_zeros(x.shape[0], sizes[n], x.shape[2]) for n in wanted], 1
+        )
 
     def message(
         self,
