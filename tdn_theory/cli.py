@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -50,7 +51,7 @@ def _errors_as_messages() -> Iterator[None]:
         yield
     except (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError) as error:
         message = error.args[0] if isinstance(error, LookupError) and error.args else error
-        Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(message))}", highlight=False)
         raise typer.Exit(2) from error
 
 
@@ -254,6 +255,7 @@ def evaluate(
     from tdn_theory.provenance import provenance
     from tdn_theory.training.config import DataConfig, TrainConfig, shipped
     from tdn_theory.training.evaluation import report
+    from tdn_theory.training.parallel import existing
     from tdn_theory.training.sources import load, read
 
     with _errors_as_messages():
@@ -270,7 +272,7 @@ def evaluate(
             )
             structures = read(source, [str(data)])
         dtype = getattr(torch, precision)
-        potential = Potential.load(model).to(device, dtype)
+        potential = Potential.load(model).to(existing(device), dtype)
         found = report(potential, structures, batch_size, rotations=rotations, seed=seed)
         result = {**found, "model": str(model), "data": str(data), "provenance": provenance(seed, device)}
         if out is not None:
@@ -301,10 +303,11 @@ def relax(
     from tdn_theory.data.extxyz import write_frames
     from tdn_theory.nn.calculator import TDNCalculator
     from tdn_theory.nn.calculator import relax as relax_atoms
+    from tdn_theory.training.parallel import existing
 
     with _errors_as_messages():
         *_, atoms = ase.io.iread(str(file))
-        atoms.calc = TDNCalculator.load(model, device, torch.float64)
+        atoms.calc = TDNCalculator.load(model, existing(device), torch.float64)
         frames, converged = relax_atoms(atoms, fmax, steps, optimizer)
         trajectory, relaxed = (out / f"{file.stem}-{name}.extxyz" for name in ("trajectory", "relaxed"))
         write_frames(trajectory, frames)

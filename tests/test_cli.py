@@ -113,6 +113,14 @@ def test_bad_input_is_told_without_a_traceback(arguments, fragments):
         assert fragment in output
 
 
+def test_brackets_of_messages_are_no_markup(monkeypatch):
+    def refuse(*_):
+        raise ImportError("pip install 'tdn-theory[gfn2]', or see [model]")
+
+    monkeypatch.setattr("tdn_theory.reproduction.select", refuse)
+    assert "pip install 'tdn-theory[gfn2]', or see [model]" in run("reproduce", "E2", code=2)
+
+
 def test_a_damaged_store_is_told():
     run("cp", "fit", "--lmax", 1, "--rank", 3, "--starts", 1)
     (entry,) = Store(also=()).entries(CouplingTensor(1), 3)

@@ -142,9 +142,12 @@ def _open(file: Path) -> Iterator[Any]:
         raise ImportError("LMDB files need lmdb: pip install 'tdn-theory[pubchemqcr]'") from error
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}")
-    database = lmdb.open(str(file), subdir=False, readonly=True, lock=False, readahead=False)
-    with database, database.begin() as transaction:
-        yield transaction
+    try:
+        database = lmdb.open(str(file), subdir=False, readonly=True, lock=False, readahead=False)
+        with database, database.begin() as transaction:
+            yield transaction
+    except lmdb.Error as error:
+        raise ValueError(f"{file} cannot be read as an LMDB file ({error})") from error
 
 
 def _unpack(content: bytes, stages: Sequence[str], key: bytes) -> tuple[list[Structure], Counter[str]]:
@@ -283,7 +286,8 @@ def read_pubchemqcr(
     Raises:
         FileNotFoundError: A file does not exist.
         ImportError: lmdb is not installed.
-        ValueError: There is no such stage, no file, no usable snapshot, or the index is of other files or stages.
+        ValueError: There is no such stage, no file, no usable snapshot, a file is not an LMDB file, or the index is of
+            other files or stages.
     """
     unknown = [stage for stage in stages if stage not in STAGES]
     if unknown or not stages or not files:

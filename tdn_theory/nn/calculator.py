@@ -50,7 +50,9 @@ class TDNCalculator(Calculator):
         self.implemented_properties = [name for name in self.implemented_properties if name in found]
 
     @classmethod
-    def load(cls, path: Path, device: str = "cpu", dtype: torch.dtype | None = None, **options) -> TDNCalculator:
+    def load(
+        cls, path: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = None, **options
+    ) -> TDNCalculator:
         """A calculator with a saved potential.
 
         Args:

@@ -96,12 +96,19 @@ def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None =
     replaced: dict[str, tuple[str, ...]] = {}
     left: dict[str, str] = {}
     error = 0.0
-    found = [(name, module) for name, module in model.named_modules() if isinstance(module, o3.TensorProduct)]
+    # a module may be in several places, and none is replaced before all products are made, which may fail
+    found = [m for m in model.named_modules(remove_duplicate=False) if isinstance(m[1], o3.TensorProduct)]
+    made: dict[torch.nn.Module, E3nnProduct | str] = {}
+    for _, module in found:
+        if module not in made:
+            try:
+                made[module] = E3nnProduct(module, method, rank)
+            except ValueError as reason:
+                made[module] = str(reason)
     for name, module in found:
-        try:
-            product = E3nnProduct(module, method, rank)
-        except ValueError as reason:
-            left[name] = str(reason)
+        product = made[module]
+        if isinstance(product, str):
+            left[name] = product
             continue
         parent, _, child = name.rpartition(".")
         setattr(model.get_submodule(parent), child, product)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tdn_theory.nn.precision import DoubleBuffers
+from tdn_theory.nn.precision import DoubleBuffers, without_autocast
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.irreps import check_lmax
 
@@ -39,6 +39,7 @@ class SphericalHarmonics(DoubleBuffers):
         """The maximal degree."""
         return str(self.lmax)
 
+    @without_autocast
     def forward(self, vectors: Float[Tensor, "e 3"]) -> Float[Tensor, "e d"]:
         """Harmonics of the directions of the vectors, (e, (L+1)^2)."""
         unit = vectors / length(vectors, at_zero=1.0).unsqueeze(-1)

@@ -1,8 +1,31 @@
-"""Constants that keep double precision."""
+"""Constants that keep double precision, and code that autocast leaves in single precision."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
 import torch
+from torch import Tensor
+
+
+def without_autocast(method: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A method of a module that runs outside of autocast, which would round its operands one by one.
+
+    The device is that of its first argument. In bfloat16, harmonics and coupling tensors are equivariant to three
+    digits only; and our kernels read tensors in the types that they are given.
+    """
+
+    @wraps(method)
+    def run(self: Any, first: Tensor, *others: Any, **options: Any) -> Tensor:
+        kind = first.device.type
+        if not torch.amp.is_autocast_available(kind) or not torch.is_autocast_enabled(kind):
+            return method(self, first, *others, **options)
+        with torch.autocast(kind, enabled=False):
+            return method(self, first, *others, **options)
+
+    return run
 
 
 class DoubleBuffers(torch.nn.Module):

@@ -26,6 +26,7 @@ from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slo
 from tdn_theory.nn.kernels import compiler, gpu
 from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.planner import Form, Plan, Shapes, plan
+from tdn_theory.nn.precision import without_autocast
 
 Mode = Literal["uvu", "uvw", "uuu", "uuw", "uvv"]
 MODES: tuple[Mode, ...] = ("uvu", "uvw", "uuu", "uuw", "uvv")
@@ -54,9 +55,10 @@ class TensorProduct(torch.nn.Module):
     `coupling.paths`) if the method is `per_path`; external ones may have the leading axes of x in front, for weights of
     every edge.
 
-    Dtypes: float32, float64, and bfloat16 or float16, which are computed in float32 and rounded once at the end. (On a
-    GPU, matrix units compute as `torch.set_float32_matmul_precision` says, by default in float32.) The coupling tensor
-    and the factors never have less than float32, and are made anew from float64 when the module moves to double.
+    Dtypes: float32, float64, and bfloat16 or float16, which are computed in float32 and rounded once at the end, also
+    under autocast. (On a GPU, matrix units compute as `torch.set_float32_matmul_precision` says, by default in
+    float32.) The coupling tensor and the factors never have less than float32, and are made anew from float64 when the
+    module moves to double.
 
     Attributes:
         coupling: The irreps and paths.
@@ -223,6 +225,7 @@ class TensorProduct(torch.nn.Module):
             f"{self.coupling.terms}, {paths} path{'s' if paths != 1 else ''}, {self.mode} {sizes}, {method}, {weights}"
         )
 
+    @without_autocast
     def forward(
         self,
         x: Shaped[Tensor, "*e d1 u"],
@@ -265,6 +268,7 @@ class TensorProduct(torch.nn.Module):
         z = self._contract(x_flat, y_flat, w)
         return z if flat else z.reshape(*edges, d3, self._w).to(x.dtype)
 
+    @without_autocast
     def matrices(self, y: Float[Tensor, "e d2 v"]) -> Float[Tensor, "e v all"]:
         """`M_kij y_jv` of every edge, all paths behind each other: made once, then used by `multiply` for several x.
 
@@ -274,9 +278,10 @@ class TensorProduct(torch.nn.Module):
         if self._plan_for(y).form != "y_first":
             raise ValueError(f"{self} is not contracted with y first; make it with form='y_first'")
         # one matrix product of all rows: with an axis of edges in front, torch makes one for every edge
-        rows = torch.mm(y.mT.reshape(-1, y.shape[1]), self._y_to_matrices)
+        rows = torch.mm(y.mT.reshape(-1, y.shape[1]).to(self._y_to_matrices.dtype), self._y_to_matrices)
         return rows.view(y.shape[0], y.shape[2], rows.shape[1])
 
+    @without_autocast
     def multiply(
         self,
         matrices: Float[Tensor, "e v all"],
@@ -295,6 +300,9 @@ class TensorProduct(torch.nn.Module):
         Returns:
             Features of these irreps.
         """
+        if x.dtype != matrices.dtype or weights.dtype != matrices.dtype:  # half precision, e.g. from autocast
+            single = self.multiply(matrices, x.to(matrices.dtype), weights.to(matrices.dtype), slots)
+            return single.to(x.dtype)
         wanted = range(len(self._slots))[slots]
         fused = self._plan_for(x).fused
         scale = weights.mT  # (e, [paths], 1, u)
@@ -311,7 +319,10 @@ class TensorProduct(torch.nn.Module):
             if path.z in wanted and path.x < len(x_slots):
                 G = split[number].unflatten(-1, self._arrays[number].shape[:2])
                 terms[path.z].append(apply_matrices(G, x_slots[path.x], path_scales[number], fused))
-        return torch.cat([_sum(terms[slot]) for slot in wanted], 1)
+        sizes = [part.stop - part.start for part in self._slots]
+        return torch.cat(
+            [_sum(terms[n]) if terms[n] else x.new_zeros(x.shape[0], sizes[n], x.shape[2]) for n in wanted], 1
+        )
 
     def message(
         self,

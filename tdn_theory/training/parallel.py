@@ -71,6 +71,30 @@ class Processes:
             distributed.barrier()
 
 
+def existing(device: str) -> torch.device:
+    """The device of this name.
+
+    Args:
+        device: `cpu`, `cuda` or `cuda:1`.
+
+    Raises:
+        ValueError: The device does not exist.
+    """
+    try:
+        place = torch.device(device)
+    except RuntimeError:
+        place = None
+    if place is None or place.type not in ("cpu", "cuda"):
+        raise ValueError(f"device is {device!r}; allowed are cpu, cuda and cuda:0, cuda:1, ...")
+    if place.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ValueError(f"device is {device!r}, but torch {torch.__version__} finds no GPU; use --device cpu")
+        count = torch.cuda.device_count()
+        if (place.index or 0) >= count:
+            raise ValueError(f"device is {device!r}, but torch finds {count} GPU, counted from cuda:0")
+    return place
+
+
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
     """The processes of this run, by the environment that torchrun sets; gloo connects CPUs, nccl GPUs.
@@ -82,14 +106,9 @@ def processes(device: str) -> Iterator[Processes]:
         ValueError: The device does not exist.
     """
     count, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device is {device!r}; allowed are cpu, cuda and cuda:0, cuda:1, ...") from error
+    place = existing(device)
     if place.type == "cuda":
-        if not torch.cuda.is_available():
-            raise ValueError(f"device is {device!r}, but torch {torch.__version__} finds no GPU; use --device cpu")
-        place = torch.device("cuda", local if place.index is None else place.index)
+        place = existing(f"cuda:{local if place.index is None else place.index}")
         torch.cuda.set_device(place)
     if count == 1:
         yield Processes(device=place)

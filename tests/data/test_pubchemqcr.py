@@ -266,6 +266,9 @@ def test_bad_requests_are_refused(tmp_path: Path):
         read_pubchemqcr([path])
     with refuses(FileNotFoundError, "b.lmdb"):
         read_pubchemqcr([tmp_path / "b.lmdb"])
+    (tmp_path / "c.lmdb").write_bytes(bytes(8192))
+    with refuses(ValueError, "c.lmdb", "LMDB"):
+        read_pubchemqcr([tmp_path / "c.lmdb"])
 
 
 @given(st.sampled_from(["no energy", "no forces", "no group", "long group", "periodic"]))

@@ -139,6 +139,24 @@ def test_what_cannot_be_replaced_is_left_and_said():
     assert "exact" in convert(parities, method="cubature").left["inner.product"]
 
 
+def test_a_product_in_several_places_is_replaced_in_all():
+    model = torch.nn.ModuleDict({"one": convolution()})
+    model["two"] = model["one"]
+    conversion = convert(model)
+    assert set(conversion.replaced) == {"one", "two"}
+    assert model["one"] is model["two"]
+    assert not isinstance(model["two"], o3.TensorProduct)
+
+
+def test_nothing_is_replaced_if_a_product_cannot_be_made():
+    """Rank 7 is stored for L = 1, and not for L = 2."""
+    small = o3.FullyConnectedTensorProduct("4x0e+4x1o", "1x0e+1x1o", "4x0e+4x1o")
+    model = torch.nn.Sequential(small, convolution())
+    with pytest.raises(LookupError):
+        convert(model, "cp", 7)
+    assert model[0] is small
+
+
 def test_errors_teach():
     product = PRODUCTS["fully connected"]()
     with refuses(ValueError, "tensor product itself", "Sequential"):

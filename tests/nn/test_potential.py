@@ -241,6 +241,23 @@ def test_float32_agrees_with_float64():
             assert_close(np.nan_to_num(single[name]), np.nan_to_num(value), atol, f"{name} in float32")
 
 
+@pytest.mark.parametrize("method", ["exact", "per_path"])
+def test_autocast_rounds_linear_layers_only(method):
+    """Predictions in bfloat16 are within some of its roundings of those in float32, and can be trained."""
+    potential = Potential(
+        PotentialConfig((1, 8), lmax=1, channels=4, layers=1, heads=2, method=method, forces="direct")
+    )
+    graph = build_graph(Structure(np.array([8, 1]), np.array([[0.0, 0.0, 0.0], [0.9, 0.1, 0.2]])), 5.0)
+    exact = {name: value.detach() for name, value in potential(graph).items()}
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = potential(graph)
+    for name, value in exact.items():
+        # one rounding after another, some twenty of them
+        torch.testing.assert_close(rounded[name].to(value), value, rtol=0, atol=20 * 2**-8 * float(value.abs().max()))
+    (rounded["energy"].sum() + rounded["forces"].square().sum()).backward()
+    assert all(p.grad.isfinite().all() for p in potential.parameters() if p.grad is not None)
+
+
 def test_large_energies_keep_their_digits():
     """Energies are float64 whatever the weights are: reference energies are thousands of eV."""
     potential = make(SMALL).float()

@@ -282,6 +282,25 @@ def test_low_precision_is_rounded_once(mode, channels, dtype):
         assert half(x, y).dtype == dtype
 
 
+@pytest.mark.parametrize("method", ["exact", "per_path"])
+def test_multiply_gives_zero_where_no_path_leads(method):
+    """From scalars only, no path leads to degree 1."""
+    product = TensorProduct("0e+1o x 0e -> 0e+1o", 2, method=method, weights="external", form="y_first")
+    x, weights = torch.ones(3, 1, 2), torch.ones(3, *product.weight_shape)
+    z = product.multiply(product.matrices(torch.ones(3, 1, 1)), x, weights)
+    assert torch.equal(z, torch.cat([x, torch.zeros(3, 3, 2)], 1))
+
+
+@pytest.mark.parametrize(("mode", "channels"), MODES)
+def test_autocast_changes_nothing(mode, channels):
+    """Operands rounded by autocast would be read by the compiled loops as what they are not."""
+    product = TensorProduct("0e+1o+2e", channels, mode=mode)
+    x, y = inputs(product, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        z = product(x, y)
+    assert torch.equal(z, product(x, y))
+
+
 @pytest.mark.parametrize("method", ["exact", "per_path", "cubature"])
 def test_double_restores_full_accuracy(method):
     """Also after a detour through bfloat16."""

@@ -53,6 +53,19 @@ def test_half_precision_is_read_as_it_is(monkeypatch):
     torch.testing.assert_close(z.double(), exact, rtol=EPS[torch.bfloat16], atol=1e-6)
 
 
+def test_autocast_leaves_matrices_in_float32():
+    """What `precision = "bfloat16"` trains with on a GPU."""
+    potential = Potential(PotentialConfig((1, 8), lmax=1, channels=2, layers=1, heads=1, basis_size=2, forces="direct"))
+    molecule = Structure(np.array([8, 1]), np.array([[0.0, 0.0, 0.0], [0.9, 0.1, 0.2]]))
+    potential, graph = potential.to(DEVICE), build_graph(molecule, 5.0).to(DEVICE)
+    exact = potential(graph)["forces"].detach()
+    with torch.autocast(DEVICE, torch.bfloat16):
+        rounded = potential(graph)["forces"]
+    # one rounding after another, some twenty of them
+    torch.testing.assert_close(rounded.to(exact), exact, rtol=0, atol=20 * 2**-8 * float(exact.abs().max()))
+    rounded.square().sum().backward()
+
+
 def test_potentials(monkeypatch):
     """Energies, conservative forces and the gradients of a loss on both: second derivatives of every message step."""
     from tdn_theory.nn.kernels import message

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from tdn_theory import cli
 from tdn_theory.cli import app
+from tdn_theory.nn import Potential, PotentialConfig
 from tdn_theory.training.config import PRESETS, TrainConfig
 from tests.training.conftest import springs
 from tests.training.test_sources import write
@@ -104,3 +105,12 @@ def test_errors_teach(config, tmp_path):
     assert "layer" in output
     assert "Traceback" not in output
     assert "not a saved potential" in run("evaluate", config, config, code=2)
+
+
+def test_a_device_that_does_not_exist_is_told(tmp_path):
+    model, atoms = tmp_path / "model.safetensors", tmp_path / "water.xyz"
+    Potential(PotentialConfig(elements=(1, 8), channels=2, heads=1, layers=1)).save(model)
+    ase.io.write(atoms, molecule("H2O"))
+    for device in ("tpu", "meta", "cuda:99"):
+        assert f"device is '{device}'" in run("relax", atoms, "--model", model, "--device", device, code=2)
+        assert f"device is '{device}'" in run("evaluate", model, "relaxations", "--device", device, code=2)
