@@ -43,9 +43,9 @@ def judge(record: dict[str, Any]) -> Verdict:
         if row["R"] < row["predicted"]:
             just_below[row["L"], row["kind"]] = 10 ** row["log10_error"]["mean"]
     summary = (
-        f"{_count(missing)} students fail to reach zero at or above the predicted rank, {_count(early)} reach it below "
-        f"({len(rows)} ranks, {rows[0]['seeds']} seeds; predicted: {listed}). At the largest rank below, the error on "
-        f"held-out molecules after training everything is between {min(just_below.values()):.1g} and "
+        f"Of the students {_count(missing)} fail to reach zero at or above the predicted rank, {_count(early)} reach "
+        f"it below ({len(rows)} ranks, {rows[0]['seeds']} seeds; predicted: {listed}). At the largest rank below, the "
+        f"error on held-out molecules after training everything is between {min(just_below.values()):.1g} and "
         f"{max(just_below.values()):.1g}: not zero, but not always large. The "
         "rank depends on the product, not on L alone"
     )
@@ -55,4 +55,4 @@ def judge(record: dict[str, Any]) -> Verdict:
 
 
 def _count(rows: list[dict[str, Any]]) -> str:
-    return str(len(rows)) if rows else "no"
+    return str(len(rows)) if rows else "none"

@@ -306,7 +306,12 @@ def relax(
     from tdn_theory.training.parallel import existing
 
     with _errors_as_messages():
-        *_, atoms = ase.io.iread(str(file))
+        try:
+            *_, atoms = ase.io.iread(str(file))
+        except ase.io.formats.UnknownFileTypeError as error:
+            raise ValueError(
+                f"ASE cannot tell the format of {file}; give a structure file with its usual suffix"
+            ) from error
         atoms.calc = TDNCalculator.load(model, existing(device), torch.float64)
         frames, converged = relax_atoms(atoms, fmax, steps, optimizer)
         trajectory, relaxed = (out / f"{file.stem}-{name}.extxyz" for name in ("trajectory", "relaxed"))

@@ -33,7 +33,7 @@ class Graph:
         source: Neighbour, the node an edge brings news from (e,).
         target: Centre, the node it brings them to (e,), ascending.
         offsets: Cell vectors to add to the source, whole numbers (e, 3).
-        cell: Cell vectors in rows (g, 3, 3); zeros where there is none.
+        cell: Cell vectors in rows (g, 3, 3); zeros where nothing is periodic.
         labels: What is known: energy (g,), forces (n, 3), stress (g, 3, 3), dipole (g, 3), polarizability (g, 3, 3).
             A label that some graphs of a batch lack is NaN there. Energies are always in double precision, since
             total energies have many digits before the interesting ones.
@@ -62,10 +62,12 @@ class Graph:
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Graph:
         """The graph on another device, or with another type of its real numbers, except the energies."""
+        # a copy to the processor would not be waited for, and read before it is there
+        waits = device is None or torch.device(device).type == "cpu"
 
         def move(tensor: Tensor, keep: bool = False) -> Tensor:
             other = dtype is not None and tensor.is_floating_point() and not keep
-            return tensor.to(device, dtype if other else None, non_blocking=True)
+            return tensor.to(device, dtype if other else None, non_blocking=not waits)
 
         tensors: dict[str, Any] = {
             name: move(getattr(self, name))
@@ -89,7 +91,8 @@ def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.
     if not 0 < cutoff < np.inf:
         raise ValueError(f"cutoff is {cutoff}; it must be positive and finite, in Angstrom")
     target, source, offsets = neighbours(structure, cutoff)
-    cell = np.zeros((3, 3)) if structure.cell is None else structure.cell
+    # a box that is only drawn has no volume for the stress, and no bearing on the dipole
+    cell = structure.cell if structure.cell is not None and structure.pbc.any() else np.zeros((3, 3))
     return Graph(
         numbers=torch.tensor(structure.numbers),
         positions=torch.tensor(structure.positions, dtype=dtype),

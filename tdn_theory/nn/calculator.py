@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -77,8 +76,6 @@ class TDNCalculator(Calculator):
         atoms = cast(Atoms, self.atoms)
         weight = next(self.potential.parameters())
         structure = Structure.from_ase(atoms)
-        if not structure.pbc.any():
-            structure = replace(structure, cell=None)  # a box that is only drawn has no bearing on the dipole
         graph = build_graph(structure, self.potential.config.cutoff, weight.dtype).to(weight.device)
         with torch.no_grad():
             output = {name: value.double().cpu().numpy() for name, value in self.potential(graph).items()}

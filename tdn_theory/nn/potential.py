@@ -366,14 +366,14 @@ class Potential(DoubleBuffers):
             with safetensors.safe_open(path, framework="pt") as file:
                 config = PotentialConfig.from_dict(json.loads((file.metadata() or {})["config"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            arrays = {name: tensors.pop(FACTORS + name).numpy() for name in "ABC" if FACTORS + name in tensors}
+            potential = cls(config, factors=CPFactors(**arrays) if arrays else None)
+            potential.to(tensors["elements.weight"].dtype)
+            potential.load_state_dict(tensors)
         except FileNotFoundError:
             raise
-        except (KeyError, TypeError, ValueError, safetensors.SafetensorError) as error:
+        except (KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
             raise ValueError(f"{path} is not a saved potential ({error}); make one with Potential.save") from error
-        arrays = {name: tensors.pop(FACTORS + name).numpy() for name in "ABC" if FACTORS + name in tensors}
-        potential = cls(config, factors=CPFactors(**arrays) if arrays else None)
-        potential.to(tensors["elements.weight"].dtype)
-        potential.load_state_dict(tensors)
         return potential
 
 

@@ -568,6 +568,9 @@ def _factors(coupling: Coupling, method: Method | CPFactors) -> CPFactors | None
             raise ValueError(f"{method} has d = {method.d}; {coupling} needs factors of {parent}, with d = {parent.d}")
         return method
     if method == "cubature":
+        degrees = ((coupling.x[p.x].l, coupling.y[p.y].l, coupling.z[p.z].l) for p in coupling.paths)
+        if all(sum(path) % 2 for path in degrees):
+            raise ValueError(f"{coupling} has odd paths only, of which the cubature product has none: it would be zero")
         return _cubature(parent)
     return Store().best(parent, quadratic(parent.lmax)).factors
 

@@ -161,6 +161,7 @@ class _Run:
         self.first_epoch = self.state.epoch
         if self.group.first:
             self.log = Log(self.folder, self.config.tensorboard, written=self.state.epoch)
+            self.log.write(self.state.history)  # a kill may have come between the checkpoint and its row
         in_time = True
         while in_time and self.state.epoch < self.config.epochs:
             in_time = self._epoch()

@@ -70,6 +70,11 @@ def test_edge_vectors_point_from_target_to_source_and_back(structure: Structure,
     assert_close(graph.vectors, wanted, 1e-13 * (1 + np.abs(structure.positions).max()), "vectors")
 
 
+def test_a_box_that_is_only_drawn_is_no_cell():
+    structure = Structure(np.array([1, 1]), np.eye(2, 3), 5 * np.eye(3), np.zeros(3, dtype=bool))
+    assert not build_graph(structure, 2.0).cell.any()
+
+
 def test_vectors_are_differentiable_in_positions_and_cell():
     structure = Structure(np.array([1, 8]), np.array([[0.0, 0, 0], [0.4, 0.5, 0.6]]), np.eye(3), EVERYWHERE)
     graph = build_graph(structure, 1.1, torch.float64)

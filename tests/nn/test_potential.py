@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -338,6 +339,11 @@ def test_loading_refuses_other_files(tmp_path):
     safetensors.torch.save_file({"a": torch.zeros(1)}, file)
     with refuses(ValueError, "config", "Potential.save"):
         Potential.load(file)
+    settings = {"config": json.dumps(SMALL.to_dict())}
+    for tensors in ({"a": torch.zeros(1)}, {"elements.weight": torch.zeros(1)}):
+        safetensors.torch.save_file(tensors, file, settings)
+        with refuses(ValueError, "elements.weight", "Potential.save"):
+            Potential.load(file)
 
 
 def test_config_round_trip():

@@ -407,6 +407,8 @@ def test_errors_teach():
         TensorProduct(1, 2, form="factored")
     with refuses(ValueError, "0e+0o", "use method 'exact'"):
         TensorProduct("0e+0o", 2, method="cubature")
+    with refuses(ValueError, "odd paths only", "cubature"):
+        TensorProduct("1 x 1 -> 1", 2, method="cubature")
     with refuses(ValueError, "d = 4", "d = 9"):
         TensorProduct(2, 2, method=random_factors(4))
     with refuses(ValueError, "2x1o", "multiplicities"):

@@ -91,6 +91,8 @@ def test_train_evaluate_and_relax(config, tmp_path):
     assert ase.io.read(out / "water-relaxed.extxyz").get_forces().shape == (3, 3)
     ase.io.write(tmp_path / "chloride.xyz", molecule("HCl"))
     assert "does not know Cl" in run("relax", tmp_path / "chloride.xyz", "--model", model, code=2)
+    (tmp_path / "unknown").write_text("?")
+    assert "format of" in run("relax", tmp_path / "unknown", "--model", model, code=2)
 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.toml")), ids=lambda path: path.stem)
