@@ -52,7 +52,7 @@ clean:  ## Remove the environment and all caches; results stay
 # torch is named with its version and goes first: any other spelling may fetch gigabytes of CUDA libraries.
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; say where one is: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Setting up .venv (minutes, 2 GB)"
+	@echo "Setting up .venv (minutes, 3.5 GB)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@$(PIP) torch==2.13.0 hatchling
 	@$(PIP) --no-build-isolation --editable ".[dev]"
