@@ -299,6 +299,7 @@ def relax(
     """Relax a structure with a potential, in float64; writes extended XYZ files."""
     import ase.io
     import torch
+    from ase.io.formats import UnknownFileTypeError
 
     from tdn_theory.data.extxyz import write_frames
     from tdn_theory.nn.calculator import TDNCalculator
@@ -308,7 +309,7 @@ def relax(
     with _errors_as_messages():
         try:
             *_, atoms = ase.io.iread(str(file))
-        except ase.io.formats.UnknownFileTypeError as error:
+        except UnknownFileTypeError as error:
             raise ValueError(
                 f"ASE cannot tell the format of {file}; give a structure file with its usual suffix"
             ) from error
