@@ -5,8 +5,13 @@ Needed when code or records that a notebook shows have changed; the tests compar
 
 import os
 import sys
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
+from queue import Empty
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -49,9 +54,32 @@ def execute(notebook: NotebookNode) -> NotebookNode:
         record_timing=False,
         coalesce_streams=True,
     )
+
+    async def look_again(notebook: NotebookNode) -> None:
+        for channel in (client.kc.shell_channel, client.kc.iopub_channel):
+            channel.get_msg = partial(message, channel.get_msg)
+
+    client.on_notebook_start = look_again
     with TemporaryDirectory() as store:
         client.execute(env={**os.environ, "TDN_THEORY_STORE": store, "OMP_NUM_THREADS": "1"})
     return result
+
+
+async def message(get: Callable[..., Awaitable[Any]], timeout: float | None = None) -> Any:
+    """What `get` gives within the time, asked for every second.
+
+    Now and then pyzmq does not notice that a message has come, and only finds it when the time is over: ten minutes.
+
+    Raises:
+        Empty: There is none.
+    """
+    end = float("inf") if timeout is None else time.monotonic() + timeout
+    while True:
+        try:
+            return await get(timeout=max(0.0, min(1.0, end - time.monotonic())))
+        except Empty:
+            if time.monotonic() >= end:
+                raise
 
 
 if __name__ == "__main__":

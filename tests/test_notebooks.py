@@ -1,14 +1,16 @@
 """Notebooks run from start to end, and give what they were committed with: no error, nothing of this machine."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from notebooks.run import execute, notebooks, read
+from notebooks.run import execute, message, notebooks, read
 
 ROOT = Path(__file__).parents[1]
 LARGEST = 600_000
@@ -197,3 +199,21 @@ def test_errors_and_warnings_are_seen():
         notebook = good()
         notebook.cells[1].outputs.append(output)
         assert blemishes(notebook)
+
+
+def test_a_message_that_is_found_late_is_found():
+    asked = []
+
+    async def get(timeout: float) -> str:
+        asked.append(timeout)
+        if len(asked) < 3:
+            raise Empty
+        return "message"
+
+    async def nothing(timeout: float) -> str:
+        raise Empty
+
+    assert asyncio.run(message(get, 600)) == "message"
+    assert max(asked) <= 1
+    with pytest.raises(Empty):
+        asyncio.run(message(nothing, 0.01))
