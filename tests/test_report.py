@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from html.parser import HTMLParser
 
 import pytest
@@ -302,7 +303,12 @@ def test_no_page_is_wider_than_its_screen(browser, width):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_text_can_be_read(browser, scheme):
+    from selenium.common.exceptions import TimeoutException
+    from selenium.webdriver.support.wait import WebDriverWait
+
     emulate(browser, 1200, scheme)
+    with suppress(TimeoutException):  # the chart follows the scheme by an event
+        WebDriverWait(browser, 60).until(lambda driver: not run(driver, CONTRAST)[1])
     checked, poor = run(browser, CONTRAST)
     assert checked > 500
     assert poor == []
