@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tdn_theory.checkout import figure_record
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.experiments.cancellation import growth
+from tdn_theory.experiments.error_propagation import growth
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 
@@ -34,7 +32,7 @@ def judge(record: dict[str, Any]) -> Verdict:
     rows = {kind: [row for row in values["rows"] if row["kind"] == kind] for kind in kinds}
     cp = [row for kind in kinds[:3] for row in rows[kind]]
     exponents = {
-        precision: growth(np.array([row["condition"] for row in cp]), np.array([row[precision] for row in cp]))
+        precision: growth([row["condition"] for row in cp], [row[precision] for row in cp])["power"]
         for precision in ("float32", "bfloat16", "mixed")
     }
     excess = {

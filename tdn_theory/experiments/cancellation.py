@@ -7,10 +7,9 @@ where a best approximation does not exist, just below the rank at which the tens
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float
 from threadpoolctl import threadpool_limits
 
 from tdn_theory.coupling import CouplingTensor
@@ -105,7 +104,7 @@ def product_errors(factors: CPFactors, seed: int) -> dict[str, float]:
         A, B, C = (part.to(dtype) for part in doubles)
         return ((x.to(dtype) @ B) * (y.to(dtype) @ C)) @ A.mT
 
-    return _errors(product(torch.float64), product(torch.float32), product(torch.bfloat16))
+    return _errors(product)
 
 
 def dense_errors(tensor: CouplingTensor, seed: int) -> dict[str, float]:
@@ -119,7 +118,7 @@ def dense_errors(tensor: CouplingTensor, seed: int) -> dict[str, float]:
         pairs = x.to(dtype).unsqueeze(2) * y.to(dtype).unsqueeze(1)
         return pairs.flatten(1) @ matrix.to(dtype).mT
 
-    return _errors(product(torch.float64), product(torch.float32), product(torch.bfloat16))
+    return _errors(product)
 
 
 def _inputs(d: int, seed: int) -> Any:
@@ -129,13 +128,16 @@ def _inputs(d: int, seed: int) -> Any:
     return torch.randn(2, INPUTS, d, generator=generator).bfloat16().double()
 
 
-def _errors(exact: Any, single: Any, half: Any) -> dict[str, float]:
-    def error(found: Any) -> float:
+def _errors(product: Callable[[Any], Any]) -> dict[str, float]:
+    import torch
+
+    exact, single = product(torch.float64), product(torch.float32)
+
+    def error(found: torch.Tensor) -> float:
         return float((found.double() - exact).norm() / exact.norm())
 
-    return {"float32": error(single), "bfloat16": error(half), "mixed": error(single.bfloat16())}
-
-
-def growth(conditions: Float[np.ndarray, " n"], errors: Float[np.ndarray, " n"]) -> float:
-    """Exponent p of the least-squares fit `error ~ condition^p`."""
-    return float(np.polyfit(np.log(conditions), np.log(errors), 1)[0])
+    return {
+        "float32": error(single),
+        "bfloat16": error(product(torch.bfloat16)),
+        "mixed": error(single.bfloat16()),
+    }

@@ -456,7 +456,7 @@ def _rms(values: Tensor) -> float:
 # Summaries
 
 
-def growth(depths: Sequence[int], errors: Sequence[float]) -> dict[str, float]:
+def growth(depths: Sequence[float], errors: Sequence[float]) -> dict[str, float]:
     """Least squares of `e = a t^p` and of `e = a g^t` in logarithms: p, g, and the standard deviations left."""
     t, e = np.array(depths, float), np.log(np.maximum(errors, SMALLEST))
     lines = {"power": np.log(t), "factor": t}

@@ -13,7 +13,7 @@ from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.experiments import cancellation
-from tdn_theory.experiments.cancellation import UNITS, dense_errors, growth, product_errors
+from tdn_theory.experiments.cancellation import UNITS, dense_errors, product_errors
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome
@@ -52,10 +52,6 @@ def test_reference():
     wanted = np.linalg.norm(single - exact) / np.linalg.norm(exact)
     assert_close(product_errors(factors, 0)["float32"] / wanted, 1.0, 0.3, "another order of sums")
     assert dense_errors(CouplingTensor(1), 0)["float32"] < 4 * UNITS["float32"]
-
-
-def test_growth():
-    assert_close(growth(np.array([1.0, 10, 100]), np.array([3.0, 300, 30000])), 2.0, 1e-12, "exponent")
 
 
 @pytest.fixture
