@@ -256,13 +256,24 @@ def _joined(parts: Sequence[CPFactors]) -> CPFactors:
 
 
 def entries(folder: FilePath = FOLDER) -> list[AtlasEntry]:
-    """All entries, ordered by degree, rank and condition. Files are checked against their checksums, not proven again.
+    """All entries, ordered by degree, rank and condition.
 
     Raises:
         DamagedError: A file is damaged; the message names it.
     """
-    found = [_load(manifest) for manifest in sorted(folder.glob("*.json"))]
-    return sorted(found, key=lambda e: (e.lmax, e.rank, e.factors.condition))
+    return list(by_stem(folder).values())
+
+
+def by_stem(folder: FilePath = FOLDER) -> dict[str, AtlasEntry]:
+    """All entries by the stem of their files, which tells them apart for good, in the order of `entries`.
+
+    Files are checked against their checksums, not proven again.
+
+    Raises:
+        DamagedError: A file is damaged; the message names it.
+    """
+    found = {manifest.stem: _load(manifest) for manifest in folder.glob("*.json")}
+    return dict(sorted(found.items(), key=lambda item: (item[1].lmax, item[1].rank, item[1].factors.condition)))
 
 
 def _load(manifest: FilePath) -> AtlasEntry:

@@ -22,7 +22,7 @@ class UnsafePickleError(ValueError):
 
 
 def loads(content: bytes) -> Any:
-    """Read a pickle (protocol 3 or later) of dict, list, tuple, str, bytes, bool, int, float, None, numpy numbers.
+    """Read a pickle (protocol 3 or later) of containers, strings, bytes, bool, int, float, None and numpy numbers.
 
     Raises:
         UnsafePickleError: The pickle names anything else, or is damaged.
@@ -128,13 +128,13 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
     """`value` with finished arrays in the place of those in the making; `done` has what was converted, by identity."""
     if id(value) in done:
         return done[id(value)]
-    if value is None or isinstance(value, bool | int | float | str | bytes):
+    if value is None or isinstance(value, bool | int | float | str | bytes | bytearray):
         return value
     if isinstance(value, _Array):
         return value.value
     if isinstance(value, dict):
         found: Any = {_plain(key, done): _plain(item, done) for key, item in value.items()}
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | set | frozenset):
         found = type(value)(_plain(item, done) for item in value)
     else:
         raise UnsafePickleError(f"the pickle holds a {type(value).__name__.strip('_')}, which is not plain data")

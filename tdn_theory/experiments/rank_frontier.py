@@ -109,10 +109,9 @@ def pyttb_als(tensor: CouplingTensor, rank: int, seed: int, seconds: float) -> C
     return CPFactors(np.asarray(A) * np.asarray(found.weights), np.asarray(B), np.asarray(C))
 
 
-def verify(lmax: int, rank: int, which: atlas.Which) -> dict[str, Any]:
-    """Prove the best entry again."""
-    entry = atlas.best(lmax, max_rank=rank, paths=which)
-    certificate = entry.verify()
+def verify(stem: str) -> dict[str, Any]:
+    """Prove an entry of the atlas again."""
+    certificate = atlas.by_stem()[stem].verify()
     return {"radius": certificate.radius, "kind": certificate.kind, "statement": certificate.statement}
 
 
@@ -147,11 +146,15 @@ def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
         for k in range(STARTS[preset])
     ]
     comparison = [row for unit in units.map(compare, plan, "solvers at the paper's ranks") for row in unit["rows"]]
-    rows = [entry.row() for entry in atlas.entries()]
-    frontier = []
+    entries = atlas.by_stem()
+    rows = [entry.row() for entry in entries.values()]
+    frontier, proofs = [], []
     for lmax in DEGREES:
         d = dim(lmax)
-        exact = {which: atlas.best(lmax, paths=which) for which in ("all", "even")}
+        exact = {
+            which: next(stem for stem, entry in entries.items() if entry.lmax == lmax and entry.covers(which))
+            for which in ("all", "even")
+        }
         most = min(row["R"] for row in rows if row["L"] == lmax and row["paths_alive"] >= MOST * row["paths"])
         frontier.append(
             {
@@ -160,11 +163,13 @@ def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
                 "outer_product": d * d,
                 "generic": ceil(d**3 / (3 * d - 2)),
                 "most": most,
-                **{which: entry.rank for which, entry in exact.items()},
+                **{which: entries[stem].rank for which, stem in exact.items()},
             }
         )
-    proofs = [{"lmax": p["L"], "rank": p[which], "which": which} for p in frontier for which in ("all", "even")]
-    proven = units.map(verify, proofs, "proofs")
+        proofs += [
+            {"lmax": lmax, "rank": entries[stem].rank, "which": which, "stem": stem} for which, stem in exact.items()
+        ]
+    proven = units.map(verify, [{"stem": proof["stem"]} for proof in proofs], "proofs")
     return {
         "fitted": fitted,
         "released": released,

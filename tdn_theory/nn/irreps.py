@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise, product
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -119,8 +120,7 @@ class Coupling:
 
         Args:
             given: `2`: the paper's tensor `CouplingTensor(2)`. A `CouplingTensor`: itself. `"0e+1o+2e"`: these irreps
-                on all
-                sides, all paths that parity allows, weight 1. `"0e x 0e+1o -> 0e+1o"`: x, y and z one by one.
+                on all sides, all paths that parity allows, weight 1. `"0e x 0e+1o -> 0e+1o"`: x, y and z one by one.
 
         Raises:
             TypeError: It is none of these.
@@ -128,8 +128,8 @@ class Coupling:
         """
         if isinstance(given, Coupling):
             return given
-        if isinstance(given, int) and not isinstance(given, bool):
-            given = CouplingTensor(given)
+        if isinstance(given, Integral) and not isinstance(given, bool):
+            given = CouplingTensor(int(given))
         if isinstance(given, CouplingTensor):
             irreps = tuple(Irrep(l) for l in range(given.lmax + 1))
             weights = zip(given.paths, given.weights, strict=True)

@@ -76,6 +76,7 @@ class PotentialConfig:
         pruned: Compute only what is read. False: the released order of operations, with the same result.
 
     Raises:
+        TypeError: A number that counts something is not an int.
         ValueError: A value is not possible, or values do not fit together.
     """
 
@@ -102,6 +103,9 @@ class PotentialConfig:
         object.__setattr__(self, "outputs", outputs)
         if not elements or len(set(elements)) < len(elements) or not all(0 < z < MAX_NUMBER for z in elements):
             raise ValueError(f"elements are {elements}; give different atomic numbers from 1 to {MAX_NUMBER - 1}")
+        for name in ("channels", "layers", "heads", "basis_size"):
+            if not isinstance(getattr(self, name), int):
+                raise TypeError(f"{name} is {getattr(self, name)!r}; it must be a whole number")
         for name in ("channels", "layers", "heads", "cutoff", "basis_size", "neighbors"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")

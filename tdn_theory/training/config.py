@@ -168,7 +168,7 @@ class ScheduleConfig:
     floor: float = 1e-3
 
     def __post_init__(self):
-        if self.warmup < 0 or self.patience < 0:
+        if not self.warmup >= 0 or self.patience < 0:
             raise ValueError(f"warmup is {self.warmup}, patience {self.patience}; both must be >= 0")
         for name in ("warmup_factor", "factor", "floor"):
             if not 0 <= getattr(self, name) <= 1:
@@ -222,8 +222,9 @@ class TrainConfig:
             raise ValueError(f"epochs is {self.epochs}, batch_size {self.batch_size}; both must be at least 1")
         if not 0 <= self.average < 1:
             raise ValueError(f"average is {self.average}; it is a decay per step, in [0, 1)")
-        if self.seed < 0 or self.time_limit < 0 or self.checkpoint_seconds < 0 or self.workers < 0:
-            raise ValueError("seed, time_limit, checkpoint_seconds and workers must be >= 0")
+        for name in ("seed", "time_limit", "checkpoint_seconds", "workers"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be >= 0")
 
     @classmethod
     def from_dict(cls, table: Mapping[str, Any]) -> TrainConfig:

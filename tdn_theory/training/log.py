@@ -54,3 +54,8 @@ class Log:
                     self._writer.add_scalar(name.replace("_", "/", 1), value, row["epoch"])
             self._writer.flush()
             self._written = len(history)
+
+    def close(self) -> None:
+        """Finish the file of TensorBoard, which nothing can be written to afterwards."""
+        if self._writer is not None:
+            self._writer.close()

@@ -132,11 +132,14 @@ class _Run:
 
     @property
     def what(self) -> dict[str, Any]:
-        """What a checkpoint must agree with: settings, the model, sizes of the sets, constants from the data."""
+        """What a checkpoint must agree with: settings, the model, sizes of the sets, constants from the data.
+
+        The constants without their last digits, in which the least squares of another machine may differ.
+        """
         settings = {name: value for name, value in self.config.what().items() if not name.startswith("model.")}
         settings |= {f"model.{name}": value for name, value in self.model.config.to_dict().items()}
         sizes = [len(self.splits.train), len(self.splits.validation), len(self.splits.test)]
-        constants = [*self.model.shifts.tolist(), float(self.model.scale)]
+        constants = [float(f"{value:.9g}") for value in [*self.model.shifts.tolist(), float(self.model.scale)]]
         return {**settings, "sizes of the sets": sizes, "constants of the training set": constants}
 
     @property
@@ -165,6 +168,8 @@ class _Run:
         in_time = True
         while in_time and self.state.epoch < self.config.epochs:
             in_time = self._epoch()
+        if self.log is not None:
+            self.log.close()
         return self._finish(in_time)
 
     def _epoch(self) -> bool:
@@ -235,12 +240,14 @@ class _Run:
     def _diagnosis(self, batch: np.ndarray, terms: Tensor, norm: Tensor) -> str:
         values = ", ".join(f"{label} {float(term):.3g}" for label, term in zip(self.loss.terms, terms, strict=True))
         groups = sorted({self.splits.train[number].group for number in batch})
+        checkpoint = self.folder / CHECKPOINT
+        sound = f". The weights of the last checkpoint, {checkpoint}, are sound" if checkpoint.exists() else ""
         return (
             f"epoch {self.state.epoch + 1}, step {self.state.step + 1}: loss ({values}) or gradient (norm "
             f"{float(norm):.3g}) is not finite. The batch is structures {batch.tolist()} of the training set, of the "
             f"groups {groups}. Look for coinciding atoms or absurd labels among them; else lower "
-            "optimizer.learning_rate or optimizer.clip, lengthen schedule.warmup, or leave precision bfloat16. The "
-            f"weights of the last checkpoint, {self.folder / CHECKPOINT}, are sound"
+            "optimizer.learning_rate or optimizer.clip, lengthen schedule.warmup, or leave precision "
+            f"bfloat16{sound}"
         )
 
     def _evaluate(self, model: Potential, graphs: Graphs, title: str) -> Evaluation:

@@ -104,6 +104,13 @@ def test_start_is_used_and_a_solution_stays():
         LevenbergMarquardt(7).solve(tensor, start=found.factors)
 
 
+def test_als_without_a_limit_of_stalling_spends_its_budget():
+    """At the best two terms the residual only wavers by roundoff."""
+    for seed in range(3):
+        solver = AlternatingLeastSquares(2, seed=seed, max_sweeps=1500, stall=0.0)
+        assert solver.solve(CouplingTensor(1)).status is Status.BUDGET
+
+
 def test_a_spent_budget_is_said():
     assert LevenbergMarquardt(20, max_seconds=0.0).solve(CouplingTensor(2)).status is Status.BUDGET
     assert LevenbergMarquardt(20, ridge=0, max_iterations=2).solve(CouplingTensor(2)).status is Status.BUDGET

@@ -47,6 +47,12 @@ def test_arrays_come_back(array: np.ndarray, protocol: int):
         assert np.array_equal(loads(pickle.dumps(scalar, protocol)), scalar, equal_nan=array.dtype.kind == "f")
 
 
+def test_sets_come_back_beside_arrays():
+    value = [{1, 2}, frozenset("a"), bytearray(b"b")]
+    assert loads(pickle.dumps(value, 5)) == value
+    assert loads(pickle.dumps([*value, np.arange(3)], 5))[:-1] == value
+
+
 class Runs:
     """A pickle that calls `function(*arguments)` when a normal unpickler reads it."""
 

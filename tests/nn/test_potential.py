@@ -372,6 +372,8 @@ def test_errors_teach():
     ]:
         with refuses(ValueError, *fragments):
             replace(SMALL, **changes)
+    with refuses(TypeError, "channels is 16.0", "whole number"):
+        replace(SMALL, channels=16.0)
     with refuses(LookupError, "R=5"):
         Potential(replace(SMALL, method="cp", rank=5))
     potential = make(SMALL)

@@ -392,6 +392,10 @@ def test_initial_weights_keep_the_size():
     assert abs(float(weight.detach().std()) - 20**-0.5) < 0.02
 
 
+def test_degrees_from_arrays():
+    assert Coupling.of(np.arange(3)[1]) == Coupling.of(1)
+
+
 def test_errors_teach():
     with refuses(ValueError, "'uvx'", "uvu"):
         TensorProduct(1, 2, mode="uvx")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -94,6 +95,8 @@ def test_run_options_do_not_make_another_run():
         ({"optimizer": {"learning_rate": 0}}, ValueError, ("learning_rate is 0",)),
         ({"schedule": {"factor": 2.0}}, ValueError, ("factor is 2.0", "[0, 1]")),
         ({"schedule": {"warmup": -1}}, ValueError, ("warmup is -1",)),
+        ({"schedule": {"warmup": math.nan}}, ValueError, ("warmup is nan",)),
+        ({"time_limit": math.nan}, ValueError, ("time_limit is nan", ">= 0")),
         ({"data": {}}, ValueError, ("[data] lacks source",)),
         ({"data": {"source": "relaxations", "files": "a.xyz"}}, TypeError, ("data.files is 'a.xyz'", "list")),
     ],

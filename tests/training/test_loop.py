@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,6 +196,24 @@ def test_numbers_that_are_not_finite_stop_it(configure, monkeypatch, place):
             train(config)
     assert all(bool(value.isfinite().all()) for value in weights(config.out).values() if value.is_floating_point())
     assert train(config)["complete"]
+
+
+def test_without_a_checkpoint_none_is_called_sound(configure, monkeypatch):
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(torch.nan))
+    with pytest.raises(DivergedError, match="epoch 1, step 1") as raised:
+        train(configure())
+    assert "checkpoint" not in str(raised.value)
+
+
+def test_another_roundoff_of_the_constants_is_the_same_run(configure, monkeypatch):
+    """Least squares on another machine differ in the last digits; those of other data differ in the first."""
+    config = configure(time_limit=1e-9)
+    assert not train(config)["complete"]
+    original = loop.energy_per_element
+    for factor, same in ((1 + 1e-13, True), (1 + 1e-6, False)):
+        monkeypatch.setattr(loop, "energy_per_element", lambda *given, f=factor: f * original(*given))
+        with nullcontext() if same else refuses(ValueError, "constants of the training set"):
+            train(config)
 
 
 def test_averaged_weights_are_the_ones_evaluated(configure):

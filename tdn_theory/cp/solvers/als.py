@@ -26,7 +26,8 @@ class AlternatingLeastSquares:
         seed: Seed of the Gaussian start.
         max_sweeps: Sweeps over the three factors.
         max_seconds: Wall time after which no further batch of sweeps begins.
-        stall: The solver stops as stalled when a batch lowers the relative residual by less than this fraction.
+        stall: The solver stops as stalled when a batch lowers the relative residual by less than this fraction; with 0
+            it never does.
     """
 
     rank: int
@@ -69,7 +70,7 @@ class AlternatingLeastSquares:
             theta = np.stack(factors)
             sweeps += batch
             before, residual = residual, CPFactors(*theta).relative_residual(array)
-            if before - residual < self.stall * before:
+            if self.stall and before - residual < self.stall * before:
                 status = Status.STALLED
                 break
         return CPSolution.of(tensor, CPFactors(*theta), status, self, sweeps, began)
