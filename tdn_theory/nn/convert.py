@@ -37,8 +37,7 @@ class Conversion:
         left: Names of the modules left as they were, with the reason.
         shared: Whether path weights are shared now, which makes the model a new one.
         equivariance_error: Largest exact root mean square equivariance error among the new products, relative to the
-            product
-            (`TensorProduct.equivariance_error`); 0 for exact ones.
+            product (`TensorProduct.equivariance_error`); 0 for exact ones.
     """
 
     replaced: dict[str, tuple[str, ...]]
@@ -52,7 +51,7 @@ class Conversion:
         lines += [f"  {name}: left, {reason}" for name, reason in self.left.items()]
         lines.append(
             "path weights are shared now: this is a new model, train it before use"
-            if self.shared and self.replaced
+            if self.shared
             else "the outputs are those of before, up to rounding"
         )
         lines.append(f"relative equivariance error of a product: {self.equivariance_error:.1e}")
@@ -64,9 +63,8 @@ def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None =
 
     Args:
         model: A module with `e3nn.o3.TensorProduct`s (`FullyConnectedTensorProduct` and others derived from it
-            included)
-            in it; e3nn 0.4.4 and later. Not a scripted one: convert before scripting, and use `torch.compile` or
-            `torch.export` afterwards.
+            included) in it; e3nn 0.4.4 and later. Not a scripted one: convert before scripting, and use
+            `torch.compile` or `torch.export` afterwards.
         method: `exact` (or `per_path`, which means the same here): same outputs. `cp` or `cubature`: products of the
             coupling tensor of all paths of even l1 + l2 + l3, with one set of weights: the sum of the old ones over
             paths, divided by the root of their number. Outputs of the same irrep all get the sum over paths, scaled to
@@ -114,7 +112,8 @@ def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None =
         setattr(model.get_submodule(parent), child, product)
         replaced[name] = tuple(map(str, product.products))
         error = max(error, *(cast(TensorProduct, part).equivariance_error for part in product.products))
-    return Conversion(replaced, left, method in ("cp", "cubature"), error)
+    shared = any(product.shared for product in made.values() if isinstance(product, E3nnProduct))
+    return Conversion(replaced, left, shared, error)
 
 
 class E3nnProduct(torch.nn.Module):
@@ -122,6 +121,7 @@ class E3nnProduct(torch.nn.Module):
 
     Attributes:
         products: The products that do the work, one for each combination of mode and channels.
+        shared: Whether one of them has one set of weights for several paths of the original.
         weight: The e3nn module's internal weights, the same parameter, if it had any.
 
     Raises:
@@ -147,6 +147,7 @@ class E3nnProduct(torch.nn.Module):
             for key, members in _grouped(original, apart=method in ("cp", "cubature")).items()
         ]
         self.products = torch.nn.ModuleList([group.product for group in self._groups])
+        self.shared = any(group.shared for group in self._groups)
         example = next((p for p in original.parameters()), next(original.buffers(), None))
         if example is not None and example.is_floating_point():
             self.products.to(example.device, example.dtype)

@@ -38,7 +38,7 @@ def envelope(distance: Float[Tensor, "*e"], cutoff: float) -> Float[Tensor, "*e"
 class GaussianBasis(torch.nn.Module):
     """`b_k(r) = exp(-(w r/cutoff + b - m_k)^2 / (2 s_k^2))` with trainable centres m, widths s, scale w and shift b.
 
-    Centres start evenly spaced on [0, 1], widths at the spacing.
+    Centres start evenly spaced on [0, 1], widths at `1/size`, but not below `MIN_WIDTH`.
 
     Args:
         size: Number of functions.

@@ -128,6 +128,18 @@ def test_conversion_to_shared_weights_is_a_new_model(method):
     )
 
 
+def test_products_with_scalars_only_share_nothing():
+    """Nothing but channels is mixed by scalars, so no method shares weights there, and the model stays what it was."""
+    product = o3.TensorProduct("4x0e+4x1o", "1x0e", "4x0e+4x1o", [(0, 0, 0, "uvu", True), (1, 0, 1, "uvu", True)])
+    model = Holder(product)
+    values = arguments(product)
+    before = model(*values).detach()
+    report = convert(model, method="cubature")
+    assert not report.shared
+    assert "outputs are those of before" in str(report)
+    assert_close(model(*values).detach().numpy(), before.numpy(), 1e-6, "product with scalars")
+
+
 def test_what_cannot_be_replaced_is_left_and_said():
     unusual = o3.TensorProduct("2x0e", "3x1o", "6x1o", [(0, 0, 0, "uvuv", True)])
     model = torch.nn.Sequential(Holder(unusual), Holder(PRODUCTS["fully connected"]()))
