@@ -323,6 +323,7 @@ def relax(
         f"{'relaxed' if converged else 'not relaxed'} in {len(frames) - 1} steps: {first:.6f} -> {last:.6f} eV; "
         f"{trajectory}, {relaxed}",
         highlight=False,
+        markup=False,
     )
     if not converged:
         console.print(f"forces above {fmax} eV/Angstrom are left; give more --steps", style="yellow", highlight=False)

@@ -160,6 +160,7 @@ class _Run:
             self.console.print(
                 f"going on after {self.state.epoch} epochs and {self.state.step} steps, from {checkpoint}",
                 highlight=False,
+                markup=False,
             )
         self.first_epoch = self.state.epoch
         if self.group.first:
