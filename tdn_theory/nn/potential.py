@@ -68,7 +68,8 @@ class PotentialConfig:
         basis_size: Number of its functions.
         neighbors: Typical number of neighbours, by whose root the sum over neighbours in the embedding is divided.
         method: Product of features with harmonics, see `TensorProduct`: `exact`, `cubature`, `cp`, or `per_path`, which
-            alone has weights for every path instead of shared ones (E4).
+            alone has weights for every path instead of shared ones (E4). `cubature` has even paths only, which makes
+            energies those of mirror images too; with odd paths they can differ.
         rank: Rank of the CP factors from the store; None for the paper's 7 L^2. Only for `cp`.
         share_linear: One matrix for all degrees in linear layers (PS-Linear, E4), or one for each.
         forces: `direct`: a further attention layer read at degree 1. `conservative`: minus the gradient of the energy.

@@ -16,7 +16,7 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.nn.attention import smooth_leaky_relu
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tests.assertions import assert_close, refuses
-from tests.nn.contract import ConservativeContract, Model, PhysicalContract, as_numpy
+from tests.nn.contract import RANK, ConservativeContract, Model, PhysicalContract, as_numpy
 
 SMALL = PotentialConfig(elements=(1, 6, 8), lmax=2, channels=8, layers=1, heads=2, cutoff=4.0, basis_size=8)
 PAPER = PotentialConfig(
@@ -92,6 +92,19 @@ class TestApproximateDirect(PhysicalContract):
     @classmethod
     def model(cls, request) -> Model:
         return make(request.param)
+
+
+@pytest.mark.parametrize("forces", ["conservative", "direct"])
+@pytest.mark.parametrize(("method", "least", "most"), [("cubature", 0.0, 1e-12), ("exact", 1e-4, 1.0)])
+def test_mirror_images(method, least, most, forces):
+    """Even paths make parity that of nature. With odd ones, a mirror image can have another energy."""
+    contract = PhysicalContract()
+    molecule = contract.molecule()
+    model = make(replace(SMALL, layers=2, method=method, forces=forces, outputs=("dipole", "polarizability")))
+    straight = contract.properties(model, molecule)
+    mirrored = contract.properties(model, Structure(molecule.numbers, -molecule.positions))
+    error = max(np.abs(mirrored[name] - (-1) ** RANK[name] * value).max() for name, value in straight.items())
+    assert least <= error <= most
 
 
 @pytest.mark.slow
