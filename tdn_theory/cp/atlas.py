@@ -272,7 +272,7 @@ def by_stem(folder: FilePath = FOLDER) -> dict[str, AtlasEntry]:
     Raises:
         DamagedError: A file is damaged; the message names it.
     """
-    found = {manifest.stem: _load(manifest) for manifest in folder.glob("*.json")}
+    found = {manifest.stem: _load(manifest) for manifest in sorted(folder.glob("*.json"))}
     return dict(sorted(found.items(), key=lambda item: (item[1].lmax, item[1].rank, item[1].factors.condition)))
 
 
