@@ -66,8 +66,9 @@ def plot(record: dict[str, Any]) -> Figure:
     errors.set_xlabel("energy MAE, test (meV/atom)")
     errors.set_ylabel("force RMSE, test (meV/Å)")
     errors.legend(fontsize=5.5, loc="lower right")
-    for axis in (curves.yaxis, errors.xaxis, errors.yaxis):
-        _plain(axis)
+    _plain(curves.yaxis, (1, 1.5, 2, 3, 5, 7))
+    _plain(errors.xaxis, (1, 2, 5))
+    _plain(errors.yaxis, (1, 2, 5))
     speed.set_xlabel("structures trained per second")
     speed.set_ylabel("error of forces under rotations")
     title = "network: parameters, test energy MAE (meV/atom), test force RMSE (meV/Å), structures predicted per second"
@@ -75,9 +76,9 @@ def plot(record: dict[str, Any]) -> Figure:
     return fig
 
 
-def _plain(axis: Axis) -> None:
-    """Label 1, 2 and 5 times powers of ten, without exponents."""
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+def _plain(axis: Axis, steps: tuple[float, ...]) -> None:
+    """Label these multiples of powers of ten, without exponents."""
+    axis.set_major_locator(LogLocator(subs=steps))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
 

@@ -50,10 +50,14 @@ PEERS = ("Equiformer", "SchNet", "NequIP", "MACE")
 
 
 def _energy_error(names: tuple[str, ...]) -> Callable[[Values], str]:
-    """The least test error of the energy among networks of TAB1, meV/atom."""
-    return lambda v: (
-        f"{min(n['test']['energy_mae']['value'] for n in v['TAB1']['networks'] if n['model'] in names):.0f}"
-    )
+    """The least test error of the energy among networks of TAB1, meV/atom, with its standard error."""
+
+    def text(values: Values) -> str:
+        errors = [n["test"]["energy_mae"] for n in values["TAB1"]["networks"] if n["model"] in names]
+        least = min(errors, key=lambda error: error["value"])
+        return f"{least['value']:.0f} ± {least['standard_error']:.0f}"
+
+    return text
 
 
 def _over_exact(**row: Any) -> Callable[[Values], str]:
@@ -72,6 +76,7 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     ),
     "speed-up of the exact product": lambda v: _span(_speedups(v), 0),
     "energy error of TDN, exact": _energy_error(("TDN, exact",)),
+    "energy error of TDN, cubature": _energy_error(("TDN, cubature",)),
     "energy error of the best peer": _energy_error(PEERS),
     "energy error of constants": lambda v: f"{v['TAB1']['networks'][0]['constant_per_element']['value']:.0f}",
     "n-body error with exact terms": _over_exact(kind="atlas"),
