@@ -144,6 +144,7 @@ class BenchmarkName(StrEnum):
     POTENTIALS = "potentials"
     NETWORKS = "networks"
     ABLATION = "ablation"
+    COMBINATIONS = "combinations"
     EPOCHS = "epochs"
     CONVERSIONS = "conversions"
     GPU = "gpu"
@@ -156,8 +157,9 @@ def bench(
         typer.Argument(
             help="product: layers (F3c); solvers: CP solvers against each other; potentials: TDN, Equiformer, SchNet, "
             "NequIP and MACE, trained for equal times (TAB1); networks: TDN and Equiformer (TAB4); ablation: why "
-            "their speeds differ (TAB7); epochs: TDN and NequIP with CP and without (TAB5); conversions: NequIP and "
-            "MACE with other products (TAB9); gpu: all that is measured on a GPU."
+            "their speeds differ (TAB7); combinations: of all ingredients of TDN; epochs: TDN and NequIP with CP and "
+            "without (TAB5); conversions: NequIP and MACE with other products (TAB9); gpu: all that is measured on a "
+            "GPU."
         ),
     ],
     preset: PresetOption = Preset.QUICK,

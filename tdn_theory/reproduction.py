@@ -22,6 +22,7 @@ BENCHMARKS = {
     "potentials": "TAB1",
     "networks": "TAB4",
     "ablation": "TAB7",
+    "combinations": "ablation_grid",
     "epochs": "TAB5",
     "conversions": "TAB9",
 }
@@ -30,7 +31,7 @@ BENCHMARKS = {
 TRAINED = ("TAB8", "error_propagation", "force_consistency", "properties", "rank_accuracy", "teacher")
 """Figures that train networks: half an hour together in the quick preset. A plain reproduction leaves them out too."""
 
-ON_GPU = ("product_gpu", "TAB4", "TAB7", *TRAINED)
+ON_GPU = ("product_gpu", "TAB4", "TAB7", *TRAINED, "ablation_grid")
 """Figures that are to be measured on a GPU, in full."""
 
 ON_ANY_DEVICE = (*ON_GPU, "TAB5", "TAB9")

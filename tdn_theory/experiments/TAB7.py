@@ -14,7 +14,6 @@ from tdn_theory.experiments.ablation import (
     LADDER,
     PAPER,
     compiled_units,
-    grid_units,
     ladder_units,
     measured,
     row_of,
@@ -25,19 +24,18 @@ from tdn_theory.preset import Preset
 
 
 def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
-    """Every step from Equiformer to the exact network with its speed-up; in full, `torch.compile` and the grid too."""
+    """Every step from Equiformer to the exact network with its speed-up; in full, that of `torch.compile` too."""
     device = units.device
     ladder = measured(units, ladder_units(preset, seed, device), "TAB7: ladder")
-    full = preset is Preset.FULL
-    compiled = measured(units, compiled_units(seed, device), "TAB7: torch.compile") if full else []
-    grid = measured(units, grid_units(seed, device), "TAB7: grid") if full else []
+    plan = compiled_units(seed, device) if preset is Preset.FULL else []
+    compiled = measured(units, plan, "TAB7: torch.compile")
     return {
         "paper": PAPER,
         "attribution": [attribution(unit) for unit in ladder],
         "compiled": [
             {"L": unit["L"], "task": unit["task"], "speedup": speedup(unit, BEST, COMPILED)} for unit in compiled
         ],
-        "units": [*ladder, *compiled, *grid],
+        "units": [*ladder, *compiled],
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import product
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tdn_theory.data.graph import Graph
+    from tdn_theory.nn import Potential
+    from tdn_theory.nn.baselines.equiformer import Equiformer
 
 Network = Literal["Equiformer", "TDN"]
 Product = Literal["e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive"]
 UNSHARED: tuple[Product, ...] = ("e3nn paths", "fused paths")
 """Products that can have weights for every path."""
-SHARED: tuple[Product, ...] = ("e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive")
 
 PAPER: dict[int, dict[str, dict[str, float]]] = {
     1: {
@@ -75,7 +76,8 @@ class Variant:
         shared: One set of weights for all paths (PS).
         shared_linear: One matrix for all degrees in linear layers (PS-Linear).
         pruned: Compute only what is read; else in the released order of operations.
-        compiled: Run by `torch.compile`.
+        compiled: Run by `torch.compile`: the embedding, every block and the attention of the forces, each by itself,
+            so blocks that are alike are compiled once.
 
     Raises:
         ValueError: The product sees no single paths, so it cannot have weights for them.
@@ -92,7 +94,7 @@ class Variant:
         if not self.shared and self.product not in UNSHARED:
             raise ValueError(f"product {self.product!r} sees no single paths; share their weights, or use {UNSHARED}")
 
-    def build(self, lmax: int, network: dict[str, Any], seed: int) -> nn.Module:
+    def build(self, lmax: int, network: dict[str, Any], seed: int) -> Potential | Equiformer:
         """The network, its weights drawn from `seed`, not compiled yet.
 
         Args:
@@ -159,43 +161,27 @@ IN_PAPER: dict[str, Variant] = {
 """What the paper's rows (`PAPER`) are here."""
 
 
-def grid() -> list[Variant]:
-    """All combinations there are, those that `torch.compile` runs last."""
-    products = [*product(UNSHARED, (False,)), *product(SHARED, (True,))]
-    switches = list(product((False, True), repeat=2))
-    return [
-        Variant("TDN", name, shared, shared_linear, pruned, compiled)
-        for compiled in (False, True)
-        for name, shared in products
-        for shared_linear, pruned in switches
-    ]
-
-
 def ladder_units(preset: Preset, seed: int, device: str) -> list[dict[str, Any]]:
     """Units of `measure`: ladder and branches, for every L and task.
 
-    Quick: 3 rounds of inference, 2 of training. Full: 15.
+    Quick: 3 rounds of inference, 2 of training. Full: 9.
     """
-    rounds = {"inference": 15, "training": 15} if preset is Preset.FULL else {"inference": 3, "training": 2}
+    rounds = {"inference": 9, "training": 9} if preset is Preset.FULL else {"inference": 3, "training": 2}
     variants = [*LADDER.values(), *BRANCHES.values()]
-    return [_unit(lmax, task, variants, rounds[task], seed, device) for lmax in DEGREES for task in TASKS]
+    return [unit(lmax, task, variants, rounds[task], seed, device) for lmax in DEGREES for task in TASKS]
 
 
 def compiled_units(seed: int, device: str) -> list[dict[str, Any]]:
     """Units of `measure`: what `torch.compile` adds, which takes minutes for each network."""
     variants = [BEST, COMPILED, EQUIFORMER, replace(EQUIFORMER, compiled=True)]
-    return [_unit(lmax, task, variants, 15, seed, device) for lmax in DEGREES for task in TASKS]
+    return [unit(lmax, task, variants, 9, seed, device) for lmax in DEGREES for task in TASKS]
 
 
-def grid_units(seed: int, device: str) -> list[dict[str, Any]]:
-    """Units of `measure`: the grid, four variants at a time, each with `BEST` to compare with."""
-    cells = grid()
-    parts = [list(dict.fromkeys([BEST, *cells[k : k + 4]])) for k in range(0, len(cells), 4)]
-    return [_unit(lmax, task, part, 5, seed, device) for part in parts for lmax in DEGREES for task in TASKS]
+def unit(lmax: int, task: str, variants: Sequence[Variant], rounds: int, seed: int, device: str) -> dict[str, Any]:
+    """Parameters of `measure`, with the paper's network.
 
-
-def _unit(lmax: int, task: str, variants: Sequence[Variant], rounds: int, seed: int, device: str) -> dict[str, Any]:
-    """One molecule at a time on a CPU; on a GPU the paper's 128, or 8 in training: Equiformer needs 5 GB for each."""
+    One molecule at a time on a CPU; on a GPU the paper's 128, or 8 in training: Equiformer needs 5 GB for each.
+    """
     molecules = 1 if device == "cpu" else 128 if task == "inference" else 8
     return {
         "lmax": lmax,
@@ -246,6 +232,7 @@ def measure(
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch._dynamo.reset()  # what earlier units compiled
     try:
         kept = keep_memory()
         graph = random_batch(molecules, atoms, neighbors, network["cutoff"], seed)
@@ -257,19 +244,17 @@ def measure(
         for settings in variants:
             variant = Variant(**settings)
             model = variant.build(lmax, network, seed).to(device)
-            parameters = sum(parameter.numel() for parameter in model.parameters())
-            if variant.compiled:
-                model.compile()
             step = infer if task == "inference" else train_step
-            calls.append(lambda step=step, model=model: step(model, graph))
-            began = time.perf_counter()
+            call = partial(step, model, graph)
+            call()  # makes what is made at the first call, which no compiler can trace
             if variant.compiled:
-                calls[-1]()  # compilers are other processes, whose time only a clock tells
-            compiling = time.perf_counter() - began if variant.compiled else None
-            row = {**settings, "parameters": parameters, "compiling": compiling, "peak_bytes": _peak(calls[-1], device)}
+                _compile(model, call)
+            parameters = sum(parameter.numel() for parameter in model.parameters())
+            row = {**settings, "parameters": parameters, "peak_bytes": _peak(call, device)}
             if task == "inference":
                 row["rotation_error"] = _rotation_error(infer(model, graph), infer(model, turned), turn)
             rows.append({**row, "seconds": []})
+            calls.append(call)
         for _ in range(rounds):
             for row, call in zip(rows, calls, strict=True):
                 row["seconds"].append(seconds_of(call, device))
@@ -288,6 +273,20 @@ def measure(
         "kept_memory": kept,
         "variants": rows,
     }
+
+
+def _compile(model: Potential | Equiformer, call: Callable[[], Any]) -> None:
+    """Have `torch.compile` run the parts named at `Variant`, and call the model once.
+
+    Each is one graph, or an error: else torch would run some of it as it is. Likewise all of it, once the code of a
+    block, which the variants of a unit share, has been compiled more often than the limit.
+    """
+    import torch
+
+    for part in (model.surroundings, *model.blocks, model.force_attention):
+        part.compile(fullgraph=True)
+    with torch._dynamo.config.patch(recompile_limit=64):
+        call()
 
 
 def seconds_of(call: Callable[[], Any], device: str) -> float:

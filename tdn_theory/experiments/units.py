@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from joblib import Parallel, delayed, parallel_config
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from tdn_theory import __version__
+import tdn_theory
 from tdn_theory.files import read_json, sha256, write_json
 
 Unit = Mapping[str, Any]
@@ -26,9 +27,9 @@ class Units:
     """Runs functions over lists of parameters and keeps each result as a JSON file of its own.
 
     A unit is a call of a module-level function with JSON parameters and a JSON object as result. Its file is named by
-    the function, the source of its module, the package version and the parameters, so a stopped run continues where it
-    was, and a changed experiment runs again. Results do not depend on the number of workers: everything random in a
-    unit comes from a seed among its parameters.
+    the function, the source of its module, the parameters, and all code and data of this package, so a stopped run
+    continues where it was, and no result of other code or other data is taken for one of these. Results do not depend
+    on the number of workers: everything random in a unit comes from a seed among its parameters.
 
     Attributes:
         folder: Where results are kept.
@@ -80,9 +81,8 @@ class Units:
     def _file(self, function: Callable[..., Any], unit: Unit) -> Path:
         name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
         source = sha256(Path(inspect.getfile(function)).read_bytes())
-        key = json.dumps(
-            {"function": name, "version": __version__, "source": source, "unit": dict(unit)}, sort_keys=True
-        )
+        package = checksum(Path(tdn_theory.__file__).parent)
+        key = json.dumps({"function": name, "package": package, "source": source, "unit": dict(unit)}, sort_keys=True)
         return self.folder / name / f"{sha256(key.encode())[:24]}.json"
 
     @contextmanager
@@ -98,6 +98,14 @@ class Units:
             ) from error
         with Client(self.dask), parallel_config(backend="dask"):
             yield
+
+
+@cache
+def checksum(package: Path) -> str:
+    """Of the names and contents of all files of a package, once in a process: later changes of them do not run here."""
+    files = sorted(file for file in package.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    contents = {str(file.relative_to(package)): sha256(file.read_bytes()) for file in files}
+    return sha256(json.dumps(contents).encode())
 
 
 def _compute(function: Callable[..., dict[str, Any]], unit: dict[str, Any], file: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise, product
+from itertools import accumulate, pairwise, product
 from numbers import Integral
 from typing import NamedTuple
 
@@ -63,7 +63,7 @@ def irreps_dim(irreps: Irreps) -> int:
 
 def slot_slices(irreps: Irreps) -> list[slice]:
     """Components of each irrep of the list."""
-    ends = np.cumsum([0, *(irrep.dim for irrep in irreps)]).tolist()
+    ends = accumulate((irrep.dim for irrep in irreps), initial=0)
     return [slice(start, end) for start, end in pairwise(ends)]
 
 

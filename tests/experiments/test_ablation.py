@@ -10,7 +10,7 @@ import pytest
 
 from tdn_theory import checkout
 from tdn_theory.data.graph import Graph
-from tdn_theory.experiments import TAB4, TAB7, ablation
+from tdn_theory.experiments import TAB4, TAB7, ablation, ablation_grid
 from tdn_theory.experiments.ablation import BEST, BRANCHES, EQUIFORMER, LADDER, Variant, infer, random_batch
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
@@ -31,9 +31,13 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ablation, "measure", shrunk)
         patch.setattr(ablation, "DEGREES", (1,))
+        patch.setattr(ablation_grid, "DEGREES", (1,))
         patch.setattr(ablation, "keep_memory", lambda: False)  # the test session keeps its own settings
         units = Units(tmp_path_factory.mktemp("units"), workers=2)
-        found = {module.__name__.rpartition(".")[2]: module.run(Preset.QUICK, 0, units) for module in (TAB4, TAB7)}
+        found = {
+            module.__name__.rpartition(".")[2]: module.run(Preset.QUICK, 0, units)
+            for module in (TAB4, TAB7, ablation_grid)
+        }
         yield json.loads(json.dumps(found))
 
 
@@ -83,13 +87,51 @@ def test_unshared_weights_need_a_product_with_paths():
 
 
 def test_the_grid_has_every_combination_once():
-    cells = ablation.grid()
+    cells = [variant for compiled in (False, True) for variant in ablation_grid.grid(compiled)]
     assert len(cells) == len(set(cells)) == (2 + 6) * 2 * 2 * 2
     assert BEST in cells
     assert EQUIFORMER not in cells
-    planned = [Variant(**settings) for unit in ablation.grid_units(0, "cpu") for settings in unit["variants"]]
-    assert set(planned) == set(cells)
-    assert all(asdict(BEST) in unit["variants"] for unit in ablation.grid_units(0, "cpu"))
+    units = [unit for compiled in (False, True) for unit in ablation_grid.grid_units(compiled, ("training",), 0, "cpu")]
+    assert {Variant(**settings) for unit in units for settings in unit["variants"]} == set(cells)
+    assert all(asdict(BEST) in unit["variants"] for unit in units)
+
+
+def test_effects_are_ratios_of_cells_that_differ_in_one_ingredient():
+    """Times made of a factor for each ingredient, and one more for a pair of them."""
+    factors = {"shared": 2.0, "shared_linear": 3.0, "pruned": 5.0, "compiled": 7.0}
+    products = {
+        "e3nn paths": 1.0,
+        "fused paths": 4.0,
+        "CP naive": 6.0,
+        "CP released": 8.0,
+        "cubature": 9.0,
+        "exact": 10.0,
+    }
+    results = []
+    for variant in (v for compiled in (False, True) for v in ablation_grid.grid(compiled)):
+        settings = asdict(variant)
+        time = 1 / products[variant.product]
+        for name, factor in factors.items():
+            time /= factor if settings[name] else 1.0
+        if variant.pruned and variant.compiled:
+            time /= 2.0
+        rest = {"samples_per_second": 1 / time, "parameters": 1, "peak_bytes": 1}
+        rows = [{**settings, **rest, "seconds": [time, 3 * time]}, {**asdict(BEST), **rest, "seconds": [1.0, 3.0]}]
+        results.append({"L": 1, "task": "training", "variants": rows})
+    effects = {e["ingredient"]: e for e in ablation_grid.effects(ablation_grid.cells_of(results))}
+    assert effects.keys() == ablation_grid.INGREDIENTS.keys()
+    for name, (_, switched_on) in ablation_grid.INGREDIENTS.items():
+        ((setting, value),) = switched_on.items()
+        expected = products[value] if setting == "product" else factors[setting]
+        twofold = setting in ("pruned", "compiled")
+        assert effects[name]["least"] == pytest.approx(expected)
+        assert effects[name]["most"] == pytest.approx(2 * expected if twofold else expected)
+        assert effects[name]["mean"] == pytest.approx(2**0.5 * expected if twofold else expected)
+    pairs = {name: effect["pairs"] for name, effect in effects.items()}
+    assert pairs["PS"] == 16
+    assert pairs["PS-Linear"] == pairs["torch.compile"] == 32
+    assert pairs["cubature"] == 8
+    assert pairs["paths one by one, fused"] == 16
 
 
 def test_batches_have_the_neighbours_asked_for():

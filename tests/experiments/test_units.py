@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments import units as module
+from tdn_theory.experiments.units import Units, checksum
 from tests.assertions import refuses
 
 
@@ -80,3 +81,29 @@ def test_no_unit_begins_when_the_time_is_over(tmp_path):
     assert runs(log) == []
     Units(tmp_path / "units").map(square, plan, "squares")
     assert len(Units(tmp_path / "units", until=0.0).map(square, plan, "squares")) == 2
+
+
+def test_other_code_or_data_run_again(tmp_path, monkeypatch):
+    units, log = Units(tmp_path / "units"), tmp_path / "log"
+    plan = [{"value": 1, "log": str(log)}]
+    units.map(square, plan, "squares")
+    monkeypatch.setattr(module, "checksum", lambda _: "other")
+    units.map(square, plan, "squares")
+    assert runs(log) == ["1", "1"]
+
+
+def test_the_checksum_knows_every_file_of_a_package(tmp_path):
+    def found() -> str:
+        checksum.cache_clear()
+        return checksum(tmp_path)
+
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / "numbers.txt"
+    file.write_text("1")
+    first = found()
+    (tmp_path / "module.pyc").write_text("")
+    assert found() == first
+    file.write_text("2")
+    second = found()
+    file.rename(tmp_path / "data" / "others.txt")
+    assert len({first, second, found()}) == 3

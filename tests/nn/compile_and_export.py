@@ -4,7 +4,8 @@ import sys
 
 import torch
 
-from tdn_theory.nn import TensorProduct
+from tdn_theory.experiments.ablation import random_batch
+from tdn_theory.nn import Potential, PotentialConfig, TensorProduct
 
 CASES = [
     ("0e+1o", (4, 1), "uvu", "exact", None),
@@ -52,6 +53,18 @@ def graphs() -> None:
             agree([exported.module()(*values)], [plain(*values)], f"{product}, {form}, exported")
 
 
+def potentials() -> None:
+    """Forces of a potential, with its paths together and one by one, under torch.compile, in one graph."""
+    for method in ("exact", "per_path"):
+        torch._dynamo.reset()
+        config = PotentialConfig((1, 6, 7, 8), 1, 4, 1, 2, forces="direct", basis_size=4, method=method)
+        potential = Potential(config)
+        compiled = torch.compile(potential, fullgraph=True, backend="aot_eager")
+        graph = random_batch(2, 6, 3, config.cutoff, 0)
+        agree([compiled(graph)["forces"]], [potential(graph)["forces"]], f"potential, {method}, compiled")
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     graphs()
+    potentials()

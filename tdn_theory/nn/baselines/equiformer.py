@@ -81,7 +81,7 @@ class Equiformer(torch.nn.Module):
             self.energy = torch.nn.Sequential(
                 torch.nn.Linear(channels, channels), torch.nn.SiLU(), torch.nn.Linear(channels, 1)
             )
-            self.forces = Attention(lmax, channels, heads, basis_size, outputs="1x1e")
+            self.force_attention = Attention(lmax, channels, heads, basis_size, outputs="1x1e")
         index = torch.full((MAX_NUMBER,), -1)
         index[list(elements)] = torch.arange(len(elements))
         self.register_buffer("index", index, persistent=False)
@@ -105,7 +105,7 @@ class Equiformer(torch.nn.Module):
         x = self.norm(x)
         energies = self.energy(x[:, : atoms.shape[1]]).squeeze(1)
         total = energies.new_zeros(graph.count).index_add(0, graph.batch, energies)
-        return {"energy": total, "forces": self.forces(x, edges)}
+        return {"energy": total, "forces": self.force_attention(x, edges)}
 
 
 EdgeTensors = tuple[Int[Tensor, " e"], Int[Tensor, " e"], Float[Tensor, "e d"], Float[Tensor, "e basis"]]

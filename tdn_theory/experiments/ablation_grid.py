@@ -1,0 +1,107 @@
+"""All combinations of the ingredients of TAB7, and what each ingredient does whatever the others are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import product
+from typing import Any, get_args
+
+import numpy as np
+
+from tdn_theory.experiments.ablation import BEST, DEGREES, TASKS, UNSHARED, Product, Variant, measured, row_of, unit
+from tdn_theory.experiments.units import Units
+from tdn_theory.preset import Preset
+
+ROUNDS = 5
+"""How often each combination is timed."""
+
+INGREDIENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "PS": ({"shared": False}, {"shared": True}),
+    "PS-Linear": ({"shared_linear": False}, {"shared_linear": True}),
+    "only what is read": ({"pruned": False}, {"pruned": True}),
+    "torch.compile": ({"compiled": False}, {"compiled": True}),
+    **{
+        name: ({"product": "e3nn paths"}, {"product": other})
+        for name, other in {
+            "CP, naive order": "CP naive",
+            "CP, released order": "CP released",
+            "paths one by one, fused": "fused paths",
+            "cubature": "cubature",
+            "one tensor, harmonics first": "exact",
+        }.items()
+    },
+}
+"""Settings of `Variant` without an ingredient, and with it; other products take the place of e3nn's."""
+
+
+def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
+    """Speed, parameters and memory of all combinations, and the effects of the ingredients.
+
+    Quick: without `torch.compile`. Full: with it too, first in inference, then in training: 192 compilations of minutes
+    each.
+    """
+    plan = grid_units(False, TASKS, seed, units.device)
+    if preset is Preset.FULL:
+        plan += [entry for task in TASKS for entry in grid_units(True, (task,), seed, units.device)]
+    cells = cells_of(measured(units, plan, "combinations of ingredients"))
+    return {"cells": cells, "effects": effects(cells)}
+
+
+def grid(compiled: bool) -> list[Variant]:
+    """All combinations of product, PS, PS-Linear and pruning, with `torch.compile` or without."""
+    products = [*product(UNSHARED, (False,)), *product(get_args(Product), (True,))]
+    return [
+        Variant("TDN", name, shared, shared_linear, pruned, compiled)
+        for name, shared in products
+        for shared_linear, pruned in product((False, True), repeat=2)
+    ]
+
+
+def grid_units(compiled: bool, tasks: Sequence[str], seed: int, device: str) -> list[dict[str, Any]]:
+    """Units of `measure`: four variants of the grid at a time, each with `BEST` to compare with."""
+    variants = grid(compiled)
+    parts = [list(dict.fromkeys([BEST, *variants[k : k + 4]])) for k in range(0, len(variants), 4)]
+    return [unit(lmax, task, part, ROUNDS, seed, device) for lmax in DEGREES for part in parts for task in tasks]
+
+
+def cells_of(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What was measured of each combination, L and task; of those in several results of `measure`, the first.
+
+    The `relative_time` is the median over the rounds of the time over that of `BEST` in the same round.
+    """
+    cells: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for result in results:
+        best = row_of(result, BEST)["seconds"]
+        for row in result["variants"]:
+            place = {"L": result["L"], "task": result["task"], **{name: row[name] for name in asdict(BEST)}}
+            values = {name: row[name] for name in ("samples_per_second", "parameters", "peak_bytes")}
+            values["relative_time"] = float(np.median(np.divide(row["seconds"], best)))
+            cells.setdefault(tuple(place.values()), {**place, **values})
+    return list(cells.values())
+
+
+def effects(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How many times faster each ingredient makes the network: geometric mean, least and most over all other choices.
+
+    Args:
+        cells: What `cells_of` found.
+
+    Returns:
+        For each L, task and ingredient with which two cells differ in this alone: the `mean`, `least` and `most` ratio
+        of their times, and the number of `pairs`.
+    """
+    places = ("L", "task", *asdict(BEST))
+    times = {tuple(cell[name] for name in places): cell["relative_time"] for cell in cells}
+    found = []
+    for lmax, task, (name, (without, switched_on)) in product(DEGREES, TASKS, INGREDIENTS.items()):
+        ratios = []
+        for cell in cells:
+            if {"L": lmax, "task": task, **switched_on}.items() <= cell.items():
+                before = times.get(tuple({**cell, **without}[place] for place in places))
+                ratios += [before / cell["relative_time"]] if before is not None else []
+        if ratios:
+            mean = float(np.exp(np.mean(np.log(ratios))))
+            numbers = {"mean": mean, "least": min(ratios), "most": max(ratios), "pairs": len(ratios)}
+            found.append({"L": lmax, "task": task, "ingredient": name, **numbers})
+    return found
