@@ -107,17 +107,18 @@ def test_effects_are_ratios_of_cells_that_differ_in_one_ingredient():
         "cubature": 9.0,
         "exact": 10.0,
     }
-    results = []
-    for variant in (v for compiled in (False, True) for v in ablation_grid.grid(compiled)):
+
+    def row(variant: Variant) -> dict:
         settings = asdict(variant)
         time = 1 / products[variant.product]
         for name, factor in factors.items():
             time /= factor if settings[name] else 1.0
-        if variant.pruned and variant.compiled:
-            time /= 2.0
+        time /= 2.0 if variant.pruned and variant.compiled else 1.0
         rest = {"samples_per_second": 1 / time, "parameters": 1, "peak_bytes": 1}
-        rows = [{**settings, **rest, "seconds": [time, 3 * time]}, {**asdict(BEST), **rest, "seconds": [1.0, 3.0]}]
-        results.append({"L": 1, "task": "training", "variants": rows})
+        return {**settings, **rest, "seconds": [time, 3 * time]}
+
+    variants = [variant for compiled in (False, True) for variant in ablation_grid.grid(compiled)]
+    results = [{"L": 1, "task": "training", "variants": [row(BEST), row(variant)]} for variant in variants]
     effects = {e["ingredient"]: e for e in ablation_grid.effects(ablation_grid.cells_of(results))}
     assert effects.keys() == ablation_grid.INGREDIENTS.keys()
     for name, (_, switched_on) in ablation_grid.INGREDIENTS.items():
