@@ -52,6 +52,7 @@ class AtlasEntry:
     """One decomposition with its proof.
 
     Attributes:
+        stem: What its files are called, which tells it from all others for good.
         lmax: Maximal degree L.
         factors: The stored factors.
         tensor: The equivariant part of their tensor, on the paths in use.
@@ -60,6 +61,7 @@ class AtlasEntry:
         made_by: Where it comes from.
     """
 
+    stem: str
     lmax: int
     factors: CPFactors
     tensor: CouplingTensor
@@ -256,24 +258,13 @@ def _joined(parts: Sequence[CPFactors]) -> CPFactors:
 
 
 def entries(folder: FilePath = FOLDER) -> list[AtlasEntry]:
-    """All entries, ordered by degree, rank and condition.
+    """All entries, ordered by degree, rank and condition. Their files are checked by checksum, not proven again.
 
     Raises:
         DamagedError: A file is damaged; the message names it.
     """
-    return list(by_stem(folder).values())
-
-
-def by_stem(folder: FilePath = FOLDER) -> dict[str, AtlasEntry]:
-    """All entries by the stem of their files, which tells them apart for good, in the order of `entries`.
-
-    Files are checked against their checksums, not proven again.
-
-    Raises:
-        DamagedError: A file is damaged; the message names it.
-    """
-    found = {manifest.stem: _load(manifest) for manifest in sorted(folder.glob("*.json"))}
-    return dict(sorted(found.items(), key=lambda item: (item[1].lmax, item[1].rank, item[1].factors.condition)))
+    found = [_load(manifest) for manifest in sorted(folder.glob("*.json"))]
+    return sorted(found, key=lambda entry: (entry.lmax, entry.rank, entry.factors.condition))
 
 
 def _load(manifest: FilePath) -> AtlasEntry:
@@ -286,7 +277,7 @@ def _load(manifest: FilePath) -> AtlasEntry:
         factors = CPFactors(*(arrays.pop(name) for name in "ABC"))
         lmax = check_lmax(content["lmax"])
         tensor = CouplingTensor(lmax, tuple(content["weights"]))
-        return AtlasEntry(lmax, factors, tensor, content["proof"], arrays, content["made_by"])
+        return AtlasEntry(manifest.stem, lmax, factors, tensor, content["proof"], arrays, content["made_by"])
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DamagedError(f"atlas entry {manifest} is damaged ({error}); restore it from the package") from error
 
@@ -348,10 +339,10 @@ def save(
     weights = [w if p in used else 0.0 for p, w in zip(projected.paths, projected.weights, strict=True)]
     if all(abs(w - 1) < EXACT for w in weights if w):
         weights = [1.0 if w else 0.0 for w in weights]
-    entry = AtlasEntry(lmax, factors, CouplingTensor(lmax, tuple(weights)), proof, arrays, made_by)
-    certificate = entry.verify()
     content = npz_bytes({"A": factors.A, "B": factors.B, "C": factors.C, **arrays})
     stem = f"L{lmax}-R{factors.rank}-{sha256(content)[:16]}"
+    entry = AtlasEntry(stem, lmax, factors, CouplingTensor(lmax, tuple(weights)), proof, arrays, made_by)
+    certificate = entry.verify()
     write_bytes(folder / f"{stem}.npz", content)
     measured = entry.row() | {"radius": certificate.radius}
     manifest = {"lmax": lmax, "weights": weights, "proof": dict(proof), "made_by": dict(made_by), "measured": measured}

@@ -111,7 +111,7 @@ def pyttb_als(tensor: CouplingTensor, rank: int, seed: int, seconds: float) -> C
 
 def verify(stem: str) -> dict[str, Any]:
     """Prove an entry of the atlas again."""
-    certificate = atlas.by_stem()[stem].verify()
+    certificate = next(entry for entry in atlas.entries() if entry.stem == stem).verify()
     return {"radius": certificate.radius, "kind": certificate.kind, "statement": certificate.statement}
 
 
@@ -146,15 +146,11 @@ def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
         for k in range(STARTS[preset])
     ]
     comparison = [row for unit in units.map(compare, plan, "solvers at the paper's ranks") for row in unit["rows"]]
-    entries = atlas.by_stem()
-    rows = [entry.row() for entry in entries.values()]
+    rows = [entry.row() for entry in atlas.entries()]
     frontier, proofs = [], []
     for lmax in DEGREES:
         d = dim(lmax)
-        exact = {
-            which: next(stem for stem, entry in entries.items() if entry.lmax == lmax and entry.covers(which))
-            for which in ("all", "even")
-        }
+        exact = {"all": atlas.best(lmax), "even": atlas.best(lmax, paths="even")}
         most = min(row["R"] for row in rows if row["L"] == lmax and row["paths_alive"] >= MOST * row["paths"])
         frontier.append(
             {
@@ -163,11 +159,11 @@ def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
                 "outer_product": d * d,
                 "generic": ceil(d**3 / (3 * d - 2)),
                 "most": most,
-                **{which: entries[stem].rank for which, stem in exact.items()},
+                **{which: entry.rank for which, entry in exact.items()},
             }
         )
         proofs += [
-            {"lmax": lmax, "rank": entries[stem].rank, "which": which, "stem": stem} for which, stem in exact.items()
+            {"lmax": lmax, "rank": entry.rank, "which": which, "stem": entry.stem} for which, entry in exact.items()
         ]
     proven = units.map(verify, [{"stem": proof["stem"]} for proof in proofs], "proofs")
     return {

@@ -36,7 +36,7 @@ def run(preset: Preset, seed: int, units: Units) -> dict[str, Any]:
     plan = [
         {"lmax": lmax, "rank": R, "seed": seed + n} for lmax, Rs in ranks.items() for R in Rs for n in range(STARTS)
     ]
-    known = [{"stem": stem} for stem, entry in atlas.by_stem().items() if entry.lmax <= LARGEST_ENTRY]
+    known = [{"stem": entry.stem} for entry in atlas.entries() if entry.lmax <= LARGEST_ENTRY]
     return {
         "scaling_dimension": {str(lmax): universality.scaling_dimension(lmax) for lmax in range(1, LARGEST_ENTRY + 1)},
         "entries": units.map(entry, known, "atlas entries"),
@@ -66,7 +66,7 @@ def _row(lmax: int, factors: CPFactors) -> dict[str, Any]:
 
 def entry(stem: str) -> dict[str, Any]:
     """One entry of the atlas, which is exact by its proof."""
-    chosen = atlas.by_stem()[stem]
+    chosen = next(entry for entry in atlas.entries() if entry.stem == stem)
     return {"L": chosen.lmax, "R": chosen.rank, "proof": chosen.proof["kind"], **_row(chosen.lmax, chosen.factors)}
 
 
