@@ -80,6 +80,8 @@ class Graph:
 def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.float32) -> Graph:
     """The graph of one structure: all pairs closer than `cutoff`, periodic images included.
 
+    Of its labels it has those that a potential can predict: no dipole in a cell, no stress without a volume.
+
     Args:
         structure: Atoms and labels.
         cutoff: Largest length of an edge, Angstrom.
@@ -93,6 +95,7 @@ def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.
     target, source, offsets = neighbours(structure, cutoff)
     # a box that is only drawn has no volume for the stress, and no bearing on the dipole
     cell = structure.cell if structure.cell is not None and structure.pbc.any() else np.zeros((3, 3))
+    defined = {"dipole": not cell.any(), "stress": np.linalg.det(cell) != 0}
     return Graph(
         numbers=torch.tensor(structure.numbers),
         positions=torch.tensor(structure.positions, dtype=dtype),
@@ -102,7 +105,7 @@ def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.
         target=torch.tensor(target),
         offsets=torch.tensor(offsets, dtype=dtype),
         cell=torch.tensor(cell[None], dtype=dtype),
-        labels={name: _label(structure, name, dtype) for name in structure.labels},
+        labels={name: _label(structure, name, dtype) for name in structure.labels if defined.get(name, True)},
     )
 
 
