@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Int64
@@ -200,8 +200,16 @@ class Trajectories(Sequence[Structure]):
         """Number of snapshots."""
         return self._first[-1]
 
-    def __getitem__(self, number: int) -> Structure:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """One snapshot."""
+    @overload
+    def __getitem__(self, number: int) -> Structure: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Structure]: ...
+
+    def __getitem__(self, number: int | slice) -> Structure | list[Structure]:
+        """One snapshot, or all of a slice."""
+        if isinstance(number, slice):
+            return [self[k] for k in range(len(self))[number]]
         number = range(len(self))[number]
         trajectory = bisect_right(self._first, number) - 1
         return self.trajectory(trajectory)[number - self._first[trajectory]]

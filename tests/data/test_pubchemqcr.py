@@ -201,6 +201,12 @@ def test_the_sequence(trajectories: Trajectories):
         trajectories[len(trajectories)]
 
 
+def test_slices(trajectories: Trajectories):
+    everything = [structure.energy for structure in trajectories]
+    for part in (slice(3), slice(-2, None), slice(None, None, -1), slice(5, 1)):
+        assert [structure.energy for structure in trajectories[part]] == everything[part]
+
+
 def test_the_split_is_the_released_rule(trajectories: Trajectories):
     order = list(range(12))
     random.Random(42).shuffle(order)
