@@ -46,6 +46,13 @@ def _speedups(v: Values) -> list[float]:
     return [theirs / ours for theirs, ours in medians]
 
 
+def _network_speedups(network: str) -> Callable[[Values], str]:
+    """Of a network of TAB4 over Equiformer, energies and direct forces, on the machine of the record; by degree."""
+    return lambda v: _span(
+        [row["speedups"][network]["median"] for row in v["TAB4"]["rows"] if row["task"] == "inference"], 1
+    )
+
+
 PEERS = ("Equiformer", "SchNet", "NequIP", "MACE")
 
 
@@ -75,6 +82,8 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
         f"{max(r['error'] for r in v['E5']['rows'] if r['schedule'] == '7L^2'):.2f}"
     ),
     "speed-up of the exact product": lambda v: _span(_speedups(v), 0),
+    "speed-up of the exact network": _network_speedups("TDN, exact"),
+    "speed-up of the network as published": _network_speedups("TDN, as published"),
     "energy error of TDN, exact": _energy_error(("TDN, exact",)),
     "energy error of TDN, cubature": _energy_error(("TDN, cubature",)),
     "energy error of the best peer": _energy_error(PEERS),
