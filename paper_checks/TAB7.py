@@ -44,9 +44,9 @@ def check(preset: Preset, seed: int) -> Verdict:
     summary = (
         f"With e3nn's paths in the place of CP the network is {listed['without_cp']} times faster than Equiformer; "
         f"with CP, in the released order, {listed['cp']}. But the exact tensor of all paths, contracted with the "
-        f"harmonics first, gives {listed['exact']} in the same network. In all {len(over_cp)} combinations of the other "
-        f"ingredients, L and task it is {min(over_cp):.2f} to {max(over_cp):.2f} times faster than CP in the better of "
-        "two orders. What CP is compared with is a loop over paths; "
+        f"harmonics first, gives {listed['exact']} in the same network. In all {len(over_cp)} combinations of "
+        f"other ingredients, L and task it is {min(over_cp):.2f} to {max(over_cp):.2f} times faster than CP in the "
+        "better of two orders. What CP is compared with is a loop over paths; "
         f"to leave that loop takes shared path weights, and no approximation. Factors of the single steps: {factors}"
     )
     if not gained:
