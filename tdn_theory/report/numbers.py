@@ -53,6 +53,11 @@ def _network_speedups(network: str) -> Callable[[Values], str]:
     )
 
 
+def _speedups_compiled(task: str) -> Callable[[Values], str]:
+    """Of the exact network of TAB7 under `torch.compile` over itself, on the machine of the record; by degree."""
+    return lambda v: _span([row["speedup"]["median"] for row in v["TAB7"]["compiled"] if row["task"] == task], 1)
+
+
 PEERS = ("Equiformer", "SchNet", "NequIP", "MACE")
 
 
@@ -84,6 +89,8 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     "speed-up of the exact product": lambda v: _span(_speedups(v), 0),
     "speed-up of the exact network": _network_speedups("TDN, exact"),
     "speed-up of the network as published": _network_speedups("TDN, as published"),
+    "speed-up of compiled inference": _speedups_compiled("inference"),
+    "speed-up of compiled training": _speedups_compiled("training"),
     "energy error of TDN, exact": _energy_error(("TDN, exact",)),
     "energy error of TDN, cubature": _energy_error(("TDN, cubature",)),
     "energy error of the best peer": _energy_error(PEERS),
