@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, figure
+from figures._style import COLUMN, figure, plain_ticks
 
 LOOK = {
     "Equiformer": ("#000000", "o"),
@@ -49,9 +49,7 @@ def plot(record: dict[str, Any]) -> Figure:
     labels = ("samples / s", "times faster than Equiformer", "parameters (millions)")
     for axis, label in zip((throughput, speedup, size), labels, strict=True):
         axis.set_yscale("log")
-        ticks = [t for t in TICKS if axis.get_ylim()[0] <= t <= axis.get_ylim()[1]]
-        axis.set_yticks(ticks, [str(t) for t in ticks])
-        axis.set_yticks([], minor=True)
+        plain_ticks(axis.yaxis, TICKS)
         axis.set_xticks(degrees)
         axis.set_xlabel("maximal degree $L$")
         axis.set_ylabel(label)

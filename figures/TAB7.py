@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, figure
+from figures._style import COLUMN, figure, plain_ticks
 
 TASKS = {"inference": ("#0072B2", -0.2), "training": ("#E69F00", 0.2)}
 TICKS = (0.5, 1, 2, 5, 10, 20, 50, 100)
@@ -58,9 +58,7 @@ def plot(record: dict[str, Any]) -> Figure:
         axis.axvline(1, color="0.7", linewidth=0.6)
         axis.set_xscale("log")
         axis.set_xlim(right=axis.get_xlim()[1] * 1.5)
-        ticks = [t for t in TICKS if axis.get_xlim()[0] <= t <= axis.get_xlim()[1]]
-        axis.set_xticks(ticks, [str(t) for t in ticks])
-        axis.set_xticks([], minor=True)
+        plain_ticks(axis.xaxis, TICKS)
         axis.set_ylim(max(heights.values()) + 0.6, -0.6)
         axis.set_yticks(list(heights.values()), rows if axis is axes[0] else [""] * len(rows))
         axis.set_title(f"$L={lmax}$")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 
 COLUMN = 3.4
@@ -48,6 +51,14 @@ def figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[A
     )
     fig, axes = plt.subplots(1, panels, figsize=(width, height), layout="constrained", squeeze=False)
     return fig, list(axes[0])
+
+
+def plain_ticks(axis: Axis, places: Sequence[float]) -> None:
+    """Ticks at those of the places that are in view, written as plain numbers; no minor ticks."""
+    low, high = axis.get_view_interval()
+    shown = [place for place in places if low <= place <= high]
+    axis.set_ticks(shown, [f"{place:g}" for place in shown])
+    axis.set_ticks([], minor=True)
 
 
 def error_axis(axis: Axes, lowest: float, highest: float) -> float:

@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, figure
+from figures._style import COLUMN, figure, plain_ticks
 
 TASKS = {"inference": ("#0072B2", "o", -0.16), "training": ("#E69F00", "s", 0.16)}
 TICKS = (0.25, 0.5, 1, 2, 5, 10, 20)
@@ -33,9 +33,7 @@ def plot(record: dict[str, Any]) -> Figure:
         axis.axvline(1, color="0.7", linewidth=0.6)
         axis.set_xscale("log")
         axis.set_xlim(ends[0] / 1.1, ends[1] * 1.1)
-        ticks = [t for t in TICKS if axis.get_xlim()[0] <= t <= axis.get_xlim()[1]]
-        axis.set_xticks(ticks, [str(t) for t in ticks])
-        axis.set_xticks([], minor=True)
+        plain_ticks(axis.xaxis, TICKS)
         axis.set_ylim(max(heights.values()) + 0.5, -0.5)
         axis.set_yticks(list(heights.values()), names if axis is axes[0] else [""] * len(names))
         axis.set_title(f"$L={lmax}$")

@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, figure
+from figures._style import COLUMN, figure, plain_ticks
 
 SYSTEMS = {"relaxations": ("#0072B2", "o"), "ethanol": ("#D55E00", "s"), "aspirin": ("#009E73", "^")}
 SHIFT = {"relaxations": -0.1, "ethanol": 0.0, "aspirin": 0.1}
@@ -40,9 +40,7 @@ def plot(record: dict[str, Any]) -> Figure:
         axis.set_xlabel(f"CP terms $R$, $L={lmax}$")
     for axis in axes[:2]:
         axis.set_yscale("log")
-        ticks = [t for t in (0.8, 0.9, 1, 1.2, 1.5, 2, 3, 4, 6, 8) if axis.get_ylim()[0] <= t <= axis.get_ylim()[1]]
-        axis.set_yticks(ticks, [f"{t:g}" for t in ticks])
-        axis.minorticks_off()
+        plain_ticks(axis.yaxis, (0.8, 0.9, 1, 1.2, 1.5, 2, 3, 4, 6, 8))
     left, middle = axes[:2]
     for system, _ in _systems(values, lmax):
         colour, marker = SYSTEMS[system]

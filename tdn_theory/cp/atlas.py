@@ -263,11 +263,17 @@ def entries(folder: FilePath = FOLDER) -> list[AtlasEntry]:
     Raises:
         DamagedError: A file is damaged; the message names it.
     """
-    found = [_load(manifest) for manifest in sorted(folder.glob("*.json"))]
+    found = [load(manifest.stem, folder) for manifest in sorted(folder.glob("*.json"))]
     return sorted(found, key=lambda entry: (entry.lmax, entry.rank, entry.factors.condition))
 
 
-def _load(manifest: FilePath) -> AtlasEntry:
+def load(stem: str, folder: FilePath = FOLDER) -> AtlasEntry:
+    """One entry. Its files are checked by checksum, not proven again.
+
+    Raises:
+        DamagedError: A file is damaged or missing; the message names it.
+    """
+    manifest = folder / f"{stem}.json"
     try:
         content = read_json(manifest)
         data = manifest.with_suffix(".npz").read_bytes()
@@ -277,7 +283,7 @@ def _load(manifest: FilePath) -> AtlasEntry:
         factors = CPFactors(*(arrays.pop(name) for name in "ABC"))
         lmax = check_lmax(content["lmax"])
         tensor = CouplingTensor(lmax, tuple(content["weights"]))
-        return AtlasEntry(manifest.stem, lmax, factors, tensor, content["proof"], arrays, content["made_by"])
+        return AtlasEntry(stem, lmax, factors, tensor, content["proof"], arrays, content["made_by"])
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise DamagedError(f"atlas entry {manifest} is damaged ({error}); restore it from the package") from error
 

@@ -66,7 +66,7 @@ def _row(lmax: int, factors: CPFactors) -> dict[str, Any]:
 
 def entry(stem: str) -> dict[str, Any]:
     """One entry of the atlas, which is exact by its proof."""
-    chosen = next(entry for entry in atlas.entries() if entry.stem == stem)
+    chosen = atlas.load(stem)
     return {"L": chosen.lmax, "R": chosen.rank, "proof": chosen.proof["kind"], **_row(chosen.lmax, chosen.factors)}
 
 
