@@ -145,6 +145,7 @@ class TensorProduct(torch.nn.Module):
             x, y = (y, x) if self._swapped else (x, y)
             masters = {"_A": self.factors.A[self.coupling.rows("z")], "_B": x, "_C": y}
             self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
+        self._shapes = [array.shape for array in self._arrays]  # an array in a compiled graph is compared at every call
         self._y_channels = self._u if self._swapped else self._v
         shapes = Shapes(
             mode=self._plain_mode,
@@ -307,17 +308,17 @@ class TensorProduct(torch.nn.Module):
         fused = self._plan_for(x).fused
         scale = weights.mT  # (e, [paths], 1, u)
         if self.method != "per_path":
-            G = matrices.unflatten(-1, self._arrays[0].shape[:2]).squeeze(1)
+            G = matrices.unflatten(-1, self._shapes[0][:2]).squeeze(1)
             return apply_matrices(G[:, self._components(slots), : x.shape[1]], x, scale, fused)
         # taken apart once, as in _contract
-        split = matrices.squeeze(1).split([array.shape[0] * array.shape[1] for array in self._arrays], -1)
+        split = matrices.squeeze(1).split([d3 * d1 for d3, d1, _ in self._shapes], -1)
         path_scales = scale.unbind(1)
         given = [part for part in slot_slices(self._inner.x) if part.stop <= x.shape[1]]
         x_slots = x.split([part.stop - part.start for part in given], 1)
         terms: list[list[Tensor]] = [[] for _ in self._slots]
         for number, path in enumerate(self._inner.paths):
             if path.z in wanted and path.x < len(x_slots):
-                G = split[number].unflatten(-1, self._arrays[number].shape[:2])
+                G = split[number].unflatten(-1, self._shapes[number][:2])
                 terms[path.z].append(apply_matrices(G, x_slots[path.x], path_scales[number], fused))
         sizes = [part.stop - part.start for part in self._slots]
         return torch.cat(
@@ -355,7 +356,7 @@ class TensorProduct(torch.nn.Module):
         if self._one_kernel(x) and type(self).multiply is TensorProduct.multiply:
             from tdn_theory.nn.kernels.message import couple
 
-            G = matrices.unflatten(-1, self._arrays[0].shape[:2]).squeeze(1)[:, self._components(slots), : x.shape[1]]
+            G = matrices.unflatten(-1, self._shapes[0][:2]).squeeze(1)[:, self._components(slots), : x.shape[1]]
             return couple(G, weights.squeeze(-1), x, rows, other, other_rows, into)
         if rows is not None:
             x = x.index_select(0, rows.index)
@@ -410,7 +411,7 @@ class TensorProduct(torch.nn.Module):
         if self.method != "per_path":
             return self._product(chosen, 0, x, y, matrices, w)
         # taken apart once, not path by path: the gradient of a slice is a whole tensor, mostly zero
-        sizes = [array.shape[0] * array.shape[1] for array in self._arrays]
+        sizes = [d3 * d1 for d3, d1, _ in self._shapes]
         split = [None] * len(sizes) if matrices is None else matrices.split(sizes, -1)
         path_weights = [None] * len(sizes) if w is None else w.unbind(1)
         x_slots, y_slots = (
@@ -431,7 +432,7 @@ class TensorProduct(torch.nn.Module):
         self, chosen: Plan, number: int, x: Tensor, y: Tensor, matrices: Tensor | None, w: Tensor | None
     ) -> Tensor:
         """One tensor's product; `matrices` are its `M_kij y_jv`, of shape (e, v, d3 d1), if the form wants them."""
-        d3, d1, _ = self._arrays[number].shape
+        d3, d1, _ = self._shapes[number]
         v = y.shape[2]
         if matrices is not None:
             G = matrices.reshape(-1, v * d3, d1)

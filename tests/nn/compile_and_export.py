@@ -3,6 +3,7 @@
 import sys
 
 import torch
+from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from tdn_theory.experiments.ablation import random_batch
 from tdn_theory.nn import Potential, PotentialConfig, TensorProduct
@@ -54,7 +55,10 @@ def graphs() -> None:
 
 
 def potentials() -> None:
-    """Forces of a potential, with its paths together and one by one, under torch.compile, in one graph."""
+    """Forces of a potential, with its paths together and one by one, under torch.compile, in one graph.
+
+    Its guards look at no array of numpy: they would do so at every call.
+    """
     for method in ("exact", "per_path"):
         torch._dynamo.reset()
         config = PotentialConfig((1, 6, 7, 8), 1, 4, 1, 2, forces="direct", basis_size=4, method=method)
@@ -62,6 +66,9 @@ def potentials() -> None:
         compiled = torch.compile(potential, fullgraph=True, backend="aot_eager")
         graph = random_batch(2, 6, 3, config.cutoff, 0)
         agree([compiled(graph)["forces"]], [potential(graph)["forces"]], f"potential, {method}, compiled")
+        guards = str(_debug_get_cache_entry_list(Potential.forward.__code__)[0].guard_manager)
+        if "numpy" in guards or "edges" not in guards:
+            sys.exit(f"potential, {method}: guards look at arrays of numpy, or are not there to be read")
 
 
 if __name__ == "__main__":
