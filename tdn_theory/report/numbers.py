@@ -58,6 +58,14 @@ def _speedups_compiled(task: str) -> Callable[[Values], str]:
     return lambda v: _span([row["speedup"]["median"] for row in v["TAB7"]["compiled"] if row["task"] == task], 2)
 
 
+def _speedups_compiled_paths(values: Values) -> str:
+    """How many times faster `torch.compile` makes the network with paths one by one, fused, each with its weights."""
+    others = ("L", "task", "shared_linear", "pruned")
+    cells = [c for c in values["ablation_grid"]["cells"] if c["product"] == "fused paths" and not c["shared"]]
+    times = {(*(c[name] for name in others), c["compiled"]): c["relative_time"] for c in cells}
+    return _span([times[*place, False] / time for (*place, compiled), time in times.items() if compiled], 1)
+
+
 PEERS = ("Equiformer", "SchNet", "NequIP", "MACE")
 
 
@@ -91,6 +99,7 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     "speed-up of the network as published": _network_speedups("TDN, as published"),
     "speed-up of compiled inference": _speedups_compiled("inference"),
     "speed-up of compiled training": _speedups_compiled("training"),
+    "speed-up of compiled paths": _speedups_compiled_paths,
     "energy error of TDN, exact": _energy_error(("TDN, exact",)),
     "energy error of TDN, cubature": _energy_error(("TDN, cubature",)),
     "energy error of the best peer": _energy_error(PEERS),
@@ -109,7 +118,7 @@ def numbers(results: Results) -> dict[str, str]:
     for name, compute in NUMBERS.items():
         try:
             found[name] = compute(results.values)
-        except (KeyError, StopIteration):  # no such record, or none of that degree
+        except (KeyError, StopIteration, ValueError):  # no such record, or none of that degree or preset
             continue
     return found
 
