@@ -76,7 +76,7 @@ def _told(compiled_paths: list[float]) -> str:
     if not compiled_paths:
         return ""
     low, high = min(compiled_paths), max(compiled_paths)
-    return f" Compiled by torch, the loop, fused path by path, has {low:.2f} to {high:.2f} times the speed of compiled CP."
+    return f" Compiled, the loop, fused path by path, has {low:.2f} to {high:.2f} times the speed of compiled CP."
 
 
 def _over_cp(cells: list[dict[str, Any]], product: str) -> list[float]:
