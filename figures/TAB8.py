@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, EXACT, error_axis, figure
+from figures._style import COLUMN, EXACT, error_axis, figure, plain_ticks
 
 OURS, NETWORK, PAPER = "#0072B2", "#009E73", "#D55E00"
 LEAST = 1e-3
@@ -37,9 +37,7 @@ def plot(record: dict[str, Any]) -> Figure:
     left.set_yscale("log")
     heights = [row["test_mse"]["mean"] for row in values["rows"]] + [row["mse"] for _, row in paper]
     left.set_ylim(0.8 * min(heights), 2.6 * max(heights))  # room for the legend
-    shown = [t for t in (0.003, 0.005, 0.01, 0.02, 0.03, 0.05) if left.get_ylim()[0] <= t <= left.get_ylim()[1]]
-    left.set_yticks(shown, [f"{t:g}" for t in shown])
-    left.minorticks_off()
+    plain_ticks(left.yaxis, (0.003, 0.005, 0.01, 0.02, 0.03, 0.05))
     left.set_ylabel("test mean square error")
     left.legend(fontsize=6, ncols=2, loc="upper center")
     if again:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tdn_theory.checkout import figure_record
 from tdn_theory.experiments.ablation import PAPER
+from tdn_theory.experiments.ablation_grid import speedups
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 
@@ -27,8 +28,8 @@ def check(preset: Preset, seed: int) -> Verdict:
     found = [a for a in record["values"]["attribution"] if a["task"] == "inference"]
     rows = {str(a["L"]): _compared(a) for a in found}
     cells = combinations["values"]["cells"]
-    over_cp = _over_cp(cells, "exact")
-    compiled_paths = _over_cp([cell for cell in cells if cell["compiled"]], "fused paths")
+    over_cp = _over_cp(cells, {"product": "exact"})
+    compiled_paths = _over_cp(cells, {"product": "fused paths", "compiled": True})
     evidence: dict[str, Any] = {
         "measured": record["provenance"],
         "inference": rows,
@@ -79,13 +80,7 @@ def _told(compiled_paths: list[float]) -> str:
     return f" Compiled, the loop, fused path by path, has {low:.2f} to {high:.2f} times the speed of compiled CP."
 
 
-def _over_cp(cells: list[dict[str, Any]], product: str) -> list[float]:
-    """How many times faster a product is than CP in the better order, all else equal, for each combination."""
-    others = ("L", "task", "shared", "shared_linear", "pruned", "compiled")
-    times: dict[str, dict[tuple[Any, ...], float]] = {}
-    for cell in cells:
-        times.setdefault(cell["product"], {})[tuple(cell[name] for name in others)] = cell["relative_time"]
-    released, naive = times.get("CP released", {}), times.get("CP naive", {})
-    return [
-        min(released[place], naive[place]) / time for place, time in times.get(product, {}).items() if place in naive
-    ]
+def _over_cp(cells: list[dict[str, Any]], chosen: dict[str, Any]) -> list[float]:
+    """How many times faster the chosen cells are than CP in the better order, all else equal, for each combination."""
+    orders = [speedups(cells, {"product": order}, chosen) for order in ("CP released", "CP naive")]
+    return [min(pair) for pair in zip(*orders, strict=True)]

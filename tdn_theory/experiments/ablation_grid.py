@@ -91,17 +91,29 @@ def effects(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         For each L, task and ingredient with which two cells differ in this alone: the `mean`, `least` and `most` ratio
         of their times, and the number of `pairs`.
     """
-    places = ("L", "task", *asdict(BEST))
-    times = {tuple(cell[name] for name in places): cell["relative_time"] for cell in cells}
     found = []
     for lmax, task, (name, (without, switched_on)) in product(DEGREES, TASKS, INGREDIENTS.items()):
-        ratios = []
-        for cell in cells:
-            if {"L": lmax, "task": task, **switched_on}.items() <= cell.items():
-                before = times.get(tuple({**cell, **without}[place] for place in places))
-                ratios += [before / cell["relative_time"]] if before is not None else []
+        ratios = speedups(cells, without, {"L": lmax, "task": task, **switched_on})
         if ratios:
             mean = float(np.exp(np.mean(np.log(ratios))))
             numbers = {"mean": mean, "least": min(ratios), "most": max(ratios), "pairs": len(ratios)}
             found.append({"L": lmax, "task": task, "ingredient": name, **numbers})
     return found
+
+
+def speedups(cells: Sequence[dict[str, Any]], slow: dict[str, Any], fast: dict[str, Any]) -> list[float]:
+    """How many times faster cells are than those that differ from them in some settings alone.
+
+    Args:
+        cells: What `cells_of` found.
+        slow: These settings.
+        fast: What the faster cells have, of their settings, L and task.
+
+    Returns:
+        The ratio of their times for each cell with `fast` of which there is one with `slow`, in the order of the cells.
+    """
+    places = ("L", "task", *asdict(BEST))
+    times = {tuple(cell[name] for name in places): cell["relative_time"] for cell in cells}
+    chosen = [cell for cell in cells if fast.items() <= cell.items()]
+    before = [times.get(tuple({**cell, **slow}[name] for name in places)) for cell in chosen]
+    return [time / cell["relative_time"] for time, cell in zip(before, chosen, strict=True) if time is not None]

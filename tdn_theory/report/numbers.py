@@ -63,7 +63,7 @@ def _speedups_compiled_paths(values: Values) -> str:
     others = ("L", "task", "shared_linear", "pruned")
     cells = [c for c in values["ablation_grid"]["cells"] if c["product"] == "fused paths" and not c["shared"]]
     times = {(*(c[name] for name in others), c["compiled"]): c["relative_time"] for c in cells}
-    return _span([times[*place, False] / time for (*place, compiled), time in times.items() if compiled], 1)
+    return _span([time / times[*place, True] for (*place, compiled), time in times.items() if not compiled], 1)
 
 
 PEERS = ("Equiformer", "SchNet", "NequIP", "MACE")
@@ -118,7 +118,7 @@ def numbers(results: Results) -> dict[str, str]:
     for name, compute in NUMBERS.items():
         try:
             found[name] = compute(results.values)
-        except (KeyError, StopIteration, ValueError):  # no such record, or none of that degree or preset
+        except (KeyError, StopIteration):  # no such record, or none of that degree or preset
             continue
     return found
 
