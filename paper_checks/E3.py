@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.experiments.rank_sweep import best_solution
+from tdn_theory.experiments.decompositions.rank_sweep import best_solution
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
 from tdn_theory.verdict import Outcome, Verdict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tdn_theory.cp.schedules import PAPER_SCHEDULES, log_squared_released, quadratic
-from tdn_theory.experiments.rank_sweep import best_solution
+from tdn_theory.experiments.decompositions.rank_sweep import best_solution
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.schedules import PAPER_SCHEDULES
-from tdn_theory.experiments.rank_sweep import best_solution
+from tdn_theory.experiments.decompositions.rank_sweep import best_solution
 from tdn_theory.preset import Preset
 from tdn_theory.theory import equivariance
 from tdn_theory.verdict import Outcome, Verdict

@@ -7,7 +7,7 @@ from typing import Any
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.experiments.rank_sweep import best_solution
+from tdn_theory.experiments.decompositions.rank_sweep import best_solution
 from tdn_theory.preset import Preset
 from tdn_theory.theory import bounds, equivariance, proofs
 from tdn_theory.verdict import Outcome, Verdict

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tdn_theory.checkout import figure_record
-from tdn_theory.experiments.ablation import PAPER
+from tdn_theory.experiments.networks.variants import PAPER
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 

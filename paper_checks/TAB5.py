@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from tdn_theory.checkout import figure_record
-from tdn_theory.experiments.replaced_products import PAPER, relative_times
+from tdn_theory.experiments.comparisons.product_exchange import PAPER, relative_times
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tdn_theory.checkout import figure_record
-from tdn_theory.experiments.ablation import PAPER
-from tdn_theory.experiments.ablation_grid import speedups
+from tdn_theory.experiments.networks.variants import PAPER
+from tdn_theory.experiments.networks.ablation_grid import speedups
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 

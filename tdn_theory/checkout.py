@@ -5,9 +5,6 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 from types import ModuleType
-from typing import Any
-
-from tdn_theory.files import read_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,26 +41,3 @@ def load(folder: str, name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-class NotMeasuredError(FileNotFoundError):
-    """A verdict needs the record of a figure that there is none of."""
-
-    def __init__(self, figure: str) -> None:
-        super().__init__(
-            f"figures/{figure}.json does not exist: on a machine with nothing else to do, run "
-            f"'tdn-theory reproduce {figure}' and copy reproduction/figures/{figure}.* to figures/"
-        )
-        self.figure = figure
-
-
-def figure_record(name: str) -> dict[str, Any]:
-    """The committed record of a figure, for verdicts on what a plain reproduction leaves out.
-
-    Raises:
-        NotMeasuredError: There is none; the message says how to make it.
-    """
-    path = ROOT / "figures" / f"{name}.json"
-    if not path.is_file():
-        raise NotMeasuredError(name)
-    return read_json(path)

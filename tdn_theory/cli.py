@@ -491,11 +491,11 @@ def atlas_search(
     dask: DaskOption = None,
 ) -> None:
     """Look for exactly equivariant products; those proven are written to OUT/atlas. A stopped search continues."""
-    from tdn_theory.experiments import atlas_search
-    from tdn_theory.experiments.units import Units
+    from tdn_theory.cp import search as atlas_search
+    from tdn_theory.jobs import Jobs
 
     with _errors_as_messages():
-        units = Units(out / "units", workers, dask)
+        jobs = Jobs(out / "units", workers, dask)
         rows = atlas_search.run(lmax, rank, paths.value, starts, symmetry, seed, units, out / "atlas")
     table = Table(
         "seed", "residual", "least weight", "dead paths", "s", "entry", title=f"L={lmax}, R={rank}, {symmetry}"

@@ -6,8 +6,10 @@ from enum import StrEnum
 
 
 class Preset(StrEnum):
-    """Size of a run; records say which one made them."""
+    """Size of a run; every study says what it means by them, and records say which one made them."""
 
+    SMALLEST = "smallest"
+    """Seconds: every step runs, on as little as it takes. Decides nothing; the tests run it."""
     QUICK = "quick"
     """Minutes on a laptop: shipped results are verified again, not made again."""
     FULL = "full"

@@ -1,79 +1,119 @@
-"""Regenerates figures and verdicts: experiment -> record -> picture, and check -> verdict -> record."""
+"""Regenerates figures and verdicts: study -> record -> picture, and records -> check -> finding."""
 
 from __future__ import annotations
 
-import importlib
 import io
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from tdn_theory import checkout
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments import studies
 from tdn_theory.files import read_json, write_bytes, write_json
+from tdn_theory.finding import Finding, Outcome
+from tdn_theory.jobs import Jobs
+from tdn_theory.paper import NOT_EXAMINED, OTHER_NAMES
 from tdn_theory.preset import Preset
-from tdn_theory.provenance import provenance
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.records import Records
+from tdn_theory.study import Cost
 
-BENCHMARKS = {
-    "product": "F3c",
-    "product on a GPU": "product_gpu",
-    "solvers": "solver_race",
-    "potentials": "TAB1",
-    "networks": "TAB4",
-    "ablation": "TAB7",
-    "combinations": "ablation_grid",
-    "epochs": "TAB5",
-    "conversions": "TAB9",
-}
-"""Figures that time this machine. A plain reproduction leaves them out: they take long, and want it to themselves."""
-
-TRAINED = ("TAB8", "error_propagation", "force_consistency", "properties", "rank_accuracy", "teacher")
-"""Figures that train networks: half an hour together in the quick preset. A plain reproduction leaves them out too."""
-
-ON_GPU = ("product_gpu", "TAB4", "TAB7", *TRAINED, "ablation_grid")
-"""Figures that are to be measured on a GPU, in full."""
-
-ON_ANY_DEVICE = (*ON_GPU, "TAB5", "TAB9")
-"""Figures whose units compute on the device asked for; all others are made by the processor."""
-
-
-def known_ids() -> tuple[list[str], list[str]]:
-    """Identifiers of the figures and of the claims in this checkout.
-
-    Raises:
-        FileNotFoundError: The package does not run from a checkout.
-    """
-    return checkout.names("figures"), checkout.names("paper_checks")
-
-
-def select(ids: list[str]) -> tuple[list[str], list[str]]:
-    """Figures and claims named by `ids`; if none is named, all but `BENCHMARKS` and `TRAINED`.
-
-    Raises:
-        LookupError: An identifier is unknown; the message lists the known ones.
-    """
-    figures, claims = known_ids()
-    unknown = [name for name in ids if name not in figures and name not in claims]
-    if unknown:
-        raise LookupError(f"unknown id {unknown[0]!r}; figures: {', '.join(figures)}; claims: {', '.join(claims)}")
-    if not ids:
-        return [name for name in figures if name not in {*BENCHMARKS.values(), *TRAINED}], claims
-    return [name for name in figures if name in ids], [name for name in claims if name in ids]
+FIGURES, CHECKS, JOBS = "figures", "paper_checks", "jobs"
 
 
 @dataclass(frozen=True)
+class Selection:
+    """What a reproduction is asked for.
+
+    Attributes:
+        studies: Identifiers of studies to run.
+        claims: Identifiers of claims to judge.
+        not_examined: Identifiers that have no check, which `NOT_EXAMINED` explains.
+    """
+
+    studies: tuple[str, ...]
+    claims: tuple[str, ...]
+    not_examined: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, ids: Sequence[str], device: str = "cpu") -> Selection:
+        """What identifiers name, in any case: studies and claims.
+
+        A claim brings along the studies it reads that are computed in minutes; timed and trained ones run when they
+        are named themselves. Without identifiers: on the processor all studies that are computed and all claims; on
+        another device all studies that can use one.
+
+        Raises:
+            LookupError: An identifier is unknown; the message names those nearest to it.
+        """
+        claims = checkout.names(CHECKS)
+        if not ids:
+            chosen = [s.id for s in studies().values() if (s.cost is Cost.COMPUTED if device == "cpu" else s.any_device)]
+            return cls(tuple(chosen), tuple(claims) if device == "cpu" else ())
+        known = {name.lower(): name for name in [*studies(), *claims, *NOT_EXAMINED]}
+        known |= {other.lower(): name for other, name in OTHER_NAMES.items()}
+        names = []
+        for given in ids:
+            if given.lower() not in known:
+                nearest = get_close_matches(given.lower(), known, n=3, cutoff=0.4)
+                hint = f"the nearest: {', '.join(known[name] for name in nearest)}; " if nearest else ""
+                raise LookupError(f"unknown id {given!r}; {hint}all: {', '.join(sorted(set(known.values())))}")
+            names.append(known[given.lower()])
+        asked = [name for name in claims if name in names]
+        read = {study for name in asked for study in reads(name) if studies()[study].cost is Cost.COMPUTED}
+        run = [name for name in studies() if name in names or name in read]
+        return cls(tuple(run), tuple(asked), tuple(n for n in names if n not in run and n not in asked))
+
+
+def reads(claim: str) -> tuple[str, ...]:
+    """Identifiers of the studies whose records the check of a claim reads."""
+    return tuple(checkout.load(CHECKS, claim).READS)
+
+
+def judge(claim: str, records: Records) -> Finding:
+    """What the check of a claim finds in `records`; undecided where one that it reads is missing."""
+    missing = [study for study in reads(claim) if study not in records]
+    if missing:
+        return Finding(
+            Outcome.UNDECIDED,
+            None,
+            f"Not measured yet: {', '.join(missing)}.",
+            caveat=f"tdn-theory reproduce {' '.join(missing)}",
+        )
+    return checkout.load(CHECKS, claim).judge(records)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The finding on a claim, and the records that it was read from.
+
+    Attributes:
+        claim: Identifier of the claim.
+        finding: What was found.
+        origins: For each study read: "recomputed here", or date, device and size of its record.
+        differences: What the committed verdict says otherwise; empty if nothing, None if there is none.
+    """
+
+    claim: str
+    finding: Finding
+    origins: dict[str, str]
+    differences: list[str] | None
+
+
+@dataclass
 class Reproduction:
     """One run.
 
     Attributes:
-        out: Folder that receives `figures/`, `paper_checks/` and the finished units of work, `units/`.
+        out: Folder that receives `figures/`, `paper_checks/` and the finished jobs, `jobs/`.
         preset: Size of the run.
         seed: Seed of everything random.
         workers: Processes to use.
         dask: Address of a Dask scheduler to use instead.
         device: Where networks are trained.
-        until: Reading of `time.monotonic()` after which no further unit of work begins.
+        until: Reading of `time.monotonic()` after which no further job begins.
+        made: Studies that this run has made records of.
     """
 
     out: Path
@@ -83,43 +123,46 @@ class Reproduction:
     dask: str | None = None
     device: str = "cpu"
     until: float = float("inf")
+    made: list[str] = field(default_factory=list)
 
-    def figure(self, name: str) -> Path:
-        """Run the experiment of figure `name`, write its record and its pictures; returns the PNG.
+    def run(self, study: str) -> Path:
+        """Run a study, write its record and, where it has a plotting script, its pictures; returns the record's file.
 
         Raises:
-            TimeoutError: The time is over before all units of work are done.
+            TimeoutError: The time is over before all jobs are done.
         """
-        experiment = importlib.import_module(f"tdn_theory.experiments.{name}")
-        units = Units(self.out / "units", self.workers, self.dask, self.device, self.until)
-        values = experiment.run(self.preset, self.seed, units)
-        record = self.out / "figures" / f"{name}.json"
-        device = self.device if name in ON_ANY_DEVICE else "cpu"
-        write_json(record, {"id": name, **self._origin(device), "values": values})
-        return draw(name, record)
+        jobs = Jobs(self.out / JOBS, self.workers, self.dask, self.device, self.until)
+        file = self.out / FIGURES / f"{study}.json"
+        write_json(file, studies()[study].record(self.preset, self.seed, jobs))
+        self.made.append(study)
+        if study in checkout.names(FIGURES):
+            draw(file)
+        return file
 
-    def check(self, name: str) -> Verdict:
-        """Check claim `name` and write its record; undecided while nobody has measured what it needs."""
-        claim = checkout.load("paper_checks", name)
-        try:
-            verdict: Verdict = claim.check(self.preset, self.seed)
-        except checkout.NotMeasuredError as missing:
-            summary = f"not measured yet: {missing}"
-            verdict = Verdict(name, claim.STATEMENT, Outcome.UNDECIDED, summary, {"missing": missing.figure})
-        write_json(self.out / "paper_checks" / f"{name}.json", {**asdict(verdict), **self._origin("cpu")})
-        return verdict
+    def check(self, claim: str) -> Verdict:
+        """Judge a claim by this run's records, and by the committed ones where it has none; writes the verdict."""
+        records = Records(self.out / FIGURES, checkout.ROOT / FIGURES)
+        finding = judge(claim, records)
+        read = [study for study in reads(claim) if study in records]
+        origins = {study: "recomputed here" if study in self.made else records[study].origin for study in read}
+        committed = checkout.ROOT / CHECKS / f"{claim}.json"
+        differences = finding.differences(Finding.from_json(read_json(committed))) if committed.exists() else None
+        content: dict[str, Any] = {"id": claim, **finding.as_json()}
+        content["reads"] = [
+            {"study": study, "preset": records[study].preset, "provenance": dict(records[study].provenance)}
+            for study in read
+        ]
+        write_json(self.out / CHECKS / f"{claim}.json", content)
+        return Verdict(claim, finding, origins, differences)
 
-    def _origin(self, device: str) -> dict[str, Any]:
-        return {"preset": self.preset.value, "provenance": provenance(self.seed, device)}
 
-
-def draw(name: str, record: Path) -> Path:
-    """Draw figure `name` from its record, as PNG and SVG beside it; returns the PNG."""
+def draw(record: Path) -> Path:
+    """Draw the figure of a record, as PNG and SVG beside it; returns the PNG."""
     import matplotlib
 
     matplotlib.use("Agg")
-    matplotlib.rcParams["svg.hashsalt"] = name  # else every drawing of the same record gets new ids
-    figure = checkout.load("figures", name).plot(read_json(record))
+    matplotlib.rcParams["svg.hashsalt"] = record.stem  # else every drawing of the same record gets new ids
+    figure = checkout.load(FIGURES, record.stem).plot(read_json(record))
     for kind, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
         stream = io.BytesIO()
         figure.savefig(stream, format=kind, bbox_inches="tight", **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tdn_theory.cp.schedules import PAPER_SCHEDULES
-from tdn_theory.experiments.rank_sweep import DEGREES, best_name
+from tdn_theory.experiments.decompositions.rank_sweep import DEGREES, best_name
 
 
 def points(seed: int) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from functools import cache
 import pytest
 
 from tdn_theory import checkout
-from tdn_theory.experiments import F3c
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.products import F3c
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
 
@@ -28,7 +28,7 @@ def small(monkeypatch):
 
 @pytest.mark.usefixtures("small")
 def test_record_and_figure(tmp_path):
-    values = json.loads(json.dumps(F3c.run(Preset.QUICK, 0, Units(tmp_path, workers=2))))
+    values = json.loads(json.dumps(F3c.run(Preset.QUICK, 0, Jobs(tmp_path, workers=2))))
     assert {unit["mode"] for unit in values["units"]} == {"uvu", "uuu"}
     for unit in values["units"]:
         assert {"exact", "cp"} <= set(unit["methods"])

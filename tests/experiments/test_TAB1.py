@@ -12,8 +12,10 @@ import torch
 from tdn_theory import checkout
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.relaxations import relaxations
-from tdn_theory.experiments import TAB1, equal_training, peers
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.comparisons import TAB1
+from tdn_theory.experiments.comparisons import common_task as equal_training
+from tdn_theory.experiments.comparisons import other_networks
+from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.preset import Preset
 from tdn_theory.training.config import TrainConfig, shipped
@@ -29,11 +31,11 @@ pytestmark = [
 CONFIG = PotentialConfig(elements=(1, 6, 8), lmax=1, channels=4, layers=1, heads=2, cutoff=4.0, basis_size=8)
 
 
-def make(peer: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> peers.Peer:
+def make(peer: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> other_networks.Peer:
     """With a reference of its own."""
-    package = peers.PEERS[peer].package
+    package = other_networks.PEERS[peer].package
     pytest.importorskip(package, reason=f"{peer} has an environment of its own: make test-{package}")
-    model = peers.PEERS[peer](CONFIG, 6.0, seed, dtype)
+    model = other_networks.PEERS[peer](CONFIG, 6.0, seed, dtype)
     model.set_reference([-1.0, -700.0, -0.4], 0.7)
     return model
 
@@ -84,7 +86,7 @@ class TestEquiformer(PhysicalContract):
             super().test_the_cutoff_is_smooth(model)
 
 
-@pytest.mark.parametrize("peer", peers.PEERS)
+@pytest.mark.parametrize("peer", other_networks.PEERS)
 def test_a_peer(peer: str):
     """Its dtype, its seed, its scale, and gradients of its forces; the dtype of everybody else is left alone."""
     single, same, other = (make(peer, torch.float32, seed).train() for seed in (0, 0, 1))
@@ -159,9 +161,9 @@ def test_a_network_at_home_elsewhere(config: dict, monkeypatch: pytest.MonkeyPat
 
     def run(command, **options):
         seen.update(json.loads(options["input"]))
-        return peers.subprocess.CompletedProcess(command, seen["seed"], 'noise\n{"model": "MACE"}\n', "no such thing")
+        return other_networks.subprocess.CompletedProcess(command, seen["seed"], 'noise\n{"model": "MACE"}\n', "no such thing")
 
-    monkeypatch.setattr(peers.subprocess, "run", run)
+    monkeypatch.setattr(other_networks.subprocess, "run", run)
     assert TAB1.learn("MACE", 0, 1.0, config, "abc") == {"model": "MACE"}
     assert seen == {"model": "MACE", "seed": 0, "seconds": 1.0, "config": config, "data": "abc"}
     with refuses(RuntimeError, "learn of MACE by python failed", "no such thing"):
@@ -171,11 +173,11 @@ def test_a_network_at_home_elsewhere(config: dict, monkeypatch: pytest.MonkeyPat
 def test_interpreters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(peers, "find_spec", lambda package: None)
     monkeypatch.setattr(peers, "CHECKOUT", tmp_path)
-    assert peers.interpreter("NequIP") is None
+    assert other_networks.interpreter("NequIP") is None
     (tmp_path / ".venv-nequip/lib/python3.11/site-packages/nequip").mkdir(parents=True)
-    assert peers.interpreter("NequIP") == tmp_path / ".venv-nequip/bin/python"
+    assert other_networks.interpreter("NequIP") == tmp_path / ".venv-nequip/bin/python"
     monkeypatch.setattr(peers, "find_spec", lambda package: object())
-    assert peers.interpreter("NequIP") == Path(peers.sys.executable)
+    assert other_networks.interpreter("NequIP") == Path(other_networks.sys.executable)
 
 
 def result(model: str, seed: int, forces: float) -> dict:
@@ -200,16 +202,16 @@ def result(model: str, seed: int, forces: float) -> dict:
 @pytest.fixture
 def record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict:
     """Of a run without MACE."""
-    interpreter = peers.interpreter
+    interpreter = other_networks.interpreter
     monkeypatch.setattr(TAB1.peers, "interpreter", lambda peer: None if peer == "MACE" else Path("python"))
-    names = [*TAB1.TDN, *peers.PEERS]
+    names = [*TAB1.TDN, *other_networks.PEERS]
 
     def learn(model, seed, seconds, config, data):
         return result(model, seed, 100.0 - 10 * names.index(model))
 
     learn.__module__, learn.__name__ = TAB1.learn.__module__, "learn"
     monkeypatch.setattr(TAB1, "learn", learn)
-    values = json.loads(json.dumps(TAB1.run(Preset.FULL, 0, Units(tmp_path, workers=2))))
+    values = json.loads(json.dumps(TAB1.run(Preset.FULL, 0, Jobs(tmp_path, workers=2))))
     monkeypatch.setattr(TAB1.peers, "interpreter", interpreter)
     return {"values": values, "provenance": {"commit": "abc"}}
 
@@ -218,7 +220,7 @@ def test_the_record_and_its_figure(record: dict):
     values = record["values"]
     assert values["absent"] == ["MACE"]
     found = [(run["model"], run["seed"]) for run in values["networks"]]
-    assert found == [(name, seed) for seed in range(3) for name in [*TAB1.TDN, *list(peers.PEERS)[:-1]]]
+    assert found == [(name, seed) for seed in range(3) for name in [*TAB1.TDN, *list(other_networks.PEERS)[:-1]]]
     figure = checkout.load("figures", "TAB1").plot(record)
     assert len(figure.axes) == 3
     assert len(figure.axes[0].lines) == len(values["networks"]) / 3

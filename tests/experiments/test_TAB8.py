@@ -14,8 +14,8 @@ import torch
 
 from tdn_theory import checkout
 from tdn_theory.data.nbody import NBody, nbody
-from tdn_theory.experiments import TAB8
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.potentials import TAB8
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.rotation import haar_rotations
 from tdn_theory.verdict import Outcome
@@ -136,7 +136,7 @@ class Counted:
 def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(TAB8, "RANKS", (10, 28, 81))
     monkeypatch.setattr(TAB8, "QUICK", replace(TINY, epochs=1))
-    values = json.loads(json.dumps(TAB8.run(Preset.QUICK, 0, Units(tmp_path)), allow_nan=False))
+    values = json.loads(json.dumps(TAB8.run(Preset.QUICK, 0, Jobs(tmp_path)), allow_nan=False))
     rows = {(row["kind"], row["rank"]): row for row in values["rows"]}
     exact = [("cp", 81), ("atlas", 23), ("atlas, even paths", 18), ("exact", None)]
     assert list(rows) == [("cp", 10), ("cp", 28), *exact]

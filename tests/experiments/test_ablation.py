@@ -10,9 +10,12 @@ import pytest
 
 from tdn_theory import checkout
 from tdn_theory.data.graph import Graph
-from tdn_theory.experiments import TAB4, TAB7, ablation, ablation_grid
-from tdn_theory.experiments.ablation import BEST, BRANCHES, EQUIFORMER, LADDER, Variant, infer, random_batch
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.networks import TAB4
+from tdn_theory.experiments.networks import TAB7
+from tdn_theory.experiments.networks import variants
+from tdn_theory.experiments.networks import ablation_grid
+from tdn_theory.experiments.networks.variants import BEST, BRANCHES, EQUIFORMER, LADDER, Variant, infer, random_batch
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tests.assertions import assert_close, refuses
 
@@ -22,7 +25,7 @@ NETWORK = {"channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.
 @pytest.fixture(scope="module")
 def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]]:
     """Records of both experiments, of networks that take milliseconds."""
-    measure = ablation.measure
+    measure = variants.measure
 
     def shrunk(**settings):
         return measure(**{**settings, "network": NETWORK, "atoms": 6, "neighbors": 3, "rounds": 2})
@@ -33,7 +36,7 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]
         patch.setattr(ablation, "DEGREES", (1,))
         patch.setattr(ablation_grid, "DEGREES", (1,))
         patch.setattr(ablation, "keep_memory", lambda: False)  # the test session keeps its own settings
-        units = Units(tmp_path_factory.mktemp("units"), workers=2)
+        jobs = Jobs(tmp_path_factory.mktemp("units"), workers=2)
         found = {
             module.__name__.rpartition(".")[2]: module.run(Preset.QUICK, 0, units)
             for module in (TAB4, TAB7, ablation_grid)

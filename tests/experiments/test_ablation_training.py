@@ -8,8 +8,12 @@ from collections.abc import Iterator
 import pytest
 
 from tdn_theory import checkout
-from tdn_theory.experiments import TAB5, TAB9, equal_training, peers, replaced_products
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.comparisons import TAB5
+from tdn_theory.experiments.comparisons import TAB9
+from tdn_theory.experiments.comparisons import common_task as equal_training
+from tdn_theory.experiments.comparisons import other_networks
+from tdn_theory.experiments.comparisons import product_exchange as replaced_products
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.training.config import DataConfig
 from tdn_theory.training.sources import Splits, load
@@ -34,7 +38,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
         patch.setattr(replaced_products, "QUICK_CHANNELS", 4)
         patch.setitem(replaced_products.EPOCHS, Preset.QUICK, 1)
         patch.setattr(equal_training, "load", few)
-        units = Units(tmp_path_factory.mktemp("units"), workers=2)
+        jobs = Jobs(tmp_path_factory.mktemp("units"), workers=2)
         values = json.loads(json.dumps(TAB5.run(Preset.QUICK, 0, units)))
         assert TAB9.run(Preset.QUICK, 0, units)["absent"] == ["NequIP", "MACE"]
         yield {"values": values, "provenance": {}}

@@ -12,9 +12,9 @@ from tdn_theory import checkout
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.experiments import cancellation
-from tdn_theory.experiments.cancellation import UNITS, dense_errors, product_errors
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.decompositions import cancellation
+from tdn_theory.experiments.decompositions.cancellation import UNITS, dense_errors, product_errors
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome
 from tests.assertions import assert_close
@@ -58,7 +58,7 @@ def test_reference():
 def record(tmp_path, monkeypatch) -> dict:
     monkeypatch.setitem(cancellation.ITERATIONS, Preset.QUICK, (5, 10))
     monkeypatch.setattr(cancellation, "DEGREES", range(1, 3))
-    values = cancellation.run(Preset.QUICK, 0, Units(tmp_path))
+    values = cancellation.run(Preset.QUICK, 0, Jobs(tmp_path))
     return json.loads(json.dumps({"preset": "quick", "values": values}))
 
 

@@ -14,8 +14,8 @@ import torch
 
 from tdn_theory import checkout
 from tdn_theory.data.graph import build_graph
-from tdn_theory.experiments import error_propagation as module
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.potentials import error_propagation as module
+from tdn_theory.jobs import Jobs
 from tdn_theory.nn.layers import SHARP_EPS, LayerNorm
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
@@ -145,7 +145,7 @@ def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setattr(module, "TRAINED_RANKS", (28,))
     monkeypatch.setattr(module, "DEPTH", 3)
     monkeypatch.setattr(module, "SEEDS", 1)
-    values = json.loads(json.dumps(module.run(Preset.QUICK, 0, Units(tmp_path)), allow_nan=False))
+    values = json.loads(json.dumps(module.run(Preset.QUICK, 0, Jobs(tmp_path)), allow_nan=False))
     assert [(row["L"], row["rank"]) for row in values["untrained"]] == [
         (1, 7), (1, None), (2, 28), (2, None),
     ]  # fmt: skip

@@ -15,10 +15,10 @@ from scipy.spatial.transform import Rotation
 from figures import force_consistency as force_figure
 from tdn_theory.data.graph import build_graph, collate
 from tdn_theory.data.structure import Structure
-from tdn_theory.experiments import force_consistency
-from tdn_theory.experiments.force_consistency import Measures
-from tdn_theory.experiments.twirl import predict
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.potentials import force_consistency
+from tdn_theory.experiments.potentials.force_consistency import Measures
+from tdn_theory.experiments.potentials.symmetry_error import predict
+from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
 from tests.assertions import assert_close
@@ -59,7 +59,7 @@ def test_force_consistency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         force_consistency.QUICK, ranks={1: (3,)}, direct={1: ()}, steps=1, seeds=1, network=TINY, measures=LITTLE
     )
     monkeypatch.setattr(force_consistency, "QUICK", size)
-    values = force_consistency.run(Preset.QUICK, 0, Units(tmp_path))
+    values = force_consistency.run(Preset.QUICK, 0, Jobs(tmp_path))
     rows = {(row["forces"], row["method"]): row for row in values["summary"]}
     assert rows.keys() == {("conservative", m) for m in ("cp", "cubature", "exact")} | {("direct", "exact")}
     low = rows["conservative", "cp"]

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from tdn_theory import checkout
 from tdn_theory.cli import app
-from tdn_theory.experiments import product_gpu
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.products import product_gpu
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
 
@@ -33,7 +33,7 @@ def small(monkeypatch):
 
 @pytest.mark.usefixtures("small")
 def test_record_and_figure(tmp_path):
-    values = json.loads(json.dumps(product_gpu.run(Preset.QUICK, 0, Units(tmp_path))))
+    values = json.loads(json.dumps(product_gpu.run(Preset.QUICK, 0, Jobs(tmp_path))))
     assert {unit["task"] for unit in values["units"]} == {"uvu", "message", "uuu"}
     for unit in values["units"]:
         assert unit["copy_bandwidth"] > 0

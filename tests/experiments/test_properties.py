@@ -12,8 +12,8 @@ import pytest
 
 from figures import properties as properties_figure
 from tdn_theory.data.structure import Structure
-from tdn_theory.experiments import properties
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.potentials import properties
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.training.sources import Splits
 
@@ -27,7 +27,7 @@ def record(values: dict[str, Any]) -> dict[str, Any]:
 def test_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, Any]) -> None:
     size = replace(properties.QUICK, ranks=(10,), steps=1, seeds=1, rotations=2, network=tiny)
     monkeypatch.setattr(properties, "QUICK", size)
-    values = properties.run(Preset.QUICK, 0, Units(tmp_path))
+    values = properties.run(Preset.QUICK, 0, Jobs(tmp_path))
     rows = {row["method"]: row for row in values["summary"]}
     for label in properties.LABELS:
         assert rows["exact"][label]["relative_change"]["mean"] < 1e-10 < rows["cp"][label]["relative_change"]["mean"]

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from figures import rank_accuracy as accuracy_figure
-from tdn_theory.experiments import rank_accuracy, small_potentials
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.potentials import rank_accuracy
+from tdn_theory.experiments.potentials import setup
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
 
@@ -22,13 +23,13 @@ def record(values: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("few")
 def test_rank_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, Any]) -> None:
-    monkeypatch.setenv(small_potentials.RMD17, str(tmp_path))
+    monkeypatch.setenv(setup.RMD17, str(tmp_path))
     monkeypatch.setattr(
         rank_accuracy,
         "QUICK",
         replace(rank_accuracy.QUICK, ranks={1: (3,)}, steps=1, seeds=2, tested=3, rotations=2, network=tiny),
     )
-    values = rank_accuracy.run(Preset.QUICK, 0, Units(tmp_path))
+    values = rank_accuracy.run(Preset.QUICK, 0, Jobs(tmp_path))
     assert values["left_out"] == ["aspirin", "ethanol"]
     assert [row["terms"] for row in values["summary"]] == [3, 6, 8]
     by_method = {(row["method"], row["rank"]): row for row in values["summary"]}

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import pytest
 
 from tdn_theory.coupling import CouplingTensor
-from tdn_theory.experiments import rank_frontier
+from tdn_theory.experiments.decompositions import rank_frontier
 from tests.assertions import refuses
 
 

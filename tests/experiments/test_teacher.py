@@ -15,8 +15,8 @@ from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.relaxations import relaxations
-from tdn_theory.experiments import teacher as module
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.potentials import teacher as module
+from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
 from tdn_theory.theory.universality import invariant_value, scaling_invariants
@@ -86,7 +86,7 @@ def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setattr(module, "RANKS", ranks)
     monkeypatch.setattr(module, "ITERATIONS", {Preset.QUICK: {1: 1, 2: 1}})
     monkeypatch.setattr(module, "SEEDS", 1)
-    values = json.loads(json.dumps(module.run(Preset.QUICK, 0, Units(tmp_path)), allow_nan=False))
+    values = json.loads(json.dumps(module.run(Preset.QUICK, 0, Jobs(tmp_path)), allow_nan=False))
     assert [(row["L"], row["R"], row["zero"]) for row in values["summary"]] == [
         *((1, 8, 1) for _ in module.TEACHERS),
         *((2, 1, 0) for _ in module.TEACHERS),

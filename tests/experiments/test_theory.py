@@ -10,14 +10,16 @@ import pytest
 from figures import cost as cost_figure
 from figures import rank_table as rank_figure
 from figures import universality as universality_figure
-from tdn_theory.experiments import cost, rank_table, universality
-from tdn_theory.experiments.units import Units
+from tdn_theory.experiments.products import cost
+from tdn_theory.experiments.decompositions import rank_table
+from tdn_theory.experiments.decompositions import universality
+from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
 
 @pytest.fixture
-def units(tmp_path: Path) -> Units:
-    return Units(tmp_path)
+def units(tmp_path: Path) -> Jobs:
+    return Jobs(tmp_path)
 
 
 def record(values: dict) -> dict:
@@ -26,7 +28,7 @@ def record(values: dict) -> dict:
 
 
 @pytest.mark.slow
-def test_cost(units: Units) -> None:
+def test_cost(jobs: Jobs) -> None:
     values = cost.run(Preset.QUICK, 0, units)
     assert [row["L"] for row in values["rows"]] == list(range(1, 13))
     assert values["cp_is_cheaper_from"]["uvu"]["y_first"] is None
@@ -38,7 +40,7 @@ def test_cost(units: Units) -> None:
     assert len(cost_figure.plot(record(values)).axes) == 2
 
 
-def test_rank_table(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rank_table(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rank_table, "QUICK_EFFORT", {1: (1, 1), 2: (2, 1)})
     values = rank_table.run(Preset.QUICK, 0, units)
     assert [row["lower"] for row in values["rows"]] == [7, 16]
@@ -49,7 +51,7 @@ def test_rank_table(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-def test_universality(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_universality(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(universality, "QUICK_RANKS", {1: (8,)})
     monkeypatch.setattr(universality, "STARTS", 1)
     monkeypatch.setattr(universality, "MAPS", 2)

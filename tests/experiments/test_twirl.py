@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from tdn_theory.data.graph import Graph
 from tdn_theory.data.structure import Structure
-from tdn_theory.experiments import twirl as module
-from tdn_theory.experiments.twirl import Twirl, twirl
+from tdn_theory.experiments.potentials import symmetry_error as module
+from tdn_theory.experiments.potentials.symmetry_error import Twirl, twirl
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tests.assertions import assert_close, refuses
 

@@ -1,12 +1,12 @@
-"""Units of work: done once, kept whole, independent of the number of workers."""
+"""Jobs of work: done once, kept whole, independent of the number of workers."""
 
 import json
 
 import numpy as np
 import pytest
 
-from tdn_theory.experiments import units as module
-from tdn_theory.experiments.units import Units, checksum
+from tdn_theory import jobs as module
+from tdn_theory.jobs import Jobs, checksum
 from tests.assertions import refuses
 
 
@@ -23,32 +23,32 @@ def runs(log) -> list[str]:
 
 
 def test_results_keep_their_order_and_are_computed_once(tmp_path):
-    units, log = Units(tmp_path / "units"), tmp_path / "log"
+    units, log = Jobs(tmp_path / "units"), tmp_path / "log"
     plan = [{"value": v, "log": str(log)} for v in (3, 1, 2)]
-    assert [r["square"] for r in units.map(square, plan, "squares")] == [9, 1, 4]
-    assert [r["square"] for r in units.map(square, plan, "squares")] == [9, 1, 4]
+    assert [r["square"] for r in jobs.map(square, plan, "squares")] == [9, 1, 4]
+    assert [r["square"] for r in jobs.map(square, plan, "squares")] == [9, 1, 4]
     assert sorted(runs(log)) == ["1", "2", "3"]
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path):
-    units, log = Units(tmp_path / "units"), tmp_path / "log"
+    units, log = Jobs(tmp_path / "units"), tmp_path / "log"
     plan = [{"value": v, "log": str(log)} for v in (1, 2, -1, 3)]
     with pytest.raises(RuntimeError, match="planned failure"):
-        units.map(square, plan, "squares")
+        jobs.map(square, plan, "squares")
     assert runs(log) == ["1", "2", "-1"]
     good = [{"value": v, "log": str(log)} for v in (1, 2, 3)]
-    units.map(square, good, "squares")
+    jobs.map(square, good, "squares")
     assert runs(log) == ["1", "2", "-1", "3"]
 
 
 def test_results_do_not_depend_on_the_number_of_workers(tmp_path):
     plan = [{"value": v, "log": str(tmp_path / "log")} for v in range(4)]
-    alone = Units(tmp_path / "one").map(square, plan, "squares")
-    assert Units(tmp_path / "two", workers=2).map(square, plan, "squares") == alone
+    alone = Jobs(tmp_path / "one").map(square, plan, "squares")
+    assert Jobs(tmp_path / "two", workers=2).map(square, plan, "squares") == alone
 
 
 def test_results_are_kept_with_their_parameters(tmp_path):
-    Units(tmp_path).map(square, [{"value": 5, "log": str(tmp_path / "log")}], "squares")
+    Jobs(tmp_path).map(square, [{"value": 5, "log": str(tmp_path / "log")}], "squares")
     (file,) = tmp_path.rglob("*.json")
     content = json.loads(file.read_text())
     assert content["unit"]["value"] == 5
@@ -57,38 +57,38 @@ def test_results_are_kept_with_their_parameters(tmp_path):
 
 def test_a_damaged_result_is_told(tmp_path):
     plan = [{"value": 5, "log": str(tmp_path / "log")}]
-    Units(tmp_path).map(square, plan, "squares")
+    Jobs(tmp_path).map(square, plan, "squares")
     (file,) = tmp_path.rglob("*.json")
     file.write_text("{")
     with refuses(ValueError, str(file), "delete it"):
-        Units(tmp_path).map(square, plan, "squares")
+        Jobs(tmp_path).map(square, plan, "squares")
 
 
 def test_a_dask_cluster_computes_the_same(tmp_path):
     from distributed import LocalCluster
 
     plan = [{"value": v, "log": str(tmp_path / "log")} for v in range(3)]
-    alone = Units(tmp_path / "one").map(square, plan, "squares")
+    alone = Jobs(tmp_path / "one").map(square, plan, "squares")
     with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
-        assert Units(tmp_path / "two", dask=cluster.scheduler_address).map(square, plan, "squares") == alone
+        assert Jobs(tmp_path / "two", dask=cluster.scheduler_address).map(square, plan, "squares") == alone
 
 
 def test_no_unit_begins_when_the_time_is_over(tmp_path):
     log = tmp_path / "log"
     plan = [{"value": v, "log": str(log)} for v in (1, 2)]
     with pytest.raises(TimeoutError, match="squares: 2 of 2 are left"):
-        Units(tmp_path / "units", until=0.0).map(square, plan, "squares")
+        Jobs(tmp_path / "units", until=0.0).map(square, plan, "squares")
     assert runs(log) == []
-    Units(tmp_path / "units").map(square, plan, "squares")
-    assert len(Units(tmp_path / "units", until=0.0).map(square, plan, "squares")) == 2
+    Jobs(tmp_path / "units").map(square, plan, "squares")
+    assert len(Jobs(tmp_path / "units", until=0.0).map(square, plan, "squares")) == 2
 
 
 def test_other_code_or_data_run_again(tmp_path, monkeypatch):
-    units, log = Units(tmp_path / "units"), tmp_path / "log"
+    units, log = Jobs(tmp_path / "units"), tmp_path / "log"
     plan = [{"value": 1, "log": str(log)}]
-    units.map(square, plan, "squares")
+    jobs.map(square, plan, "squares")
     monkeypatch.setattr(module, "checksum", lambda _: "other")
-    units.map(square, plan, "squares")
+    jobs.map(square, plan, "squares")
     assert runs(log) == ["1", "1"]
 
 

@@ -143,7 +143,7 @@ def test_dependencies_point_one_way(path: Path):
         ("tdn_theory.nn.product", "from tdn_theory.theory.bounds import bound"),
         ("tdn_theory.files", "from tdn_theory.so3 import irreps"),
         ("tdn_theory.report.page", "from tdn_theory.experiments import F2"),
-        ("tdn_theory.experiments.F2", "import paper_checks.T1"),
+        ("tdn_theory.experiments.decompositions.F2", "import paper_checks.T1"),
         ("tdn_theory.__init__", "from tdn_theory.coupling import CouplingTensor"),
         ("tdn_theory.new.idea", "import numpy"),
         ("tdn_theory.cp.factors", "from tdn_theory.new import idea"),

@@ -5,7 +5,7 @@ import sys
 import torch
 from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
-from tdn_theory.experiments.ablation import random_batch
+from tdn_theory.experiments.networks.variants import random_batch
 from tdn_theory.nn import Potential, PotentialConfig, TensorProduct
 
 CASES = [

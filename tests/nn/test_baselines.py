@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tdn_theory.data.structure import Structure
-from tdn_theory.experiments.ablation import ELEMENTS, PAPER
+from tdn_theory.experiments.networks.variants import ELEMENTS, PAPER
 from tdn_theory.nn import TensorProduct
 from tdn_theory.nn.baselines.equiformer import DepthwiseProduct, Equiformer
 from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths

@@ -1,0 +1,82 @@
+"""Search for exactly equivariant decompositions; what is found becomes an entry of an atlas only with its proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.certificate import ProofError
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.solution import EXACT
+from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
+from tdn_theory.jobs import Jobs
+
+Paths = Literal["all", "even"]
+
+
+def run(
+    lmax: int, rank: int, paths: Paths, starts: int, symmetry: str, seed: int, jobs: Jobs, folder: Path
+) -> list[dict[str, Any]]:
+    """All starts; those that are exact, with every path alive, are proven and saved.
+
+    Args:
+        lmax: Maximal degree L.
+        rank: Number of terms R.
+        paths: Paths to keep alive: all, or the even ones.
+        starts: Number of starts, with seeds seed, seed + 1, ...
+        symmetry: Group of the decomposition, see `symmetry.group`.
+        seed: First seed.
+        units: Runs the starts; finished ones are kept.
+        folder: Where entries are written, to be read by `atlas.entries(folder)`.
+
+    Returns:
+        One row per start: residual, dead paths, and the entry's name or the reason why there is none.
+
+    Raises:
+        ValueError: There is no such group, or the rank cannot be made up from its orbits.
+    """
+    given = {"lmax": lmax, "rank": rank, "paths": paths, "symmetry": symmetry}
+    rows = jobs.map(attempt, [given | {"seed": seed + n} for n in range(starts)], f"L={lmax} R={rank} {symmetry}")
+    for row in rows:
+        factors = row.pop("factors")
+        if factors is not None:
+            entry = atlas.save(
+                CPFactors(*np.array(factors)),
+                [tuple(path) for path in row["proof"]["paths"]],
+                row["proof"],
+                {},
+                row["made_by"],
+                folder,
+            )
+            row["entry"] = repr(entry)
+    return rows
+
+
+def attempt(lmax: int, rank: int, paths: Paths, symmetry: str, seed: int) -> dict[str, Any]:
+    """One start of the equivariance-only solver near the paper's tensor, and the proof of what it finds."""
+    tensor = CouplingTensor.even(lmax) if paths == "even" else CouplingTensor(lmax)
+    with threadpool_limits(1):
+        solution = EquivariantLevenbergMarquardt(rank, seed=seed, symmetry=symmetry).solve(tensor)
+        row: dict[str, Any] = {
+            "seed": seed,
+            "residual": solution.residual,
+            "dead": solution.made_by["dead"],
+            "least_weight": min(abs(w) for w in solution.tensor.weights if w),
+            "seconds": solution.made_by["seconds"],
+            "made_by": solution.made_by,
+            "proof": atlas.newton(tensor, symmetry, fixed=False),
+            "factors": None,
+        }
+        if row["dead"] or solution.residual > EXACT:
+            return row | {"entry": "paths died" if row["dead"] else "not exact"}
+        try:
+            atlas.prove(solution.factors, row["proof"])
+        except ProofError as error:
+            return row | {"entry": f"not proven: {error}"}
+    factors = solution.factors
+    return row | {"factors": [f.tolist() for f in (factors.A, factors.B, factors.C)]}

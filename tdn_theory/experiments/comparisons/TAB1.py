@@ -1,0 +1,232 @@
+"""TAB1, scaled: errors on molecules never seen, after equal time of training, of TDN's products and of other networks.
+
+The shipped relaxations instead of PubChemQCR, split by molecule. All networks are trained by the same loop with the
+loss, batches, averaging of weights and schedule of the shipped configuration; only the network and the learning rate
+are its own. Time is that of the processor, one thread, in forward, backward and optimizer: other processes on the
+machine add nothing to it. The learning rate falls with the time spent, so every network uses all of its time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.cp.store import Store
+from tdn_theory.data.graph import Graph, batch_indices
+from tdn_theory.data.relaxations import SHIPPED
+from tdn_theory.experiments.comparisons import other_networks
+from tdn_theory.experiments.comparisons.common_task import Task, set_parameters
+from tdn_theory.experiments.potentials.setup import single_thread
+from tdn_theory.jobs import Jobs
+from tdn_theory.files import read_json
+from tdn_theory.nn.potential import Potential
+from tdn_theory.preset import Preset
+from tdn_theory.training.average import follow
+from tdn_theory.training.batches import Graphs
+from tdn_theory.training.config import TrainConfig, shipped
+from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
+from tdn_theory.training.optimizer import set_learning_rate
+from tdn_theory.training.reference import baseline
+from tdn_theory.training.schedule import learning_rate_factor
+
+SECONDS = {Preset.QUICK: 100.0, Preset.FULL: 3600.0}
+"""Training time of each network."""
+SEEDS = {Preset.QUICK: 1, Preset.FULL: 3}
+
+POINTS = 12
+"""Evaluations on the validation set, evenly over the time, which they do not count towards."""
+
+WARM_UP = 3
+"""Steps before the clock starts, without changing weights: some packages compile in their first ones."""
+
+TDN: dict[str, dict[str, Any]] = {
+    "TDN, exact": {},
+    "TDN, cubature": {"method": "cubature"},
+    "TDN, CP of the atlas": {"method": "cp"},
+    "TDN, CP as released": {"method": "cp"},
+    "TDN, CP as released, direct": {"method": "cp", "forces": "direct"},
+}
+"""What each changes of the configuration, at L = 1. The last one is the paper's; Equiformer has direct forces too."""
+
+PAPER = {
+    "TDN": {"energy_mae": 4.46, "forces_rmse": 26.94},
+    "SchNet": {"energy_mae": 5.30, "forces_rmse": 56.55},
+    "PaiNN": {"energy_mae": 5.13, "forces_rmse": 46.34},
+    "Equiformer": {"energy_mae": 4.69, "forces_rmse": 34.67},
+}
+"""The paper's errors on the validation set of PubChemQCR's small subset, meV/atom and meV/Angstrom."""
+
+
+def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Train every network that is at hand.
+
+    Quick: 100 seconds for each network. Full: an hour, three seeds.
+
+    Args:
+        preset: See above.
+        seed: First seed of weights and batches.
+        units: Where finished units are kept. They run one after the other, whatever its number of workers.
+    """
+    config = TrainConfig.read(shipped(Path("relaxations"))).to_dict()
+    absent = [peer for peer in other_networks.PEERS if other_networks.interpreter(peer) is None]
+    plan = [
+        {
+            "model": model,
+            "seed": seed + number,
+            "seconds": SECONDS[preset],
+            "config": {name: value for name, value in config.items() if name != "out"},
+            "data": read_json(SHIPPED.with_suffix(".json"))["sha256"],
+        }
+        for number in range(SEEDS[preset])
+        for model in [*TDN, *other_networks.PEERS]
+        if model not in absent
+    ]
+    alone = replace(units, workers=1, dask=None)  # two that share caches are slower
+    found = alone.map(learn, plan, "TAB1: networks trained")
+    return {"paper": PAPER, "config": config, "absent": absent, "networks": found}
+
+
+def learn(model: str, seed: int, seconds: float, config: dict[str, Any], data: str) -> dict[str, Any]:
+    """Train one network and test it; in the environment of its package, if this one lacks it.
+
+    Args:
+        model: Name in `TDN` or `other_networks.PEERS`.
+        seed: Seed of weights and batches.
+        seconds: Processor time to train.
+        config: `TrainConfig`.
+        data: Checksum of the shipped data.
+
+    Raises:
+        ImportError: The package of the network is installed nowhere.
+        RuntimeError: Training in the other environment failed; the message is what it said.
+        ArithmeticError: A loss is not finite.
+    """
+    if model in other_networks.PEERS and not other_networks.installed(model):
+        unit = {"model": model, "seed": seed, "seconds": seconds, "config": config, "data": data}
+        return other_networks.elsewhere(learn, model, unit)
+    with single_thread():
+        found = _Training(model, seed, seconds, config).run()
+    return {**found, "package": _distribution(model) if model in other_networks.PEERS else None}
+
+
+def _distribution(peer: str) -> str:
+    """Name and version to install."""
+    package = other_networks.PEERS[peer].package
+    name = {"mace": "mace-torch"}.get(package, package)
+    return f"{name} {version(name)}"
+
+
+class _Training:
+    """One network on its way."""
+
+    def __init__(self, name: str, seed: int, seconds: float, config: dict[str, Any]):
+        self.name, self.seed, self.seconds = name, seed, seconds
+        self.config = TrainConfig.from_dict(config)
+        self.task = Task(self.config)
+        self.validation = Graphs(self.task.splits.validation, self.task.cutoff, torch.float32)
+        self.model = self._build(torch.float32)
+        self.average = self._build(torch.float32)
+        self.optimizer = self.task.optimizer(self.model, name)
+        self.rate = self.task.learning_rate(name)
+        self.spent, self.steps = 0.0, 0
+        self.curve: list[dict[str, float]] = []
+
+    def _build(self, dtype: torch.dtype) -> Potential | other_networks.Peer:
+        config = self.task.potential(lmax=1, **TDN.get(self.name, {}))
+        if self.name in TDN:
+            model = Potential(config, self.seed, _factors(self.name)).to(dtype)
+        else:
+            model = other_networks.PEERS[self.name](config, self.task.neighbors, self.seed, dtype)
+        model.set_reference(*self.task.reference)
+        return model
+
+    def run(self) -> dict[str, Any]:
+        """Train until time is up, keep the weights of least validation loss, and test them."""
+        self._train()
+        task = self.task
+        test = Graphs(task.splits.test, task.cutoff, torch.float32)
+        began = time.process_time()
+        found = evaluate(self.average, test, self.config.batch_size)
+        inference = len(test) / (time.process_time() - began)
+        double = self._build(torch.float64).eval()
+        set_parameters(double, self.average.parameters())
+        exact = Graphs(task.splits.test, task.cutoff, torch.float64)
+        return {
+            "model": self.name,
+            "seed": self.seed,
+            "seconds": self.spent,
+            "steps": self.steps,
+            "epochs": self.steps * self.config.batch_size / len(task.train),
+            "learning_rate": self.rate,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "structures": {name: len(getattr(task.splits, name)) for name in ("train", "validation", "test")},
+            "curve": self.curve,
+            "test": as_json(found.metrics),
+            "constant_per_element": baseline(task.reference[0], task.elements, task.splits.test).to_dict(),
+            "rotation": as_json(rotation_errors(double, exact, self.config.batch_size, seed=self.seed)),
+            "training_structures_per_second": self.steps * self.config.batch_size / self.spent,
+            "inference_structures_per_second": inference,
+        }
+
+    def _batches(self) -> Iterator[Graph]:
+        """Batches without end."""
+        epoch = 0
+        while True:
+            batches = batch_indices(len(self.task.train), self.config.batch_size, self.seed, epoch)
+            yield from self.task.train.batches(batches)
+            epoch += 1
+
+    def _train(self) -> None:
+        best, least = None, float("inf")
+        for number, graph in enumerate(self._batches()):
+            began = time.process_time()
+            if number < WARM_UP:
+                self.task.gradient(self.model, graph)
+                continue
+            self._step(graph)
+            self.spent += time.process_time() - began
+            if self.spent >= self.seconds * (len(self.curve) + 1) / POINTS:
+                loss = self._evaluate()
+                if loss < least:
+                    best, least = [p.detach().clone() for p in self.average.parameters()], loss
+            if self.spent >= self.seconds:
+                break
+        if best is None:
+            raise ArithmeticError(f"no finite validation loss of {self.name}; lower its entry in LEARNING_RATES")
+        set_parameters(self.average, best)
+
+    def _step(self, graph: Graph) -> None:
+        epochs, along = self.config.epochs, self.spent / self.seconds
+        losses = [point["loss"] for point in self.curve]
+        factor = learning_rate_factor(self.config.schedule, epochs * along, epochs, losses)
+        set_learning_rate(self.optimizer, self.rate * factor)
+        self.task.step(self.model, self.optimizer, graph)
+        follow(self.average, self.model, self.config.average, self.steps)
+        self.steps += 1
+
+    def _evaluate(self) -> float:
+        """Add a point to the curve; returns the validation loss."""
+        self.average.eval()
+        found = evaluate(self.average, self.validation, self.config.batch_size, loss=self.task.loss)
+        errors = {name: found.metrics[name].value for name in ("energy_mae", "forces_rmse")}
+        self.curve.append({"seconds": self.spent, "steps": self.steps, "loss": found.loss, **errors})
+        return found.loss
+
+
+def _factors(name: str) -> CPFactors | None:
+    """CP factors, for those that have some."""
+    if name == "TDN, CP of the atlas":
+        return atlas.best(1).factors
+    if name.startswith("TDN, CP as released"):
+        return Store().best(CouplingTensor(1), quadratic(1), "SampledAdamW").factors
+    return None

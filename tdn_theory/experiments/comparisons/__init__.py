@@ -1,0 +1,1 @@
+"""TDN beside other networks, and other networks with its products."""

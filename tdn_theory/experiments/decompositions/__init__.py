@@ -1,0 +1,1 @@
+"""Decompositions of the coupling tensor: their errors, ranks and bounds."""

@@ -1,0 +1,176 @@
+"""The rank frontier: equivariance error against rank, fitted and exact, with every exact point proven."""
+
+from __future__ import annotations
+
+import time
+from importlib.util import find_spec
+from math import ceil
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.cp.solvers.als import AlternatingLeastSquares
+from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
+from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
+from tdn_theory.cp.solvers.solver import random_start
+from tdn_theory.cp.store import Store
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.so3.irreps import dim
+
+DEGREES = range(1, 7)
+
+RELEASED: dict[int, tuple[int, ...]] = {1: (4, 5, 6, 7, 8), 2: (23, 26, 28, 29, 30), 3: (63, 80, 88)}
+"""Ranks at which the equivariance-only solver runs, per L."""
+
+MOST = 0.95
+"""Share of the paths that count as most of them."""
+
+STARTS = {Preset.QUICK: 1, Preset.FULL: 5}
+QUICK_LMAX = 2
+
+
+def equivariance_error(factors: CPFactors, lmax: int) -> float:
+    """`sqrt(2) ||T - P T|| / ||T||`, the root mean square equivariance error relative to the output."""
+    stray = factors.array - CouplingTensor(lmax).project(factors.array).array
+    return float(np.sqrt(2) * np.linalg.norm(stray) / np.linalg.norm(factors.array))
+
+
+def release(lmax: int, rank: int, seed: int) -> dict[str, Any]:
+    """One start of the equivariance-only solver from the paper's tensor; an error counts when every path is alive."""
+    with threadpool_limits(1):
+        solution = EquivariantLevenbergMarquardt(rank, seed=seed).solve(CouplingTensor(lmax))
+    return {
+        "L": lmax,
+        "R": rank,
+        "seed": seed,
+        "rms_error": equivariance_error(solution.factors, lmax),
+        "dead": solution.made_by["dead"],
+        "least_weight": min(abs(w) for w in solution.tensor.weights),
+        "seconds": solution.made_by["seconds"],
+    }
+
+
+def compare(lmax: int, rank: int, seed: int) -> dict[str, Any]:
+    """All solvers from the same start: ours run to their end, the others as long as the slower of ours.
+
+    The released recipe has a start of its own, and takes minutes to hours: it is compared where it is stored.
+    """
+    tensor = CouplingTensor(lmax)
+    with threadpool_limits(1):
+        ours = [
+            solver.solve(tensor)
+            for solver in (LevenbergMarquardt(rank, seed=seed), EquivariantLevenbergMarquardt(rank, seed=seed))
+        ]
+        seconds = max(solution.made_by["seconds"] for solution in ours)
+        als = AlternatingLeastSquares(rank, seed=seed, max_sweeps=10**9, max_seconds=seconds, stall=0.0).solve(tensor)
+        found = [(s.made_by["solver"], s.factors, s.made_by.get("dead", [])) for s in (*ours, als)]
+        if find_spec("pyttb") is not None:  # an extra, 'tdn-theory[benchmark]'; the record shows whether it took part
+            found.append(("pyttb", pyttb_als(tensor, rank, seed, seconds), []))
+    rows = [
+        {
+            "L": lmax,
+            "R": rank,
+            "seed": seed,
+            "solver": name,
+            "rms_error": equivariance_error(factors, lmax),
+            "frobenius_error": factors.relative_residual(tensor.array),
+            "dead": dead,
+        }
+        for name, factors, dead in found
+    ]
+    return {"seconds": seconds, "rows": rows}
+
+
+def pyttb_als(tensor: CouplingTensor, rank: int, seed: int, seconds: float) -> CPFactors:
+    """ALS of the tensor toolbox for Python (`cp_als`), in batches until the time is over.
+
+    Raises:
+        ImportError: pyttb is not installed.
+    """
+    try:
+        import pyttb  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        raise ImportError("pyttb is missing: pip install 'tdn-theory[benchmark]'") from error
+
+    start = random_start(tensor.d, rank, tensor.norm, np.random.default_rng(seed))
+    array, found = pyttb.tensor(np.array(tensor.array)), pyttb.ktensor([np.asfortranarray(f) for f in start])
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        found, _, _ = pyttb.cp_als(
+            array, rank, stoptol=0, maxiters=AlternatingLeastSquares.batch, init=found, printitn=0
+        )
+    A, B, C = found.factor_matrices
+    return CPFactors(np.asarray(A) * np.asarray(found.weights), np.asarray(B), np.asarray(C))
+
+
+def verify(stem: str) -> dict[str, Any]:
+    """Prove an entry of the atlas again."""
+    certificate = atlas.load(stem).verify()
+    return {"radius": certificate.radius, "kind": certificate.kind, "statement": certificate.statement}
+
+
+def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Stored fits, new starts of the equivariance-only solver, all solvers at 7 L^2, the atlas, and counting."""
+    fitted = []
+    for lmax in DEGREES:
+        store = Store()
+        for entry in store.entries(CouplingTensor(lmax)):
+            solution = store.load(entry)
+            fitted.append(
+                {
+                    "L": lmax,
+                    "R": entry.rank,
+                    "solver": entry.made_by.get("solver", "unknown"),
+                    "rms_error": equivariance_error(solution.factors, lmax),
+                    "frobenius_error": solution.residual,
+                }
+            )
+    plan = [
+        {"lmax": lmax, "rank": rank, "seed": seed + k}
+        for lmax, ranks in RELEASED.items()
+        if preset is Preset.FULL or lmax <= QUICK_LMAX
+        for rank in ranks
+        for k in range(STARTS[preset])
+    ]
+    released = jobs.map(release, plan, "equivariance-only solver")
+    plan = [
+        {"lmax": lmax, "rank": quadratic(lmax), "seed": seed + k}
+        for lmax in (1, 2, 3)
+        if preset is Preset.FULL or lmax <= QUICK_LMAX
+        for k in range(STARTS[preset])
+    ]
+    comparison = [row for unit in jobs.map(compare, plan, "solvers at the paper's ranks") for row in unit["rows"]]
+    rows = [entry.row() for entry in atlas.entries()]
+    frontier, proofs = [], []
+    for lmax in DEGREES:
+        d = dim(lmax)
+        exact = {"all": atlas.best(lmax), "even": atlas.best(lmax, paths="even")}
+        most = min(row["R"] for row in rows if row["L"] == lmax and row["paths_alive"] >= MOST * row["paths"])
+        frontier.append(
+            {
+                "L": lmax,
+                "paper": quadratic(lmax),
+                "outer_product": d * d,
+                "generic": ceil(d**3 / (3 * d - 2)),
+                "most": most,
+                **{which: entry.rank for which, entry in exact.items()},
+            }
+        )
+        proofs += [
+            {"lmax": lmax, "rank": entry.rank, "which": which, "stem": entry.stem} for which, entry in exact.items()
+        ]
+    proven = jobs.map(verify, [{"stem": proof["stem"]} for proof in proofs], "proofs")
+    return {
+        "fitted": fitted,
+        "released": released,
+        "compared": comparison,
+        "atlas": rows,
+        "frontier": frontier,
+        "proofs": [{**p, **r} for p, r in zip(proofs, proven, strict=True)],
+    }

@@ -1,0 +1,1 @@
+"""Speed of the whole network, one ingredient at a time."""

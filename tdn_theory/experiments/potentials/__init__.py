@@ -1,0 +1,1 @@
+"""Trained networks: what the error of a product does to their predictions."""

@@ -1,0 +1,252 @@
+"""Universality inside the model (T2, T3): a student with R terms fits a teacher with an equivariant product.
+
+Teacher and student are the same small potential but for the product. The teacher's is `M_w = sum_p w_p C_p` with random
+path weights w, frozen. The student begins with the teacher's weights and the best R-term factors found for `M_w`; then
+all its weights and factors are trained on the teacher's energies and forces, in double precision. So it begins next to
+where theory says that its error can be zero, and what is left is not the optimizer's fault alone.
+
+What theory says (`theory.universality`): R terms reach every map of path space from some rank on, 8 at L = 1 and 30 at
+L = 2; below, the weights that are reached form a set of lower dimension, which random weights miss. Weights that come
+from those of an atlas entry by scaling degrees lie in that set, so they are reached from the entry's rank on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log10
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.constructions.outer_product import outer_product
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
+from tdn_theory.data.graph import Graph, build_graph, collate
+from tdn_theory.data.relaxations import relaxations
+from tdn_theory.experiments.potentials.setup import mean_and_error, single_thread
+from tdn_theory.jobs import Jobs
+from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.preset import Preset
+from tdn_theory.so3.irreps import paths
+
+NETWORK = {"elements": (1, 6, 7, 8), "channels": 8, "layers": 2, "heads": 2, "cutoff": 4.5, "basis": "bessel"}
+FORCES = "direct"
+BASIS_SIZE = 8
+
+MOLECULES = 24
+"""Molecules to train on, in their last geometries; the next so many test."""
+
+TEACHERS: dict[str, atlas.Which | None] = {"random": None, "scaled": "all", "scaled, even": "even"}
+"""Path weights: normal; those of the atlas entry of least rank with all, or all even, paths alive, degrees scaled."""
+
+REACHED = {1: 8, 2: 30}
+"""Ranks at which all nearby weights are reached (`figures/universality.json`)."""
+
+RANKS = {
+    1: {"random": (4, 5, 6, 7, 8, 9), "scaled": (4, 5, 6, 7, 8), "scaled, even": (4, 5, 6, 7)},
+    2: {"random": (15, 20, 25, 28, 29, 30, 31), "scaled": (15, 20, 22, 23), "scaled, even": (12, 15, 17, 18)},
+}
+SEEDS = 3
+STARTS = {1: 3, 2: 2}
+"""Starts of the solver for every student."""
+
+ITERATIONS = {Preset.QUICK: {1: 50, 2: 15}, Preset.FULL: {1: 2000, 2: 2000}}
+"""Of L-BFGS."""
+
+ZERO = 1e-9
+"""Relative error up to which a student has the teacher's function."""
+
+BUFFER = "product._y_to_matrices"
+"""What the product layer keeps of its tensor: `M[k, i, j]` as a matrix from j to (k, i)."""
+
+
+class Teacher(NamedTuple):
+    """A product to be fitted.
+
+    Attributes:
+        tensor: The equivariant tensor.
+        known: Exact factors of it, where theory gives some of low rank.
+    """
+
+    tensor: CouplingTensor
+    known: CPFactors | None
+
+
+def teacher(lmax: int, kind: str, seed: int) -> Teacher:
+    """The product of a teacher, of the norm of the paper's tensor.
+
+    Args:
+        lmax: Maximal degree L.
+        kind: One of `TEACHERS`.
+        seed: Of its weights.
+    """
+    rng = np.random.default_rng(seed)
+    which, norm = TEACHERS[kind], CouplingTensor(lmax).norm
+    if which is None:
+        weights = rng.standard_normal(len(paths(lmax)))
+        return Teacher(CouplingTensor(lmax, weights * norm / np.linalg.norm(weights)), None)
+    entry = atlas.best(lmax, paths=which)
+    scales = np.repeat(np.exp(0.3 * rng.standard_normal((3, lmax + 1))), [2 * l + 1 for l in range(lmax + 1)], axis=1)
+    A, B, C = (f * s[:, None] for f, s in zip((entry.factors.A, entry.factors.B, entry.factors.C), scales, strict=True))
+    A = A * norm / np.linalg.norm(CPFactors(A, B, C).array)
+    tensor = CouplingTensor(lmax).project(CPFactors(A, B, C).array)
+    return Teacher(tensor, CPFactors(A, B, C))
+
+
+def representable_rank(lmax: int, kind: str) -> int:
+    """The least rank at which theory promises a student without error."""
+    which = TEACHERS[kind]
+    return REACHED[lmax] if which is None else atlas.best(lmax, paths=which).rank
+
+
+def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Errors of students against rank, for three kinds of teachers.
+
+    Args:
+        preset: Quick: some iterations of the optimizer. Full: 2,000.
+        seed: First of three seeds, each of a teacher's weights and path weights.
+        units: Where finished units are kept.
+    """
+    plan = [
+        {
+            "lmax": lmax,
+            "kind": kind,
+            "rank": rank,
+            "iterations": ITERATIONS[preset][lmax],
+            "seed": s,
+            "device": jobs.device,
+        }
+        for lmax, ranks in RANKS.items()
+        for kind in TEACHERS
+        for rank in ranks[kind]
+        for s in range(seed, seed + SEEDS)
+    ]
+    rows = jobs.map(student, plan, "students")
+    return {
+        "network": {**NETWORK, "forces": FORCES, "basis_size": BASIS_SIZE},
+        "molecules": MOLECULES,
+        "zero": ZERO,
+        "rows": rows,
+        "summary": summarize(rows),
+    }
+
+
+def student(lmax: int, kind: str, rank: int, iterations: int, seed: int, device: str) -> dict[str, Any]:
+    """Fit one teacher with one student.
+
+    Args:
+        lmax: Maximal degree L.
+        kind: Kind of teacher.
+        rank: Terms of the student's product.
+        iterations: Of L-BFGS.
+        seed: Of the teacher's weights and path weights, and of the solver's first start.
+        device: `cpu`, `cuda` or `cuda:1`.
+    """
+    tensor, known = teacher(lmax, kind, seed)
+    with single_thread():
+        factors, source = _factors(tensor, known, rank, seed)
+        config = PotentialConfig(**NETWORK, lmax=lmax, forces=FORCES, basis_size=BASIS_SIZE, method="cp")
+        model = Potential(config, seed, outer_product(tensor)).double().to(device)
+        last = list({structure.group: structure for structure in relaxations()}.values())
+        chosen = np.random.default_rng(seed).permutation(len(last))[: 2 * MOLECULES]
+        graphs = [build_graph(last[n], config.cutoff, torch.float64) for n in chosen]
+        sets = [collate(graphs[:MOLECULES]).to(device), collate(graphs[MOLECULES:]).to(device)]
+        parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
+        parameters |= {name: torch.tensor(getattr(factors, name), device=device) for name in "ABC"}
+        with torch.no_grad():
+            wanted = [model(graph) for graph in sets]
+            before = _error(model, parameters, sets[1], wanted[1])
+        left = _train(model, parameters, sets[0], wanted[0], iterations if float(before) > ZERO else 0)
+        with torch.no_grad():
+            after = _error(model, parameters, sets[1], wanted[1])
+    return {
+        "L": lmax,
+        "kind": kind,
+        "R": rank,
+        "seed": seed,
+        "device": device,
+        "factors": source,
+        "frobenius_error": factors.relative_residual(tensor.array),
+        "error_before": float(before),
+        "error": float(after),
+        "training_error": left,
+    }
+
+
+def _factors(tensor: CouplingTensor, known: CPFactors | None, rank: int, seed: int) -> tuple[CPFactors, str]:
+    """The best R-term factors at hand, and where they come from."""
+    seeds = range(seed, seed + STARTS[tensor.lmax])
+    fits = (LevenbergMarquardt(rank, s, ridge=1e-3, max_iterations=300).solve(tensor) for s in seeds)
+    found = [(fit.factors, "LevenbergMarquardt") for fit in fits]
+    if known is not None and known.rank <= rank:
+        found.append((known, "atlas"))
+    return min(found, key=lambda pair: pair[0].relative_residual(tensor.array))
+
+
+def _call(model: Potential, parameters: dict[str, Tensor], graph: Graph) -> dict[str, Tensor]:
+    """The student: the teacher's network with weights and factors of its own."""
+    A, B, C = (parameters[name] for name in "ABC")
+    matrices = torch.einsum("kr,ir,jr->jki", A, B, C).flatten(1)
+    own = {name: value for name, value in parameters.items() if name not in "ABC"}
+    return functional_call(model, {**own, BUFFER: matrices}, (graph,))
+
+
+def _error(model: Potential, parameters: dict[str, Tensor], graph: Graph, wanted: dict[str, Tensor]) -> Tensor:
+    """Root of the mean of two relative mean squares: of energies per atom (less their mean), and of forces."""
+    found = _call(model, parameters, graph)
+    atoms = torch.bincount(graph.batch, minlength=graph.count)
+    energy = wanted["energy"] / atoms
+    parts = [
+        (found["energy"] / atoms - energy).square().mean() / energy.var(),
+        (found["forces"] - wanted["forces"]).square().mean() / wanted["forces"].square().mean(),
+    ]
+    return torch.stack(parts).mean().sqrt()
+
+
+def _train(
+    model: Potential, parameters: dict[str, Tensor], graph: Graph, wanted: dict[str, Tensor], iterations: int
+) -> float:
+    """Minimise the error by L-BFGS, in place, if there are to be iterations; returns the last one."""
+    values = list(parameters.values())
+    for value in values:
+        value.requires_grad_()
+    # no tolerances: it stops after the iterations, or where it finds no descent
+    options = {"max_iter": iterations, "history_size": 20, "tolerance_grad": 0.0, "tolerance_change": 0.0}
+    optimizer = torch.optim.LBFGS(values, line_search_fn="strong_wolfe", **options)
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = _error(model, parameters, graph, wanted).square()
+        value.backward()
+        return value
+
+    if iterations:
+        optimizer.step(loss)
+    with torch.no_grad():
+        return float(_error(model, parameters, graph, wanted))
+
+
+def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """For each L, kind and rank, base-ten logarithms of errors averaged over seeds, since they spread over powers."""
+    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["L"], row["kind"], row["R"]), []).append(row)
+    return [
+        {
+            "L": lmax,
+            "kind": kind,
+            "R": rank,
+            "predicted": representable_rank(lmax, kind),
+            "zero": sum(row["error"] <= ZERO for row in own),
+            **{
+                f"log10_{name}": mean_and_error([log10(max(row[name], 1e-300)) for row in own])
+                for name in ("error_before", "error", "training_error", "frobenius_error")
+            },
+        }
+        for (lmax, kind, rank), own in found.items()
+    ]

@@ -1,0 +1,281 @@
+"""F3c and the benchmark of the product layers: time, memory, and how close to the machine's limits.
+
+All methods of a unit run in one process on one thread, taking turns, so that a disturbance meets all of them; medians
+are compared. Copy bandwidth and matrix rate are measured in the same turns. Memory that a method gives back to the
+system is faulted in anew at its next call, which costs as much as writing it several times; with glibc's defaults that
+is so for large outputs. `kept_memory` switches it off for the process (mallopt), for all methods alike, and the record
+says so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.so3.irreps import dim
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PAPER_SPEEDUPS = {1: 4.0, 2: 4.8, 3: 15.0, 4: 26.7, 5: 47.6, 6: 83.6}
+"""The paper's speed-ups of CP at R = 7 L^2 over e3nn (F3c)."""
+
+MAX_ROUNDS = 15
+
+LONG = 0.05
+"""Seconds; shorter calls are timed three times per turn, after one that is not."""
+DENSE_LMAX = 4
+"""Largest L whose `uuu` product is timed without a compiled loop, as one matrix product with O(L^6) multiply-adds."""
+
+Call = Callable[[], Any]
+Calls = dict[str, tuple[Call, Call, float | None]]
+"""Forward, forward with backward, and flops per edge of a forward call where they are known, of every method."""
+
+
+def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Times of all methods.
+
+    Quick: 128 channels, 1024 edges, L = 1..6 (`uvu`) and 1..8 (`uuu`). Full: 32 to 256 channels and 1 to 10^5 edges
+        too.
+
+    Args:
+        preset: See above.
+        seed: Seed of the inputs; times hardly depend on it.
+        units: Where finished units are kept. They run one after the other in this process, whatever its number of
+            workers.
+    """
+    full = preset is Preset.FULL
+    plan = [("uvu", lmax, 128, 1024) for lmax in range(1, 7)]
+    plan += [("uuu", lmax, 128, 1024) for lmax in range(1, 9)]
+    plan += [("uvu", lmax, 128, 256) for lmax in range(1, 7 if full else 3)]
+    if full:
+        plan += [("uvu", lmax, channels, 1024) for lmax in range(1, 5) for channels in (32, 64, 256)]
+        plan += [
+            ("uvu", lmax, 128, edges)
+            for lmax in (1, 2, 3)
+            for edges in (1, 16, 10_000, 100_000)
+            if edges < 1e5 or lmax == 1  # from L = 2 on, e3nn's product would need more than 24 GB
+        ]
+    parameters = [
+        {"mode": mode, "lmax": lmax, "channels": c, "edges": e, "seed": seed, "budget": 60.0 if full else 10.0}
+        for mode, lmax, c, e in plan
+    ]
+    alone = replace(units, workers=1, dask=None)  # timings beside each other would disturb each other
+    return {"paper_speedups": PAPER_SPEEDUPS, "units": alone.map(measure, parameters, "F3c: products timed")}
+
+
+def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: float) -> dict[str, Any]:
+    """Time all methods on one shape, taking turns.
+
+    Args:
+        mode: `uvu` with one channel of y, gradients of x and weights; or `uuu`, gradients of x, y and weights.
+        lmax: Maximal degree L.
+        channels: Number of channels.
+        edges: Number of edges.
+        seed: Seed of the inputs.
+        budget: Seconds after which no further round begins, beyond the third, for each direction.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        kept = keep_memory()
+        torch.manual_seed(seed)
+        calls = _uvu(lmax, channels, edges) if mode == "uvu" else _uuu(lmax, channels, edges)
+        d = dim(lmax)
+        moved = 4 * edges * channels * (2 * d + 1 if mode == "uvu" else 3 * d)  # x, (y,) z and weights, float32
+        size = max(edges * d * channels, 1024)
+        source, target = torch.randn(size), torch.empty(size)
+        square = torch.randn(1024, 1024)
+        forward: dict[str, Call] = {name: call for name, (call, _, _) in calls.items()}
+        forward |= {"copy": lambda: target.copy_(source), "matrix product": lambda: square @ square}
+        forward_times = {name: _summary(times) for name, times in _take_turns(forward, budget).items()}
+        backward_times = _take_turns({name: call for name, (_, call, _) in calls.items()}, budget)
+        bandwidth = 8 * size / forward_times["copy"]["median"]
+        rate = 2 * 1024**3 / forward_times["matrix product"]["median"]
+        methods = {}
+        for name, (_, call, flops) in calls.items():
+            seconds = forward_times[name]["median"]
+            methods[name] = {
+                "forward": forward_times[name],
+                "forward_backward": _summary(backward_times[name]),
+                "peak_bytes": peak_memory(call),
+                "bytes_per_second": moved / seconds,
+                "flops_per_second": None if flops is None else flops * edges / seconds,
+                "times_roofline": seconds * bandwidth / moved,
+            }
+    finally:
+        torch.set_num_threads(threads)
+    return {
+        "mode": mode,
+        "L": lmax,
+        "R": quadratic(lmax),
+        "channels": channels,
+        "edges": edges,
+        "threads": 1,
+        "kept_memory": kept,
+        "copy_bandwidth": bandwidth,
+        "matrix_rate": rate,
+        "methods": methods,
+        "absent": [peer for peer in ("e3nn", "cuequivariance_torch", "opt_einsum") if find_spec(peer) is None],
+    }
+
+
+def keep_memory() -> bool:
+    """Let glibc keep freed memory, so that large outputs are not faulted in at every call; for the whole process.
+
+    Returns:
+        Whether that was possible: on Linux with glibc.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    libc = ctypes.CDLL(None)
+    m_trim_threshold, m_mmap_threshold = -1, -3
+    return bool(libc.mallopt(m_mmap_threshold, 1 << 30) and libc.mallopt(m_trim_threshold, (1 << 31) - 1))
+
+
+def _take_turns(calls: dict[str, Callable[[], Any]], budget: float) -> dict[str, list[float]]:
+    for call in calls.values():
+        call()
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    began = time.perf_counter()
+    for number in range(MAX_ROUNDS):
+        if number >= 3 and time.perf_counter() - began > budget:
+            break
+        for name, call in calls.items():
+            for repeat in range(4):  # the first one finds the caches full of the method before
+                start = time.perf_counter()
+                call()
+                elapsed = time.perf_counter() - start
+                if repeat:
+                    times[name].append(elapsed)
+                if elapsed > LONG:
+                    times[name].append(elapsed)
+                    break
+    return times
+
+
+def _summary(times: list[float]) -> dict[str, float]:
+    low, middle, high = np.quantile(times, [0.25, 0.5, 0.75])
+    quartiles = {"quartile1": float(low), "quartile3": float(high)}
+    return {"median": float(middle), **quartiles, "fastest": min(times), "rounds": len(times)}
+
+
+def peak_memory(call: Callable[[], Any]) -> int | None:
+    """Growth of the resident memory during one call, from a trimmed heap; None where Linux does not tell."""
+    status = Path("/proc/self/status")
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")  # starts the high-water mark anew
+        before = _resident(status, "VmRSS")
+        call()
+        return max(0, _resident(status, "VmHWM") - before)
+    except (OSError, AttributeError):
+        return None
+
+
+def _resident(status: Path, key: str) -> int:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(key))
+    return 1024 * int(line.split()[1])
+
+
+def _pair(product: Callable[..., Tensor], inputs: list[Tensor], wanted: list[int]) -> tuple[Call, Call, float | None]:
+    """Forward without a graph, forward with gradients of the `wanted` inputs, and flops per edge of our products."""
+    import torch
+
+    from tdn_theory.nn import TensorProduct
+
+    flops = product.plan().flops if isinstance(product, TensorProduct) else None
+    plain = [value.detach() for value in inputs]
+    leaves = [value.detach().clone().requires_grad_(place in wanted) for place, value in enumerate(inputs)]
+    gradient = torch.randn_like(product(*plain))
+
+    def forward() -> None:
+        with torch.no_grad():
+            product(*plain)
+
+    def forward_backward() -> None:
+        torch.autograd.grad(product(*leaves), [leaves[place] for place in wanted], gradient)
+
+    return forward, forward_backward, flops
+
+
+def _random_factors(lmax: int) -> CPFactors:
+    """Factors of the adopted rank; times do not depend on their values."""
+    return CPFactors(*np.random.default_rng(0).standard_normal((3, dim(lmax), quadratic(lmax))))
+
+
+def _uvu(lmax: int, c: int, e: int) -> Calls:
+    import torch
+
+    from tdn_theory.nn import TensorProduct
+    from tdn_theory.nn.kernels import compiler
+
+    d = dim(lmax)
+    x, y, w = torch.randn(e, d, c), torch.randn(e, d, 1), torch.randn(e, c, 1)
+    factors = _random_factors(lmax)
+    products: dict[str, Any] = {
+        "exact": TensorProduct(lmax, c, weights="external", fused=False),
+        "cp": TensorProduct(lmax, c, weights="external", method=factors, form="factored"),
+    }
+    if compiler.available():
+        products["exact, fused"] = TensorProduct(lmax, c, weights="external", fused=True)
+    calls = {name: _pair(product, [x, y, w], [0, 2]) for name, product in products.items()}
+    A, B, C = (torch.tensor(factor, dtype=torch.float32) for factor in (factors.A, factors.B, factors.C))
+
+    def released(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # torch asks opt_einsum for the order
+        return torch.einsum("kr,ir,jr,eiu,ejv->eku", A, B, C, x, y) * w.mT
+
+    calls["cp, released order"] = _pair(released, [x, y, w], [0, 2])
+    per_path = TensorProduct(lmax, c, weights="external", method="per_path")
+    all_weights = torch.randn(e, *per_path.weight_shape)
+    calls["per path"] = _pair(per_path, [x, y, all_weights], [0, 2])
+    flat = [torch.randn(e, d * c), torch.randn(e, d), all_weights.flatten(1)]
+    if find_spec("e3nn") is not None:
+        from e3nn import o3
+
+        degrees = range(lmax + 1)
+        paths = [(path.x, path.y, path.z, "uvu", True) for path in per_path.coupling.paths]
+        channelled, plain = [(c, (l, 1)) for l in degrees], [(1, (l, 1)) for l in degrees]
+        peer = o3.TensorProduct(channelled, plain, channelled, paths, shared_weights=False, internal_weights=False)
+        calls["e3nn"] = _pair(peer, flat, [0, 2])
+    if find_spec("cuequivariance_torch") is not None:
+        import cuequivariance as cue  # pyright: ignore[reportMissingImports]
+        import cuequivariance_torch as cuet  # pyright: ignore[reportMissingImports]
+
+        features, harmonics = (cue.Irreps("SO3", "+".join(f"{n}x{l}" for l in range(lmax + 1))) for n in (c, 1))
+        options = {"layout": cue.ir_mul, "shared_weights": False, "internal_weights": False, "method": "naive"}
+        kept = [irrep for _, irrep in features]
+        peer = cuet.ChannelWiseTensorProduct(features, harmonics, kept, **options)
+        calls["cuequivariance"] = _pair(peer, flat, [0, 2])
+    return calls
+
+
+def _uuu(lmax: int, c: int, e: int) -> Calls:
+    import torch
+
+    from tdn_theory.nn import TensorProduct
+    from tdn_theory.nn.kernels import compiler
+
+    d = dim(lmax)
+    inputs = [torch.randn(e, d, c), torch.randn(e, d, c), torch.randn(c)]
+    options: dict[str, Any] = {"mode": "uuu", "weights": "external"}
+    products = {"cp": TensorProduct(lmax, c, **options, method=_random_factors(lmax))}
+    if lmax <= DENSE_LMAX:
+        products["exact"] = TensorProduct(lmax, c, **options, fused=False)
+    if compiler.available():
+        products["exact, fused"] = TensorProduct(lmax, c, **options, form="sparse", fused=True)
+    return {name: _pair(product, inputs, [0, 1, 2]) for name, product in products.items()}

@@ -1,0 +1,1 @@
+"""What one product costs, counted and timed."""

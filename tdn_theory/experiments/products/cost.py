@@ -1,0 +1,64 @@
+"""Multiply-adds, bytes and parameters of every way to evaluate the product, for L = 1..12 (T6)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.theory.cost import CONNECTIONS, METHODS, UNSHARED, Channels, Method, cost, crossover, growth
+
+CHANNELS = 128
+
+
+def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Costs per edge with 128 channels, exponents of L + 1, and from which L on CP is cheaper.
+
+    Nothing is random, and both presets do the same.
+    """
+    rows = jobs.map(costs, [{"lmax": lmax} for lmax in range(1, 13)], "counting multiply-adds")
+    work = {
+        connection: {
+            method: {row["L"]: row[connection][method] for row in rows if method in row[connection]}
+            for method in METHODS
+            if method != "cubature"
+        }
+        for connection in ("uvu", "uuu")
+    }
+    return {
+        "channels": CHANNELS,
+        "rows": rows,
+        "exponents": {c: {m: growth(w, max(w) // 2) for m, w in methods.items()} for c, methods in work.items()},
+        "cp_is_cheaper_from": {
+            c: {m: crossover(methods["cp"], w) for m, w in methods.items() if m != "cp"} for c, methods in work.items()
+        },
+    }
+
+
+def costs(lmax: int) -> dict[str, Any]:
+    """Multiply-adds per edge by connection and method; CP has R = 7 L^2, and matrices exist for even L only."""
+    row: dict[str, Any] = {"L": lmax, "R": quadratic(lmax)}
+    for connection in ("uvu", "uuu"):
+        channels = Channels.of(connection, CHANNELS)
+        methods: list[Method] = [m for m in METHODS if m != "cubature" and (m != "matrix" or lmax % 2 == 0)]
+        row[connection] = {
+            m: cost(m, lmax, channels, rank=quadratic(lmax) if m == "cp" else None).multiply_adds for m in methods
+        }
+    row["table"] = table(lmax)
+    return row
+
+
+def table(lmax: int) -> list[dict[str, Any]]:
+    """Multiply-adds, bytes and parameters per edge of every method and connection, with weights shared and per path."""
+    rows = []
+    for connection in CONNECTIONS:
+        channels = Channels.of(connection, CHANNELS)
+        for method in METHODS:
+            if method == "cubature" or (method == "matrix" and lmax % 2):
+                continue
+            for shared in (True, False) if method in UNSHARED else (True,):
+                found = cost(method, lmax, channels, rank=quadratic(lmax) if method == "cp" else None, shared=shared)
+                rows.append({"connection": connection, "method": method, "shared": shared, **asdict(found)})
+    return rows

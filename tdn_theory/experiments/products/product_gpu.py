@@ -1,0 +1,477 @@
+"""The benchmark of the products on a GPU: time, bandwidth and rate, beside what the device reaches in the same run.
+
+All methods of a unit take turns, each call between two CUDA events; medians are compared. The copy of a large tensor
+and large matrix products are timed in the same turns. Bandwidths count each input and each output once, whatever a
+method really moves. What does not fit into memory, or is not installed, is left out, and the record says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.so3.irreps import dim
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+TARGETS = {1: 10, 2: 25, 3: 60, 4: 100, 5: 150, 6: 200}
+"""Speed-ups over e3nn's fully connected product that are aimed at, by L."""
+
+ROUNDS = 20
+WARM_UP = 3
+NEIGHBORS = 16
+"""Edges of a node, in message steps."""
+COPIED = 1 << 28
+"""Numbers copied, and the square of this is about the size of the matrices multiplied, to know what the device can."""
+LARGEST = 4e9
+"""Bytes of the features of a unit; e3nn needs ten times as much."""
+
+PEERS = ("torch", "triton", "e3nn", "cuequivariance-torch", "cuequivariance-ops-torch-cu12", "openequivariance")
+"""Packages whose versions the record names."""
+
+Call = Callable[[], Any]
+Method = tuple[Callable[..., "Tensor"], list["Tensor"], list[int]]
+"""A function, its arguments, and which of them have gradients."""
+
+
+def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Times of all methods.
+
+    Quick: 128 channels, 10^5 edges, float32, L = 1..6. Full: 64 to 256 channels, 10^3 to 10^6 edges, and bfloat16 too.
+
+    Args:
+        preset: See above.
+        seed: Seed of the inputs; times hardly depend on it.
+        units: Where finished units are kept, and the device. They run one after the other.
+    """
+    shapes = [(128, 100_000)]
+    if preset is Preset.FULL:
+        shapes += [(64, 100_000), (256, 100_000), (128, 1_000), (128, 10_000), (128, 1_000_000)]
+    dtypes = ["float32", "bfloat16"] if preset is Preset.FULL else ["float32"]
+    parameters = [
+        {"task": task, "lmax": lmax, "channels": c, "edges": e, "dtype": dtype, "seed": seed, "device": jobs.device}
+        for c, e in shapes
+        for dtype in dtypes
+        for task in TASKS
+        for lmax in range(1, 7)
+        if 4 * dim(lmax) * c * e <= LARGEST
+    ]
+    alone = replace(units, workers=1, dask=None)  # timings beside each other would disturb each other
+    return {"targets": TARGETS, "units": alone.map(measure, parameters, "products timed on a GPU")}
+
+
+def measure(task: str, lmax: int, channels: int, edges: int, dtype: str, seed: int, device: str) -> dict[str, Any]:
+    """Time all methods on one shape, taking turns.
+
+    Args:
+        task: `uvu`: features with harmonics, gradients of x and weights. `message`: likewise, the features gathered
+            from nodes, the results summed at nodes. `uuu`: features with features, gradients of both.
+        lmax: Maximal degree L.
+        channels: Number of channels.
+        edges: Number of edges.
+        dtype: Type of the features.
+        seed: Seed of the inputs.
+        device: `cuda` or `cuda:1`; on `cpu`, without meaning, for the tests.
+    """
+    import torch
+
+    torch.manual_seed(seed)
+    torch._dynamo.reset()  # after some shapes, it would not compile any more
+    kind = getattr(torch, dtype)
+    with torch.device(device):
+        methods, absent = TASKS[task](lmax, channels, edges, kind)
+        calls: dict[str, tuple[str, Call]] = {}
+        gradients: dict[tuple[int, ...], Tensor] = {}
+        for name, method in methods.items():
+            try:
+                calls |= {f"{name}: {what}": (name, call) for what, call in _calls(*method, gradients).items()}
+            except (torch.OutOfMemoryError, NotImplementedError, RuntimeError, ValueError) as error:
+                absent[name] = f"{type(error).__name__}: {str(error)[:200]}"
+        peaks = _peaks(device)
+        times = _take_turns({name: call for name, (_, call) in calls.items()} | peaks[0], device, absent)
+    moved = _moved(task, lmax, channels, edges, kind)
+    found: dict[str, dict[str, Any]] = {}
+    for label, (name, _) in calls.items():
+        if label in times:
+            what = label.removeprefix(f"{name}: ")
+            seconds = times[label]["median"]
+            found.setdefault(name, {})[what] = times[label] | {"bytes_per_second": moved[what] / seconds}
+    flops = _flops(task, lmax, channels, edges)
+    for name, entry in found.items():
+        if name in flops and "forward" in entry:
+            entry["forward"]["flops_per_second"] = flops[name] / entry["forward"]["median"]
+    return {
+        "task": task,
+        "L": lmax,
+        "R": quadratic(lmax),
+        "channels": channels,
+        "edges": edges,
+        "dtype": dtype,
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+        "versions": _versions(),
+        "copy_bandwidth": peaks[1] / times["copy"]["median"],
+        "matrix_rates": {name: peaks[2] / times[name]["median"] for name in peaks[0] if name != "copy"},
+        "bytes": moved,
+        "methods": found,
+        "absent": absent,
+    }
+
+
+# --- methods
+
+
+def _uvu(lmax: int, c: int, e: int, dtype: torch.dtype) -> tuple[dict[str, Method], dict[str, str]]:
+    """Methods on features of edges, and those that are absent with the reason."""
+    import torch
+
+    from tdn_theory.nn import TensorProduct
+
+    d = dim(lmax)
+    x, y, w = (torch.randn(e, *shape, dtype=dtype) for shape in ((d, c), (d, 1), (c, 1)))
+    kernel, plain = (
+        _on(x, TensorProduct(lmax, c, weights="external", form="y_first", fused=fused)) for fused in (True, False)
+    )
+    wanted = [0, 2]
+    methods: dict[str, Method] = {
+        "kernel": (kernel, [x, y, w], wanted),
+        "plain": (plain, [x, y, w], wanted),
+        "plain, compiled": (torch.compile(plain), [x, y, w], wanted),
+        "cp": (
+            _on(x, TensorProduct(lmax, c, weights="external", method=_factors(lmax), form="factored")),
+            [x, y, w],
+            wanted,
+        ),
+    }
+    A, B, C = (torch.tensor(factor, dtype=dtype) for factor in (_factors(lmax).A, _factors(lmax).B, _factors(lmax).C))
+
+    def released(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # torch asks opt_einsum for the order
+        return torch.einsum("kr,ir,jr,eiu,ejv->eku", A, B, C, x, y) * w.mT
+
+    methods["cp, released order"] = (released, [x, y, w], wanted)
+    methods["cp, released order, compiled"] = (torch.compile(released), [x, y, w], wanted)
+    absent: dict[str, str] = {}
+    flat = _flat(lmax, c, e, e, dtype)
+    for name, make in (("e3nn", _e3nn), ("cuequivariance", _cuequivariance), ("openequivariance", _openequivariance)):
+        try:
+            methods |= make(lmax, c, flat)
+        except (ImportError, NotImplementedError, RuntimeError, ValueError) as error:
+            absent[name] = f"{type(error).__name__}: {str(error)[:200]}"
+    return methods, absent
+
+
+def _message(lmax: int, c: int, e: int, dtype: torch.dtype) -> tuple[dict[str, Method], dict[str, str]]:
+    """Methods on features of nodes."""
+    import torch
+
+    from tdn_theory.nn import TensorProduct
+    from tdn_theory.nn.kernels.rows import Rows
+
+    d, n = dim(lmax), max(1, e // NEIGHBORS)
+    x, y, w = (torch.randn(*shape, dtype=dtype) for shape in ((n, d, c), (e, d, 1), (e, c, 1)))
+    source, target = torch.randint(0, n, (e,)), torch.randint(0, n, (e,)).sort()[0]
+    sources, targets = Rows(source, n), Rows(target, n, ascending=True)
+    kernel, plain = (
+        _on(x, TensorProduct(lmax, c, weights="external", form="y_first", fused=fused)) for fused in (True, False)
+    )
+
+    def fused(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+        return kernel.message(kernel.matrices(y.float()), x, w, rows=sources, into=targets)
+
+    def unfused(product: TensorProduct) -> Callable[..., Tensor]:
+        def step(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
+            z = product(x.index_select(0, source), y, w)
+            return z.new_zeros(n, *z.shape[1:]).index_add(0, target, z)
+
+        return step
+
+    arguments = [x, y, w]
+    methods: dict[str, Method] = {
+        "kernel": (fused, arguments, [0, 2]),
+        "kernel of the product only": (unfused(kernel), arguments, [0, 2]),
+        "plain": (unfused(plain), arguments, [0, 2]),
+        "plain, compiled": (torch.compile(unfused(plain)), arguments, [0, 2]),
+    }
+    absent: dict[str, str] = {}
+    try:
+        methods |= _openequivariance_message(lmax, c, e, dtype, n, source, target)
+    except (ImportError, NotImplementedError, RuntimeError, ValueError) as error:
+        absent["openequivariance"] = f"{type(error).__name__}: {str(error)[:200]}"
+    return methods, absent
+
+
+def _uuu(lmax: int, c: int, e: int, dtype: torch.dtype) -> tuple[dict[str, Method], dict[str, str]]:
+    """Methods with channels on both sides: whether CP pays on matrix units."""
+    import torch
+
+    from tdn_theory.nn import TensorProduct
+    from tdn_theory.nn.kernels import gpu
+
+    d = dim(lmax)
+    x, y = (torch.randn(e, d, c, dtype=dtype) for _ in range(2))
+    methods: dict[str, Method] = {}
+    products: dict[str, TensorProduct] = {}
+    options: dict[str, Any] = {"mode": "uuu", "weights": "none"}
+    if gpu.runs_on(x):
+        products["cp kernel"] = TensorProduct(lmax, c, **options, method=_factors(lmax), fused=True)
+    products["cp"] = TensorProduct(lmax, c, **options, method=_factors(lmax), fused=False)
+    products["exact, one matrix product"] = TensorProduct(lmax, c, **options, form="dense", fused=False)
+    products["exact, term by term, compiled"] = TensorProduct(lmax, c, **options, form="sparse", fused=False)
+    for name, product in products.items():
+        _on(x, product)
+        for setting in ("highest", "high", "medium"):
+            function = torch.compile(product) if name.endswith("compiled") else product
+            methods[f"{name}, {setting}"] = (_with_precision(function, setting), [x, y], [0, 1])
+            if name.endswith("compiled"):
+                break  # has no matrix products
+    absent = {} if gpu.runs_on(x) else {"cp kernel": "needs a GPU and Triton"}
+    if lmax > DENSE_LMAX:
+        methods = {name: method for name, method in methods.items() if not name.startswith("exact, term")}
+        absent["exact, term by term, compiled"] = f"compiling takes minutes beyond L = {DENSE_LMAX}"
+    return methods, absent
+
+
+TASKS = {"uvu": _uvu, "message": _message, "uuu": _uuu}
+DENSE_LMAX = 2
+"""Largest L whose terms are written out for the compiler."""
+
+
+def _on(x: Tensor, product: Any) -> Any:
+    return product.to(x.device)
+
+
+def _factors(lmax: int) -> CPFactors:
+    """Factors of the adopted rank; times do not depend on their values."""
+    return CPFactors(*np.random.default_rng(0).standard_normal((3, dim(lmax), quadratic(lmax))))
+
+
+def _with_precision(function: Callable[..., Tensor], setting: str) -> Callable[..., Tensor]:
+    import torch
+
+    def call(*arguments: Tensor) -> Tensor:
+        torch.set_float32_matmul_precision(setting)
+        return function(*arguments)
+
+    return call
+
+
+def _paths(lmax: int) -> list[tuple[int, int, int, str, bool]]:
+    """The instructions of all paths, with weights of their own."""
+    from tdn_theory.nn.irreps import Coupling
+
+    return [(path.x, path.y, path.z, "uvu", True) for path in Coupling.of(lmax).paths]
+
+
+def _flat(lmax: int, c: int, e: int, n: int, dtype: torch.dtype) -> list[Tensor]:
+    """Features, harmonics and weights of all paths, as peers lay them out."""
+    import torch
+
+    d = dim(lmax)
+    return [torch.randn(*shape, dtype=dtype) for shape in ((n, d * c), (e, d), (e, len(_paths(lmax)) * c))]
+
+
+def _e3nn(lmax: int, c: int, flat: list[Tensor]) -> dict[str, Method]:
+    from e3nn import o3
+
+    channelled, single = ([(count, (l, 1)) for l in range(lmax + 1)] for count in (c, 1))
+    plain = {"shared_weights": False, "internal_weights": False}
+    products = {
+        "e3nn": (o3.TensorProduct(channelled, single, channelled, _paths(lmax), **plain), flat),
+        "e3nn, fully connected": (o3.FullyConnectedTensorProduct(channelled, single, channelled), flat[:2]),
+    }
+    return {
+        name: (
+            _on(flat[0], product).to(flat[0].dtype),
+            arguments,
+            [0, len(arguments) - 1] if len(arguments) > 2 else [0],
+        )
+        for name, (product, arguments) in products.items()
+    }
+
+
+def _cuequivariance(lmax: int, c: int, flat: list[Tensor]) -> dict[str, Method]:
+    import cuequivariance as cue  # pyright: ignore[reportMissingImports]
+    import cuequivariance_torch as cuet  # pyright: ignore[reportMissingImports]
+
+    features, harmonics = (cue.Irreps("SO3", "+".join(f"{n}x{l}" for l in range(lmax + 1))) for n in (c, 1))
+    options = {"layout": cue.ir_mul, "shared_weights": False, "internal_weights": False, "dtype": flat[0].dtype}
+    method = "uniform_1d" if flat[0].is_cuda else "naive"
+    product = cuet.ChannelWiseTensorProduct(
+        features, harmonics, [irrep for _, irrep in features], **options, device=flat[0].device, method=method
+    )
+    return {"cuequivariance": (product, flat, [0, 2])}
+
+
+def _openequivariance_problem(lmax: int, c: int) -> Any:
+    import openequivariance as oeq  # pyright: ignore[reportMissingImports]
+
+    features, harmonics = (oeq.Irreps("+".join(f"{n}x{l}e" for l in range(lmax + 1))) for n in (c, 1))
+    return oeq.TPProblem(features, harmonics, features, _paths(lmax), shared_weights=False, internal_weights=False)
+
+
+def _openequivariance(lmax: int, c: int, flat: list[Tensor]) -> dict[str, Method]:
+    import openequivariance as oeq  # pyright: ignore[reportMissingImports]
+    import torch
+
+    if flat[0].dtype != torch.float32:
+        raise NotImplementedError("only timed in float32")
+    product = oeq.TensorProduct(_openequivariance_problem(lmax, c), torch_op=True)
+    return {"openequivariance": (product, flat, [0, 2])}
+
+
+def _openequivariance_message(
+    lmax: int, c: int, e: int, dtype: torch.dtype, n: int, source: Tensor, target: Tensor
+) -> dict[str, Method]:
+    import openequivariance as oeq  # pyright: ignore[reportMissingImports]
+    import torch
+
+    if dtype != torch.float32:
+        raise NotImplementedError("only timed in float32")
+    step = oeq.TensorProductConv(_openequivariance_problem(lmax, c), torch_op=True, deterministic=True)
+    order = source.argsort(stable=True)
+    function = lambda x, y, w: step.forward(x, y, w, target, source, order)  # noqa: E731 - no name of its own
+    return {"openequivariance": (function, _flat(lmax, c, e, n, dtype), [0, 2])}
+
+
+# --- times
+
+
+def _calls(
+    function: Callable[..., Tensor],
+    arguments: list[Tensor],
+    wanted: list[int],
+    gradients: dict[tuple[int, ...], Tensor],
+) -> dict[str, Call]:
+    """Forward without a graph, and forward with gradients of the `wanted` arguments; equal shapes share `gradients`."""
+    import torch
+
+    leaves = [value.detach().requires_grad_(place in wanted) for place, value in enumerate(arguments)]
+
+    def forward() -> Tensor:
+        with torch.no_grad():
+            return function(*arguments)
+
+    z = forward()
+    gradient = gradients.setdefault(tuple(z.shape), torch.randn_like(z, memory_format=torch.contiguous_format))
+    del z
+
+    def forward_backward() -> tuple[Tensor, ...]:
+        return torch.autograd.grad(function(*leaves), [leaves[place] for place in wanted], gradient)
+
+    return {"forward": forward, "forward_backward": forward_backward}
+
+
+def _peaks(device: str) -> tuple[dict[str, Call], int, int]:
+    """Calls that reach what the device can, the bytes of the copy, and the flops of each matrix product."""
+    import torch
+
+    size = COPIED if device.startswith("cuda") else 1 << 16
+    source, target = torch.ones(size), torch.empty(size)
+    side = round(size**0.5) // 2
+    square = torch.randn(side, side)
+    half = square.bfloat16()
+    multiply = {name: _with_precision(torch.matmul, name) for name in ("highest", "high")}
+    calls: dict[str, Call] = {"copy": lambda: target.copy_(source)}
+    calls |= {"float32": lambda: multiply["highest"](square, square), "tf32": lambda: multiply["high"](square, square)}
+    calls |= {"bfloat16": lambda: half @ half}
+    return calls, 8 * size, 2 * side**3
+
+
+def _take_turns(calls: dict[str, Call], device: str, absent: dict[str, str]) -> dict[str, dict[str, float]]:
+    """Seconds of each call: median and quartiles."""
+    import torch
+
+    times: dict[str, list[float]] = {}
+    with _default_precision():
+        for name, call in calls.items():
+            try:
+                for _ in range(WARM_UP):
+                    call()
+                times[name] = []
+            except (torch.OutOfMemoryError, NotImplementedError, RuntimeError) as error:
+                absent[name] = f"{type(error).__name__}: {str(error)[:200]}"
+        for _ in range(ROUNDS):
+            for name, found in times.items():
+                torch.set_float32_matmul_precision("highest")
+                found.append(_seconds(calls[name], device))
+    quartiles = {name: np.quantile(found, [0.25, 0.5, 0.75]) for name, found in times.items()}
+    return {
+        name: {"quartile1": float(low), "median": float(middle), "quartile3": float(high), "rounds": len(times[name])}
+        for name, (low, middle, high) in quartiles.items()
+    }
+
+
+@contextmanager
+def _default_precision() -> Iterator[None]:
+    """Leave the precision of matrix products as it was."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _seconds(call: Call, device: str) -> float:
+    """From the first kernel's beginning to the last one's end; the result is freed first."""
+    import time
+
+    import torch
+
+    if not device.startswith("cuda"):
+        start = time.perf_counter()
+        call()
+        return time.perf_counter() - start
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    call()
+    end.record()
+    end.synchronize()
+    return begin.elapsed_time(end) / 1e3
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PEERS:
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _moved(task: str, lmax: int, c: int, e: int, dtype: torch.dtype) -> dict[str, float]:
+    """Bytes of all inputs and outputs, each once per pass."""
+    d = dim(lmax)
+    if task == "uuu":
+        x = y = z = e * d * c
+        w = 0
+    else:
+        rows = e if task == "uvu" else max(1, e // NEIGHBORS)
+        x = z = rows * d * c
+        y, w = e * d, e * c
+    forward = x + y + w + z
+    backward = x + y + w + z + (x + y if task == "uuu" else x + w)
+    return {"forward": dtype.itemsize * forward, "forward_backward": dtype.itemsize * (forward + backward)}
+
+
+def _flops(task: str, lmax: int, c: int, e: int) -> dict[str, float]:
+    """Useful floating-point operations of a forward call of those methods that have many."""
+    d, R = dim(lmax), quadratic(lmax)
+    if task != "uuu":
+        return dict.fromkeys(("kernel", "plain"), 2.0 * e * d * d * (c + d))
+    counts = {
+        "cp kernel": 6.0 * R * d * c * e,
+        "cp": 6.0 * R * d * c * e,
+        "exact, one matrix product": 2.0 * d**3 * c * e,
+    }
+    return {f"{name}, {setting}": value for name, value in counts.items() for setting in ("highest", "high", "medium")}
