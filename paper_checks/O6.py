@@ -6,7 +6,7 @@ from typing import Any
 
 from tdn_theory.checkout import figure_record
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.experiments.potentials.error_propagation import growth
+from tdn_theory.experiments.measuring import growth
 from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
 

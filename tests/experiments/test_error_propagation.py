@@ -129,16 +129,6 @@ def test_molecules_interact_as_far_as_layers_reach() -> None:
     assert all(row["interaction_error"] > 1e-3 * row["interaction"] for row in approximate)
 
 
-def test_laws_of_growth() -> None:
-    depths = range(1, 9)
-    power = module.growth(depths, [0.3 * t**0.7 for t in depths])
-    assert_close(power["power"], 0.7, 1e-12, "power of t^0.7")
-    assert power["power_residual"] < 1e-12 < power["factor_residual"]
-    rate = module.growth(depths, [0.3 * 1.5**t for t in depths])
-    assert_close(rate["factor"], 1.5, 1e-12, "factor of 1.5^t")
-    assert rate["factor_residual"] < 1e-12 < rate["power_residual"]
-
-
 def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(module, "QUICK", module.Size(steps=1, rotations=1, iterations=1, hops=2, chains=1, channels=4))
     monkeypatch.setattr(module, "RANKS", {1: (7,), 2: (28,)})

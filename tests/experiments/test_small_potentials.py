@@ -5,21 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from tdn_theory.experiments.potentials import setup
 from tests.assertions import refuses
-
-
-def test_mean_and_error() -> None:
-    assert setup.mean_and_error([1.0, 2.0, 3.0]) == {
-        "mean": 2.0,
-        "standard_error": pytest.approx(1 / np.sqrt(3)),
-        "seeds": 3,
-    }
-    assert setup.mean_and_error([4.0])["standard_error"] is None
 
 
 def test_systems_that_are_not_there_are_left_out(

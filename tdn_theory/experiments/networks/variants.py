@@ -7,7 +7,6 @@ time, to which other processes add nothing; on a GPU it is the time until the de
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tdn_theory.experiments.products.F3c import keep_memory, peak_memory
+from tdn_theory.experiments.measuring import keep_memory, peak_memory, seconds_of
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.rotation import haar_rotations
@@ -250,7 +249,7 @@ def measure(
             if variant.compiled:
                 _compile(model, call)
             parameters = sum(parameter.numel() for parameter in model.parameters())
-            row = {**settings, "parameters": parameters, "peak_bytes": _peak(call, device)}
+            row = {**settings, "parameters": parameters, "peak_bytes": peak_memory(call, device)}
             if task == "inference":
                 row["rotation_error"] = _rotation_error(infer(model, graph), infer(model, turned), turn)
             rows.append({**row, "seconds": []})
@@ -287,33 +286,6 @@ def _compile(model: Potential | Equiformer, call: Callable[[], Any]) -> None:
         part.compile(fullgraph=True)
     with torch._dynamo.config.patch(recompile_limit=64):
         call()
-
-
-def seconds_of(call: Callable[[], Any], device: str) -> float:
-    """Processor time of a call; on a GPU, time until it has finished."""
-    import torch
-
-    if device == "cpu":
-        start = time.process_time()
-        call()
-        return time.process_time() - start
-    torch.cuda.synchronize(device)
-    start = time.perf_counter()
-    call()
-    torch.cuda.synchronize(device)
-    return time.perf_counter() - start
-
-
-def _peak(call: Callable[[], Any], device: str) -> int | None:
-    """Memory that a call needs beyond what is there before it."""
-    import torch
-
-    if device == "cpu":
-        return peak_memory(call)
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    call()
-    return torch.cuda.max_memory_allocated(device) - before
 
 
 def _rotation_error(straight: dict[str, Tensor], turned: dict[str, Tensor], turn: Tensor) -> float:

@@ -25,7 +25,7 @@ from tdn_theory.cp import atlas
 from tdn_theory.data.graph import batch_indices
 from tdn_theory.data.nbody import INPUT_FRAME, PARTICLES, STEP, STEPS_PER_FRAME, TARGET_FRAME, NBody, nbody
 from tdn_theory.experiments.decompositions.rank_sweep import best_name, load
-from tdn_theory.experiments.potentials.setup import mean_and_error, single_thread
+from tdn_theory.experiments.measuring import mean_and_error, single_thread
 from tdn_theory.jobs import Jobs
 from tdn_theory.files import sha256
 from tdn_theory.nn.attention import Attention, Block, DegreeEmbedding, Edges, FeedForward

@@ -34,6 +34,7 @@ from tdn_theory.cp.schedules import quadratic
 from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.structure import Structure
+from tdn_theory.experiments.measuring import SMALLEST, growth, mean_and_error, single_thread
 from tdn_theory.experiments.potentials import setup as small
 from tdn_theory.experiments.potentials.symmetry_error import turn
 from tdn_theory.jobs import Jobs
@@ -62,10 +63,6 @@ SPACING = 3.375
 
 WATER = np.array([[0.0, 0.0, 0.0], [0.757, 0.586, 0.0], [-0.757, 0.586, 0.0]])
 """Angstrom."""
-
-
-SMALLEST = 1e-300
-"""Stands for zero in logarithms."""
 
 
 @dataclass(frozen=True)
@@ -261,7 +258,7 @@ def against_depth(
     graph = molecules().to(device)
     elements = sorted(set(graph.numbers.tolist()))
     rows = []
-    with small.single_thread():
+    with single_thread():
         for depth in range(1, DEPTH + 1):
             config = PotentialConfig.from_dict({**base, **changes, "layers": depth, "elements": elements})
             model = Potential(config, seed).double().eval().to(device)
@@ -286,7 +283,7 @@ def through_layers(
         chains: Chains of each length.
     """
     seed, device = table["seed"], table["device"]
-    with small.single_thread():
+    with single_thread():
         after, splits = small.fit(table, steps)
         after.shifts.zero_()  # energies of elements, which no rotation changes, but whose digits hide the rest
         before = Potential(after.config, seed).double().eval().to(device)
@@ -456,15 +453,6 @@ def _rms(values: Tensor) -> float:
 # Summaries
 
 
-def growth(depths: Sequence[float], errors: Sequence[float]) -> dict[str, float]:
-    """Least squares of `e = a t^p` and of `e = a g^t` in logarithms: p, g, and the standard deviations left."""
-    t, e = np.array(depths, float), np.log(np.maximum(errors, SMALLEST))
-    lines = {"power": np.log(t), "factor": t}
-    fits = {name: np.polyfit(places, e, 1) for name, places in lines.items()}
-    left = {f"{name}_residual": float(np.std(e - np.polyval(fits[name], lines[name]))) for name in fits}
-    return {"power": float(fits["power"][0]), "factor": float(np.exp(fits["factor"][0])), **left}
-
-
 def summarize_depths(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means over seeds against depth, and laws of growth, for each L and product."""
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -474,7 +462,7 @@ def summarize_depths(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for (lmax, method, rank), own in found.items():
         depths = [row["depth"] for row in own[0]["rows"]]
         errors = {
-            name: [small.mean_and_error([unit["rows"][n][name] for unit in own]) for n in range(len(depths))]
+            name: [mean_and_error([unit["rows"][n][name] for unit in own]) for n in range(len(depths))]
             for name in QUANTITIES
         }
         laws = {name: [growth(depths, [row[name] for row in unit["rows"]]) for unit in own] for name in QUANTITIES}
@@ -521,10 +509,10 @@ def summarize_layers(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def _long_range(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
     """Logarithms (base ten) of the ratios are averaged: they spread over powers of ten."""
     ratios = {
-        f"log10_{name}": small.mean_and_error([_log10(row[name]) - _log10(row["interaction"]) for row in rows])
+        f"log10_{name}": mean_and_error([_log10(row[name]) - _log10(row["interaction"]) for row in rows])
         for name in ("interaction_error", "energy_error")
     }
-    interaction = small.mean_and_error([_log10(row["interaction"]) for row in rows])
+    interaction = mean_and_error([_log10(row["interaction"]) for row in rows])
     return {"hops": rows[0]["hops"], "distance": rows[0]["distance"], "log10_interaction": interaction, **ratios}
 
 
@@ -533,4 +521,4 @@ def _log10(value: float) -> float:
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
-    return {name: small.mean_and_error([row[name] for row in rows]) for name in rows[0]}
+    return {name: mean_and_error([row[name] for row in rows]) for name in rows[0]}

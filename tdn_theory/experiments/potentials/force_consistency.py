@@ -21,6 +21,7 @@ from torch import Tensor
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.structure import Structure
+from tdn_theory.experiments.measuring import mean_and_error, single_thread
 from tdn_theory.experiments.potentials import setup as small
 from tdn_theory.experiments.potentials.symmetry_error import predict, turn, turn_back, twirl
 from tdn_theory.jobs import Jobs
@@ -171,7 +172,7 @@ def measure(
         inputs: What it reads.
     """
     wanted, seed = Measures(**measures), table["seed"]
-    with small.single_thread():
+    with single_thread():
         potential, splits = small.fit(table, steps)
         chosen = _spread(splits.test, wanted.structures)
         dynamics, frames = run_copies(potential, _calmest(splits.test), wanted, seed)
@@ -447,7 +448,7 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "method": method,
                 "rank": rank,
                 "terms": own[0]["terms"],
-                **{name: small.mean_and_error([n[name] for n in numbers]) for name in numbers[0]},
+                **{name: mean_and_error([n[name] for n in numbers]) for name in numbers[0]},
             }
         )
     return summary

@@ -14,6 +14,7 @@ import numpy as np
 
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.data.structure import Structure
+from tdn_theory.experiments.measuring import mean_and_error, single_thread
 from tdn_theory.experiments.potentials import setup as small
 from tdn_theory.experiments.potentials.symmetry_error import twirl
 from tdn_theory.jobs import Jobs
@@ -104,7 +105,7 @@ def measure(table: dict[str, Any], steps: int, rotations: int, inputs: dict[str,
         rotations: Rotations of each test structure.
         inputs: What it reads.
     """
-    with small.single_thread():
+    with single_thread():
         potential, splits = small.fit(table, steps)
         found = twirl(potential, splits.test, rotations, table["seed"])
     return {
@@ -162,11 +163,11 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"method": method, "rank": rank, "terms": own[0]["terms"]}
         for label in LABELS:
             numbers = {
-                name: small.mean_and_error([row[label][name] for row in own])
+                name: mean_and_error([row[label][name] for row in own])
                 for name in ("rmse", "turned_rmse", "share", "relative_change", "without_network")
             }
             ratios = {
-                f"{name}_ratio_to_exact": small.mean_and_error(
+                f"{name}_ratio_to_exact": mean_and_error(
                     [row[label][name] / exact[row["seed"]][label][name] for row in own]
                 )
                 for name in ("rmse", "turned_rmse")

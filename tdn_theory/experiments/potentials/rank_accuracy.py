@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tdn_theory.cp.schedules import quadratic
+from tdn_theory.experiments.measuring import mean_and_error, single_thread
 from tdn_theory.experiments.potentials import setup as small
 from tdn_theory.experiments.potentials.symmetry_error import twirl
 from tdn_theory.jobs import Jobs
@@ -110,7 +111,7 @@ def measure(
         system: Its name.
         inputs: What it reads.
     """
-    with small.single_thread():
+    with single_thread():
         potential, splits = small.fit(table, steps)
         chosen = splits.test[:tested]
         found = twirl(potential, chosen, rotations, table["seed"])
@@ -149,9 +150,9 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "method": method,
                 "rank": rank,
                 "terms": own[0]["terms"],
-                **{name: small.mean_and_error([row[name] for row in own]) for name in (*ERRORS, *SYMMETRY)},
+                **{name: mean_and_error([row[name] for row in own]) for name in (*ERRORS, *SYMMETRY)},
                 "ratio_to_exact": {
-                    name: small.mean_and_error([row[name] / best[name] for row, best in pairs]) for name in ERRORS
+                    name: mean_and_error([row[name] / best[name] for row, best in pairs]) for name in ERRORS
                 },
             }
         )

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import math
 import os
-import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.store import Store
 from tdn_theory.data.relaxations import SHIPPED
-from tdn_theory.experiments.products.F3c import keep_memory
 from tdn_theory.experiments.decompositions.rank_sweep import best_name
 from tdn_theory.files import sha256
 from tdn_theory.nn.potential import Potential
@@ -163,22 +159,3 @@ def fit(table: Mapping[str, Any], steps: int) -> tuple[Potential, Splits]:
         train(replace(config, epochs=epochs, schedule=schedule))
         potential = Potential.load(Path(folder) / MODEL)
     return potential.to(config.device, torch.float64).eval(), splits
-
-
-@contextmanager
-def single_thread() -> Iterator[None]:
-    """One thread, so that sums have one order, and freed memory kept, which is a fifth faster."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        keep_memory()
-        with threadpool_limits(1):  # numpy's, which torch does not set
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def mean_and_error(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Mean over seeds, its standard error (None for a single one), and how many there are."""
-    error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
-    return {"mean": statistics.fmean(values), "standard_error": error, "seeds": len(values)}

@@ -28,7 +28,7 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.relaxations import relaxations
-from tdn_theory.experiments.potentials.setup import mean_and_error, single_thread
+from tdn_theory.experiments.measuring import SMALLEST, mean_and_error, single_thread
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
@@ -244,7 +244,7 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "predicted": representable_rank(lmax, kind),
             "zero": sum(row["error"] <= ZERO for row in own),
             **{
-                f"log10_{name}": mean_and_error([log10(max(row[name], 1e-300)) for row in own])
+                f"log10_{name}": mean_and_error([log10(max(row[name], SMALLEST)) for row in own])
                 for name in ("error_before", "error", "training_error", "frobenius_error")
             },
         }

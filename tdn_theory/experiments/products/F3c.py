@@ -1,27 +1,21 @@
 """F3c and the benchmark of the product layers: time, memory, and how close to the machine's limits.
 
-All methods of a unit run in one process on one thread, taking turns, so that a disturbance meets all of them; medians
-are compared. Copy bandwidth and matrix rate are measured in the same turns. Memory that a method gives back to the
-system is faulted in anew at its next call, which costs as much as writing it several times; with glibc's defaults that
-is so for large outputs. `kept_memory` switches it off for the process (mallopt), for all methods alike, and the record
-says so.
+All methods of a job take turns in one process on one thread. Copy bandwidth and matrix rate are measured in the same
+turns. Freed memory is kept where the record says `kept_memory`: see `tdn_theory.experiments.measuring`.
 """
 
 from __future__ import annotations
 
-import ctypes
-import platform
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
+from tdn_theory.experiments.measuring import keep_memory, peak_memory, summary, take_turns
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
@@ -32,10 +26,6 @@ if TYPE_CHECKING:
 PAPER_SPEEDUPS = {1: 4.0, 2: 4.8, 3: 15.0, 4: 26.7, 5: 47.6, 6: 83.6}
 """The paper's speed-ups of CP at R = 7 L^2 over e3nn (F3c)."""
 
-MAX_ROUNDS = 15
-
-LONG = 0.05
-"""Seconds; shorter calls are timed three times per turn, after one that is not."""
 DENSE_LMAX = 4
 """Largest L whose `uuu` product is timed without a compiled loop, as one matrix product with O(L^6) multiply-adds."""
 
@@ -102,8 +92,8 @@ def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: 
         square = torch.randn(1024, 1024)
         forward: dict[str, Call] = {name: call for name, (call, _, _) in calls.items()}
         forward |= {"copy": lambda: target.copy_(source), "matrix product": lambda: square @ square}
-        forward_times = {name: _summary(times) for name, times in _take_turns(forward, budget).items()}
-        backward_times = _take_turns({name: call for name, (_, call, _) in calls.items()}, budget)
+        forward_times = {name: summary(times) for name, times in take_turns(forward, budget).items()}
+        backward_times = take_turns({name: call for name, (_, call, _) in calls.items()}, budget)
         bandwidth = 8 * size / forward_times["copy"]["median"]
         rate = 2 * 1024**3 / forward_times["matrix product"]["median"]
         methods = {}
@@ -111,8 +101,8 @@ def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: 
             seconds = forward_times[name]["median"]
             methods[name] = {
                 "forward": forward_times[name],
-                "forward_backward": _summary(backward_times[name]),
-                "peak_bytes": peak_memory(call),
+                "forward_backward": summary(backward_times[name]),
+                "peak_bytes": peak_memory(call, "cpu"),
                 "bytes_per_second": moved / seconds,
                 "flops_per_second": None if flops is None else flops * edges / seconds,
                 "times_roofline": seconds * bandwidth / moved,
@@ -132,64 +122,6 @@ def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: 
         "methods": methods,
         "absent": [peer for peer in ("e3nn", "cuequivariance_torch", "opt_einsum") if find_spec(peer) is None],
     }
-
-
-def keep_memory() -> bool:
-    """Let glibc keep freed memory, so that large outputs are not faulted in at every call; for the whole process.
-
-    Returns:
-        Whether that was possible: on Linux with glibc.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    libc = ctypes.CDLL(None)
-    m_trim_threshold, m_mmap_threshold = -1, -3
-    return bool(libc.mallopt(m_mmap_threshold, 1 << 30) and libc.mallopt(m_trim_threshold, (1 << 31) - 1))
-
-
-def _take_turns(calls: dict[str, Callable[[], Any]], budget: float) -> dict[str, list[float]]:
-    for call in calls.values():
-        call()
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    began = time.perf_counter()
-    for number in range(MAX_ROUNDS):
-        if number >= 3 and time.perf_counter() - began > budget:
-            break
-        for name, call in calls.items():
-            for repeat in range(4):  # the first one finds the caches full of the method before
-                start = time.perf_counter()
-                call()
-                elapsed = time.perf_counter() - start
-                if repeat:
-                    times[name].append(elapsed)
-                if elapsed > LONG:
-                    times[name].append(elapsed)
-                    break
-    return times
-
-
-def _summary(times: list[float]) -> dict[str, float]:
-    low, middle, high = np.quantile(times, [0.25, 0.5, 0.75])
-    quartiles = {"quartile1": float(low), "quartile3": float(high)}
-    return {"median": float(middle), **quartiles, "fastest": min(times), "rounds": len(times)}
-
-
-def peak_memory(call: Callable[[], Any]) -> int | None:
-    """Growth of the resident memory during one call, from a trimmed heap; None where Linux does not tell."""
-    status = Path("/proc/self/status")
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")  # starts the high-water mark anew
-        before = _resident(status, "VmRSS")
-        call()
-        return max(0, _resident(status, "VmHWM") - before)
-    except (OSError, AttributeError):
-        return None
-
-
-def _resident(status: Path, key: str) -> int:
-    line = next(line for line in status.read_text().splitlines() if line.startswith(key))
-    return 1024 * int(line.split()[1])
 
 
 def _pair(product: Callable[..., Tensor], inputs: list[Tensor], wanted: list[int]) -> tuple[Call, Call, float | None]:

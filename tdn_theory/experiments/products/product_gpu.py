@@ -17,6 +17,7 @@ import numpy as np
 
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
+from tdn_theory.experiments.measuring import summary
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
@@ -388,7 +389,7 @@ def _peaks(device: str) -> tuple[dict[str, Call], int, int]:
 
 
 def _take_turns(calls: dict[str, Call], device: str, absent: dict[str, str]) -> dict[str, dict[str, float]]:
-    """Seconds of each call: median and quartiles."""
+    """Seconds of each call, summarised."""
     import torch
 
     times: dict[str, list[float]] = {}
@@ -404,11 +405,7 @@ def _take_turns(calls: dict[str, Call], device: str, absent: dict[str, str]) -> 
             for name, found in times.items():
                 torch.set_float32_matmul_precision("highest")
                 found.append(_seconds(calls[name], device))
-    quartiles = {name: np.quantile(found, [0.25, 0.5, 0.75]) for name, found in times.items()}
-    return {
-        name: {"quartile1": float(low), "median": float(middle), "quartile3": float(high), "rounds": len(times[name])}
-        for name, (low, middle, high) in quartiles.items()
-    }
+    return {name: summary(found) for name, found in times.items()}
 
 
 @contextmanager
