@@ -21,7 +21,7 @@ MAY_USE = {
     "cp": {"so3", "coupling"},
     "theory": {"so3", "coupling", "cp"},
     "nn": {"so3", "coupling", "cp", "data"},
-    "data": set(),
+    "data": {"so3"},
     "training": {"so3", "nn", "data"},
     "experiments": {"so3", "coupling", "cp", "theory", "nn", "data", "training"},
     "checkout": set(),

@@ -27,8 +27,8 @@ from tdn_theory.data.relaxations import SHIPPED
 from tdn_theory.experiments.comparisons import other_networks
 from tdn_theory.experiments.comparisons.common_task import Task, set_parameters
 from tdn_theory.experiments.measuring import single_thread
-from tdn_theory.jobs import Jobs
 from tdn_theory.files import read_json
+from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential
 from tdn_theory.preset import Preset
 from tdn_theory.training.average import follow

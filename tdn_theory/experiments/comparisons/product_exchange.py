@@ -18,9 +18,9 @@ import torch
 
 from tdn_theory.data.graph import batch_indices
 from tdn_theory.experiments.comparisons import other_networks
+from tdn_theory.experiments.comparisons.common_task import Task, set_parameters
 from tdn_theory.experiments.measuring import seconds_of, single_thread
 from tdn_theory.experiments.networks.variants import Variant
-from tdn_theory.experiments.comparisons.common_task import Task, set_parameters
 from tdn_theory.experiments.potentials.setup import configuration, present, settings
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.convert import convert
