@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tdn_theory.data.graph import Graph
-    from tdn_theory.nn import Potential
+    from tdn_theory.nn import Potential, PotentialConfig
     from tdn_theory.nn.baselines.equiformer import Equiformer
+    from tdn_theory.nn.product import Method
 
 Network = Literal["Equiformer", "TDN"]
 Product = Literal["e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive"]
@@ -89,26 +90,25 @@ class Variant:
         if not self.shared and self.product not in UNSHARED:
             raise ValueError(f"product {self.product!r} sees no single paths; share their weights, or use {UNSHARED}")
 
-    def build(self, lmax: int, network: dict[str, Any], seed: int) -> Potential | Equiformer:
+    def build(self, config: PotentialConfig, seed: int) -> Potential | Equiformer:
         """The network, its weights drawn from `seed`, not compiled yet.
 
         Args:
-            lmax: Maximal degree L.
-            network: Further settings, of `PotentialConfig`.
+            config: Settings of the network; those that the variant chooses are replaced.
             seed: Seed of the weights.
         """
-        from tdn_theory.nn import Potential, PotentialConfig
+        from tdn_theory.nn import Potential
         from tdn_theory.nn.baselines.equiformer import Equiformer
         from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths
 
-        channels = network["channels"]
+        lmax, channels = config.lmax, config.channels
         if self.network == "Equiformer":
-            sizes = {name: network[name] for name in ("channels", "layers", "heads", "cutoff")}
-            return Equiformer(ELEMENTS, lmax, **sizes, seed=seed)
-        methods = {"cubature": "cubature", "CP released": "cp", "CP naive": "cp"}
+            sizes = {name: getattr(config, name) for name in ("channels", "layers", "heads", "cutoff")}
+            return Equiformer(config.elements, lmax, **sizes, seed=seed)
+        methods: dict[Product, Method] = {"cubature": "cubature", "CP released": "cp", "CP naive": "cp"}
         method = methods.get(self.product, "exact" if self.shared else "per_path")
         options = {"method": method, "share_linear": self.shared_linear, "pruned": self.pruned}
-        model = Potential(PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": lmax, **network, **options}), seed)
+        model = Potential(replace(config, **options), seed)
         if self.product == "e3nn paths":
             model.product = E3nnPaths(lmax, channels, self.shared)
         elif self.product == "fused paths" and self.shared:
@@ -243,10 +243,13 @@ def measure(
     """
     import torch
 
+    from tdn_theory.nn import PotentialConfig
+
     torch._dynamo.reset()  # what earlier jobs compiled
     with single_thread():
         kept = keep_memory()
-        graph = random_batch(molecules, atoms, neighbors, network["cutoff"], seed)
+        config = PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": lmax, **network})
+        graph = random_batch(molecules, atoms, neighbors, config.cutoff, seed)
         rotation = torch.tensor(haar_rotations(1, np.random.default_rng(seed)))
         turned = turn(graph, rotation.expand(graph.count, 3, 3)).to(device)
         graph, rotation = graph.to(device), rotation[0].to(device)
@@ -254,7 +257,7 @@ def measure(
         calls: list[Callable[[], Any]] = []
         for settings in variants:
             variant = Variant(**settings)
-            model = variant.build(lmax, network, seed).to(device)
+            model = variant.build(config, seed).to(device)
             step = infer if task == "inference" else train_step
             call = partial(step, model, graph)
             call()  # makes what is made at the first call, which no compiler can trace
