@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import CouplingTensor, error_relative_to_output
 from tdn_theory.cp.certificate import UNIT, Certificate, ProofError, prove_cubature, prove_decomposition
 from tdn_theory.cp.constructions.cubature import (
     CubatureRule,
@@ -103,12 +103,9 @@ class AtlasEntry:
 
     @cached_property
     def error(self) -> float:
-        """Root mean square equivariance error of the stored factors, relative to that of the output.
-
-        `sqrt(2) ||T - P T|| / ||T||`, exact over Haar rotations and inputs of identity covariance.
-        """
-        stray = np.linalg.norm(self.factors.array - self.tensor.array)
-        return float(np.sqrt(2) * stray / np.linalg.norm(self.factors.array))
+        """Equivariance error of the stored factors, `coupling.error_relative_to_output`."""
+        array = self.factors.array
+        return error_relative_to_output(array, self.tensor.project(array).array)
 
     @cached_property
     def supremum(self) -> float:

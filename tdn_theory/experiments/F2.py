@@ -10,7 +10,7 @@ from tdn_theory.experiments import rank_sweep
 from tdn_theory.experiments.units import Units
 from tdn_theory.preset import Preset
 from tdn_theory.theory.bounds import best_core, residual_lower_bound, tail, theorem_core
-from tdn_theory.theory.equivariance import monte_carlo_approximation, relative_rms_error
+from tdn_theory.theory.equivariance import monte_carlo_approximation, rms_error_relative_to_output
 
 SAMPLES = 1000
 
@@ -26,7 +26,7 @@ def measure(lmax: int, rank: int, name: str, seed: int) -> dict[str, Any]:
         "sampled_error": sampled.mean,
         "sampled_error_se": sampled.mean_se,
         "frobenius_error": solution.residual,
-        "equivariance_error": relative_rms_error(solution.factors, tensor),
+        "equivariance_error": rms_error_relative_to_output(solution.factors),
         "lower_bound": residual_lower_bound(tensor, rank) / tensor.norm,
         "theorem_bound": sqrt(tail(tensor, theorem_core(tensor, rank))) / tensor.norm,
         "truncation_bound": sqrt(tail(tensor, best_core(tensor, rank))) / tensor.norm,
