@@ -11,7 +11,7 @@ from tdn_theory.experiments.decompositions.rank_sweep import SIZES, Size
 from tdn_theory.jobs import Jobs
 from tdn_theory.study import Cost, Study
 from tdn_theory.theory.bounds import best_core, residual_lower_bound, tail, theorem_core
-from tdn_theory.theory.equivariance import monte_carlo_approximation, relative_rms_error
+from tdn_theory.theory.equivariance import monte_carlo_approximation, rms_error_relative_to_output
 
 
 def measure(lmax: int, rank: int, name: str, samples: int, seed: int) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def measure(lmax: int, rank: int, name: str, samples: int, seed: int) -> dict[st
         "sampled_error": sampled.mean,
         "sampled_error_se": sampled.mean_se,
         "frobenius_error": solution.residual,
-        "equivariance_error": relative_rms_error(solution.factors, tensor),
+        "equivariance_error": rms_error_relative_to_output(solution.factors),
         "lower_bound": residual_lower_bound(tensor, rank) / tensor.norm,
         "theorem_bound": sqrt(tail(tensor, theorem_core(tensor, rank))) / tensor.norm,
         "truncation_bound": sqrt(tail(tensor, best_core(tensor, rank))) / tensor.norm,
