@@ -25,6 +25,7 @@ from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
 from tdn_theory.study import Cost, Study
+from tdn_theory.theory.equivariance import rms_error_relative_to_output
 
 MOST = 0.95
 """Share of the paths that count as most of them."""
@@ -55,12 +56,6 @@ SIZES = {
 }
 
 
-def equivariance_error(factors: CPFactors, lmax: int) -> float:
-    """`sqrt(2) ||T - P T|| / ||T||`, the root mean square equivariance error relative to the output."""
-    stray = factors.array - CouplingTensor(lmax).project(factors.array).array
-    return float(np.sqrt(2) * np.linalg.norm(stray) / np.linalg.norm(factors.array))
-
-
 def release(lmax: int, rank: int, seed: int) -> dict[str, Any]:
     """One start of the equivariance-only solver from the paper's tensor; an error counts when every path is alive."""
     with threadpool_limits(1):
@@ -69,7 +64,7 @@ def release(lmax: int, rank: int, seed: int) -> dict[str, Any]:
         "L": lmax,
         "R": rank,
         "seed": seed,
-        "rms_error": equivariance_error(solution.factors, lmax),
+        "rms_error": rms_error_relative_to_output(solution.factors),
         "dead": solution.made_by["dead"],
         "least_weight": min(abs(w) for w in solution.tensor.weights),
         "seconds": solution.made_by["seconds"],
@@ -98,7 +93,7 @@ def compare(lmax: int, rank: int, seed: int) -> dict[str, Any]:
             "R": rank,
             "seed": seed,
             "solver": name,
-            "rms_error": equivariance_error(factors, lmax),
+            "rms_error": rms_error_relative_to_output(factors),
             "frobenius_error": factors.relative_residual(tensor.array),
             "dead": dead,
         }
@@ -153,7 +148,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
                     "L": lmax,
                     "R": entry.rank,
                     "solver": entry.made_by.get("solver", "unknown"),
-                    "rms_error": equivariance_error(solution.factors, lmax),
+                    "rms_error": rms_error_relative_to_output(solution.factors),
                     "frobenius_error": solution.residual,
                 }
             )
