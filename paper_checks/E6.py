@@ -61,6 +61,6 @@ def _row(lmax: int, schedule: str, n: int, seed: int) -> dict[str, Any] | None:
         "exact_mean_square": exact,
         "relative_standard_error": found.mean_square_se / found.mean_square,
         "z": (found.mean_square - exact) / found.mean_square_se,
-        "relative_rms": equivariance.relative_rms_error(solution.factors, tensor),
+        "relative_rms": equivariance.rms_error_relative_to_output(solution.factors),
         "relative_rms_approximation": equivariance.relative_rms_approximation_error(solution.factors, tensor),
     }

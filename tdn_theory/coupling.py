@@ -142,6 +142,27 @@ class CouplingTensor:
         return CouplingTensor(self.lmax, tuple(weights), self.normalization)
 
 
+def error_relative_to_output(array: Float[np.ndarray, "d3 d1 d2"], equivariant: Float[np.ndarray, "d3 d1 d2"]) -> float:
+    """Root mean square equivariance error over root mean square output: `sqrt(2) ||T - P T||_F / ||T||_F` (E6).
+
+    For Haar rotations and independent x, y of identity covariance, `E eps^2 = 2 ||T - P T||^2` (fact 2 of
+    `theory/equivariance.py`) and `E ||T(x, y)||^2 = ||T||^2`. The quotient is a property of the product alone: it needs
+    no tensor that the product approximates, does not change when the product is scaled, and lies between 0 and sqrt 2,
+    which a product without any equivariant part has.
+
+    Args:
+        array: Tensor T of a product, indexed [k, i, j].
+        equivariant: Its projection P T on the tensors that commute with the group.
+
+    Raises:
+        ValueError: T is zero: a product without output has no relative error.
+    """
+    output = float(np.linalg.norm(array))
+    if output == 0:
+        raise ValueError("the product is zero: without output there is no relative error; give a product that is not")
+    return float(np.sqrt(2) * np.linalg.norm(array - equivariant)) / output
+
+
 def _block(path: Path) -> tuple[slice, slice, slice]:
     """Where a path lives in M[k, i, j]."""
     return component_slice(path.l3), component_slice(path.l1), component_slice(path.l2)

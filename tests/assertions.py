@@ -189,6 +189,13 @@ def assert_mean_square(mean_square: Callable[[np.ndarray], float], tensor: np.nd
     assert_close(mean_square(tensor), wanted, atol, "mean_square_error(T)")
 
 
+def assert_relative_error(relative: Callable[[np.ndarray], float], tensor: np.ndarray, lmax: int) -> None:
+    """`relative(T)` is `sqrt(E eps^2 / E |T(x, y)|^2)` by quadrature over all rotations, free of the scale of T."""
+    wanted = (reference.mean_square_error(tensor, lmax) / np.sum(tensor**2)) ** 0.5
+    for scale in (1.0, 1e-3, -7.0):
+        assert_close(relative(scale * tensor), wanted, 1e-11, f"relative error of {scale} T")
+
+
 def assert_bound(bound: float, found: float, scale: float, where: str) -> None:
     """`found <= bound`, up to the roundoff of `found` itself, an error of products of size `scale`."""
     if not found <= bound * (1 + 1e-12) + 1e-13 * scale:

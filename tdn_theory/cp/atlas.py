@@ -22,10 +22,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import CouplingTensor, error_relative_to_output
 from tdn_theory.cp.certificate import UNIT, Certificate, ProofError, prove_cubature, prove_decomposition
-from tdn_theory.cp.constructions.cubature import CubatureRule, bracket, gaunt, rule
-from tdn_theory.cp.constructions.matrix_multiplication import algorithm, matrix_multiplication
+from tdn_theory.cp.constructions.cubature import (
+    CubatureRule,
+    bracket,
+    bracket_weights,
+    gaunt,
+    gaunt_weights,
+    rule,
+)
+from tdn_theory.cp.constructions.matrix_multiplication import algorithm, matrix_multiplication, matrix_weights
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
@@ -40,11 +47,11 @@ FOLDER = FilePath(__file__).parent / "data" / "atlas"
 
 Which = Literal["all", "even", "any"]
 
-_PRODUCTS = {"gaunt": gaunt, "bracket": bracket}
-"""Products that a cubature rule gives."""
+_PRODUCTS = {"gaunt": (gaunt, gaunt_weights), "bracket": (bracket, bracket_weights)}
+"""Products that a cubature rule gives, and their path weights in closed form."""
 
 ROUNDING = 1e-9
-"""Distance allowed between stored factors and those a theorem gives, relative to the largest entry."""
+"""Distance allowed between an entry of a stored factor and that of a theorem's, relative to the largest entry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,12 +103,9 @@ class AtlasEntry:
 
     @cached_property
     def error(self) -> float:
-        """Root mean square equivariance error of the stored factors, relative to that of the output.
-
-        `sqrt(2) ||T - P T|| / ||T||`, exact over Haar rotations and inputs of identity covariance.
-        """
-        stray = np.linalg.norm(self.factors.array - self.tensor.array)
-        return float(np.sqrt(2) * stray / np.linalg.norm(self.factors.array))
+        """Equivariance error of the stored factors, `coupling.error_relative_to_output`."""
+        array = self.factors.array
+        return error_relative_to_output(array, self.tensor.project(array).array)
 
     @cached_property
     def supremum(self) -> float:
@@ -201,12 +205,14 @@ def prove(
         return prove_decomposition(factors, tensor, bool(proof["fixed"]), proof["symmetry"])
     if kind == "matrix multiplication":
         algorithm(lmax + 1 if lmax % 2 == 0 else (lmax + 1) // 2).check()
-        return _by_theorem(factors, matrix_multiplication(lmax), kind, 0.0)
+        return _by_theorem(factors, matrix_multiplication(lmax), matrix_weights(lmax), kind, 0.0)
     if kind == "cubature":
         cubature_rule = CubatureRule(int(proof["degree"]), proof["group"], arrays["rule_seeds"], arrays["rule_weights"])
         certificate = prove_cubature(cubature_rule)
-        expected = _joined([_PRODUCTS[name](lmax, cubature_rule) for name in proof["products"]])
-        return _by_theorem(factors, expected, certificate.kind, certificate.radius)
+        products = [_PRODUCTS[name] for name in proof["products"]]
+        expected = _joined([product(lmax, cubature_rule) for product, _ in products])
+        weights = {path: weight for _, closed_form in products for path, weight in closed_form(lmax).items()}
+        return _by_theorem(factors, expected, weights, certificate.kind, certificate.radius)
     if kind == "sum":
         intervals: dict[Path, tuple[float, float]] = {}
         certificates, start = [], 0
@@ -231,21 +237,34 @@ def prove(
     raise ProofError(f"unknown kind of proof {kind!r}; known are 'newton', 'cubature', 'matrix multiplication', 'sum'")
 
 
-def _by_theorem(factors: CPFactors, expected: CPFactors, kind: str, radius: float) -> Certificate:
-    """Factors whose tensor is that of a theorem's factors up to rounding."""
+def _by_theorem(
+    factors: CPFactors, expected: CPFactors, weights: Mapping[Path, float], kind: str, radius: float
+) -> Certificate:
+    """Factors that are those of a theorem up to rounding; the paths alive are those of its closed form.
+
+    Args:
+        factors: The stored factors.
+        expected: Those of the theorem, evaluated in float64.
+        weights: Absolute values of the path weights that are not zero, in closed form, rounded once.
+        kind: Kind of proof.
+        radius: Distance of what the theorem starts from.
+    """
     if factors.rank != expected.rank:
         raise ProofError(f"the factors have {factors.rank} terms; the theorem gives {expected.rank}")
-    difference = float(np.abs(factors.array - expected.array).max())
-    if difference > ROUNDING * float(np.abs(expected.array).max()):
-        raise ProofError(f"the tensor differs from that of the theorem by {difference:.1e}")
+    for name in "ABC":
+        wanted = getattr(expected, name)
+        difference = float(np.abs(getattr(factors, name) - wanted).max())
+        if difference > ROUNDING * float(np.abs(wanted).max()):
+            raise ProofError(f"factor {name} differs from that of the theorem by {difference:.1e}")
     tensor = CouplingTensor(_lmax(factors)).project(factors.array)
-    slack = 1e-9 * max(1.0, float(np.linalg.norm(factors.array))) * (1 + factors.condition * 1e-3) + radius
-    weights = {
-        path: (weight - slack, weight + slack)
-        for path, weight in zip(tensor.paths, tensor.weights, strict=True)
-        if abs(weight) > 10 * slack
-    }
-    return Certificate(kind, "equal up to rounding to factors that a theorem proves to be equivariant", radius, weights)
+    intervals = {}
+    for path, weight in zip(tensor.paths, tensor.weights, strict=True):
+        size = weights.get(path, 0.0)
+        if abs(abs(weight) - size) > EXACT * tensor.norm:
+            raise ProofError(f"path {path} has weight {weight}; by the theorem it is {size}, up to the sign")
+        if size:
+            intervals[path] = tuple(sorted(np.copysign(size * (1 + slack), weight) for slack in (-4 * UNIT, 4 * UNIT)))
+    return Certificate(kind, "up to rounding, the factors that a theorem proves to be equivariant", radius, intervals)
 
 
 def _lmax(factors: CPFactors) -> int:
@@ -427,7 +446,7 @@ _DEGREE_2 = EquivariantLevenbergMarquardt(10, symmetry="C1*S3", orbits=("S3+++++
 def _cubature(lmax: int, products: list[str], folder: FilePath) -> AtlasEntry:
     """Even paths by the Gaunt product, and all paths with the bracket added."""
     found = rule(lmax)
-    factors = _joined([_PRODUCTS[name](lmax, found) for name in products])
+    factors = _joined([_PRODUCTS[name][0](lmax, found) for name in products])
     weights = CouplingTensor(lmax).project(factors.array).weights
     used = [p for p, w in zip(paths(lmax), weights, strict=True) if abs(w) > EXACT]
     proof = {"kind": "cubature", "products": products, "degree": found.degree, "group": found.group}

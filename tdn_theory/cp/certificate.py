@@ -75,8 +75,9 @@ class Certificate:
         kind: Kind of proof.
         statement: The theorem, in words.
         radius: Distance of the true factors from the stored ones, at most; for a theorem, that of what it starts from:
-            nodes and weights of a cubature rule, or a matrix algorithm, whose integers are true themselves.
-        weights: For each path, an interval (low, high) that holds its exact weight.
+            seeds and weights of a cubature rule, or a matrix algorithm, whose integers are true themselves.
+        weights: For each path that is alive, an interval (low, high) that holds its exact weight, and not zero. For a
+            theorem its closed form says which paths these are.
         numbers: The bounds behind it.
     """
 
@@ -485,7 +486,7 @@ def prove_cubature(rule: CubatureRule) -> Certificate:
         "cubature, Newton-Kantorovich",
         f"a rule of {points} points, invariant under {rule.group} and exact to degree {t}, exists within the radius "
         "of the stored one; its Gaunt factors are exactly equivariant under rotations and inversion",
-        1.01 * (beta * r + float(np.abs(seeds - rule.seeds).max())),
+        1.01 * (beta * r + float(np.linalg.norm(seeds / np.linalg.norm(seeds, axis=1, keepdims=True) - rule.seeds))),
         {},
         {"epsilon": epsilon, "delta": delta, "beta": beta, "equations": float(m), "unknowns": float(jacobian.shape[1])},
     )

@@ -36,8 +36,8 @@ class Conversion:
         replaced: Names of the modules replaced, with the products that stand for each of them now.
         left: Names of the modules left as they were, with the reason.
         shared: Whether path weights are shared now, which makes the model a new one.
-        equivariance_error: Largest exact root mean square equivariance error among the new products, relative to the
-            product (`TensorProduct.equivariance_error`); 0 for exact ones.
+        equivariance_error: Largest `TensorProduct.equivariance_error` among the new products, relative to their
+            outputs; 0 for exact ones.
     """
 
     replaced: dict[str, tuple[str, ...]]

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import CouplingTensor, error_relative_to_output
 from tdn_theory.cp.constructions.cubature import gaunt, lebedev
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
@@ -191,22 +191,25 @@ class TensorProduct(torch.nn.Module):
 
     @property
     def equivariance_error(self) -> float:
-        """Exact root mean square of the equivariance error of the tensor, relative to the product (E6).
+        """Equivariance error of the tensor, `coupling.error_relative_to_output`, zero for exact methods (E6).
 
-        `sqrt(2) ||Mhat - P Mhat||_F / ||Mhat||_F`, for Haar rotations (and inversions, if the irreps have parity) and
-        independent x, y of identity covariance. It is zero for exact methods up to roundoff, and does not depend on the
-        weights.
+        The group is that of rotations, and inversion if the irreps have parity. P projects on all that the irreps of x,
+        y and z allow, whether or not it is among the paths in use. The weights do not matter.
+
+        Raises:
+            ValueError: The factors are zero.
         """
         if self.factors is None:
             return 0.0
         (array,) = self.tensors
-        rest = array.copy()
-        x, y, z = (slot_slices(irreps) for irreps in (self.coupling.x, self.coupling.y, self.coupling.z))
-        for path in self.coupling.paths:
-            block = self.coupling.block(path)
+        allowed = Coupling.of(self.coupling.terms)
+        x, y, z = (slot_slices(irreps) for irreps in (allowed.x, allowed.y, allowed.z))
+        equivariant = np.zeros_like(array)
+        for path in allowed.paths:
+            block = allowed.block(path)  # of unit norm
             where = z[path.z], x[path.x], y[path.y]
-            rest[where] -= np.vdot(array[where], block) / np.vdot(block, block) * block
-        return float(np.sqrt(2) * np.linalg.norm(rest) / np.linalg.norm(array))
+            equivariant[where] = np.vdot(array[where], block) * block
+        return error_relative_to_output(array, equivariant)
 
     def explain(self, device: str = "cpu") -> str:
         """The product, the contraction order used on a device type (`cpu` or `cuda`), and why."""

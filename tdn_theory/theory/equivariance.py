@@ -37,7 +37,7 @@ from scipy.optimize import minimize_scalar
 from scipy.sparse.linalg import eigsh
 from scipy.spatial.transform import Rotation
 
-from tdn_theory.coupling import CouplingTensor, check_tensor
+from tdn_theory.coupling import CouplingTensor, check_tensor, error_relative_to_output
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3.irreps import check_degree
 from tdn_theory.so3.rotation import generators, haar_rotations, wigner_D
@@ -249,13 +249,20 @@ def mean_square_error(product: Product) -> float:
     return 2 * float(np.linalg.norm(non_equivariant_part(product))) ** 2
 
 
-def relative_rms_error(product: Product, tensor: CouplingTensor) -> float:
-    """`sqrt(E eps^2 / E ||M(x (x) y)||^2) = sqrt(2) ||Mhat - P Mhat||_F / ||M||_F`: free of the scale of M.
+def rms_error_relative_to_output(product: Product) -> float:
+    """`sqrt(E eps^2 / E ||Mhat(x (x) y)||^2) = sqrt(2) ||Mhat - P Mhat||_F / ||Mhat||_F`, between 0 and sqrt 2.
+
+    The one relative equivariance error of the package (`coupling.error_relative_to_output`).
 
     Raises:
-        ValueError: `tensor` is zero.
+        TypeError: The entries are not real numbers.
+        ValueError: The product is zero, its shape is not (d, d, d) with `d = (L+1)^2`, or an entry is not finite.
+
+    >>> rms_error_relative_to_output(CouplingTensor(2).array) < 1e-12
+    True
     """
-    return sqrt(mean_square_error(product)) / _norm(tensor)
+    array = tensor_of(product)
+    return error_relative_to_output(array, CouplingTensor(lmax_of(array.shape[0])).project(array).array)
 
 
 def relative_rms_approximation_error(product: Product, tensor: CouplingTensor) -> float:
@@ -267,13 +274,9 @@ def relative_rms_approximation_error(product: Product, tensor: CouplingTensor) -
     array = tensor_of(product)
     if array.shape[0] != tensor.d:
         raise ValueError(f"product has d = {array.shape[0]}, tensor d = {tensor.d}; both must be the same")
-    return float(np.linalg.norm(array - tensor.array)) / _norm(tensor)
-
-
-def _norm(tensor: CouplingTensor) -> float:
     if tensor.norm == 0:
         raise ValueError(f"{tensor} is zero; a relative error needs a tensor with a nonzero path weight")
-    return tensor.norm
+    return float(np.linalg.norm(array - tensor.array)) / tensor.norm
 
 
 @dataclass(frozen=True)

@@ -5,24 +5,26 @@ form into dictionaries {squarefree: rational}, in which sums and products are ch
 squarefree integers are linearly independent over the rationals, so a number is zero exactly when its dictionary is
 empty.
 
-Every function returns `Step`s: what is claimed, in words and as LaTeX for a report to print, and whether it came out
-true. A proof is complete when all its steps hold; where a step rests on an argument rather than on a computation, the
-docstring gives the argument.
+Every proof takes the maximal degree and the tensor it is about, by default the exact M of E2, and returns `Step`s: what
+is claimed, in words and as LaTeX for a report to print, and whether it came out true of that tensor. A proof is
+complete when all its steps hold; where a step rests on an argument rather than on a computation, the docstring gives
+the argument. `tests/meta/test_wrong_tensors.py` says which steps fail on which wrong tensors.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import isqrt, lcm
 
 import numpy as np
 import sympy
 
 from tdn_theory.so3 import exact
-from tdn_theory.so3.irreps import admissible, check_lmax, component_slice, dim, paths
+from tdn_theory.so3.irreps import Path, admissible, check_lmax, component_slice, dim, paths
 from tdn_theory.theory.rank import modular_rank
 
 Surd = dict[int, Fraction]
@@ -136,44 +138,6 @@ def commutator(tensor: Tensor, generator: Tensor) -> dict[Index, Surd]:
     return {index: value for index, value in result.items() if value}
 
 
-def equivariance(lmax: int) -> list[Step]:
-    """E1, E2: M commutes with the three generators, hence with every rotation.
-
-    SO(3) is connected: every D(R) is a product of exponentials of generators, and what commutes with the generators
-    commutes with these.
-    """
-    generators, degree = generator_matrices(lmax), f"L = {lmax}"
-    antisymmetric = all(
-        generator.get((column, row)) == {root: -c for root, c in value.items()}
-        for generator in generators
-        for (row, column), value in generator.items()
-    )
-    brackets = all(
-        _matrix_commutator(generators[a], generators[(a + 1) % 3]) == dict(generators[(a + 2) % 3]) for a in range(3)
-    )
-    commuting = [not commutator(coupling(lmax), generator) for generator in generators]
-    return [
-        Step(
-            f"X_a^T = -X_a, a = x, y, z ({degree})",
-            rf"X_a^T = -X_a,\quad a = x, y, z \quad ({degree})",
-            antisymmetric,
-            3,
-        ),
-        Step(
-            f"[X_x, X_y] = X_z, cyclically ({degree})",
-            rf"[X_x, X_y] = X_z,\; [X_y, X_z] = X_x,\; [X_z, X_x] = X_y \quad ({degree})",
-            brackets,
-            3,
-        ),
-        Step(
-            f"X_a M = M (X_a (x) 1 + 1 (x) X_a) ({degree})",
-            rf"X_a M = M (X_a \otimes 1 + 1 \otimes X_a) \quad ({degree})",
-            all(commuting),
-            3,
-        ),
-    ]
-
-
 def _matrix_commutator(first: Tensor, second: Tensor) -> dict[Index, Surd]:
     result: dict[Index, Surd] = defaultdict(dict)
     for sign, (left, right) in ((1, (first, second)), (-1, (second, first))):
@@ -197,16 +161,118 @@ def gram(tensor: Tensor, mode: int) -> dict[Index, Surd]:
     return {index: value for index, value in result.items() if value}
 
 
-def orthogonality(lmax: int) -> list[Step]:
-    """E1: `sum_ij C^p_kij C^p'_k'ij = delta_pp' delta_kk' / (2 l3 + 1)`, and likewise for the other modes."""
+def inner_product(left: Tensor, right: Tensor) -> Surd:
+    """`<S, T> = sum S_kij T_kij`."""
+    result: Surd = {}
+    for index in left.keys() & right.keys():
+        _accumulate(result, left[index], right[index])
+    return result
+
+
+def _rational(number: int | Fraction) -> Surd:
+    return {1: Fraction(number)} if number else {}
+
+
+def _path_tensor(path: Path) -> dict[Index, Surd]:
+    """The exact C_p in the components of a feature."""
+    start = path.l3**2, path.l1**2, path.l2**2
+    return {
+        (start[0] + k, start[1] + i, start[2] + j): surd(value)
+        for (k, i, j), value in exact.clebsch_gordan(*path).items()
+    }
+
+
+def _blocks(tensor: Tensor) -> dict[Index, dict[Index, Surd]]:
+    """Entries by the degrees (l1, l2, l3) of their components."""
+    result: dict[Index, dict[Index, Surd]] = defaultdict(dict)
+    for (k, i, j), value in tensor.items():
+        result[isqrt(i), isqrt(j), isqrt(k)][k, i, j] = value
+    return result
+
+
+def definition(lmax: int, M: Tensor | None = None) -> list[Step]:
+    """E2: `M = sum_p C_p`, every admissible path once, with weight 1.
+
+    The C_p lie in different blocks and have norm 1, so `||M - sum_p C_p||^2 = ||M||^2 - 2 sum_p <M, C_p> + N` with N
+    the number of paths. It is zero if all `<M, C_p> = 1` and `||M||^2 = N`.
+    """
+    M = coupling(lmax) if M is None else M
+    found = [inner_product(M, _path_tensor(path)) for path in paths(lmax)]
+    n, one = len(found), _rational(1)
+    return [
+        Step(
+            f"<M, C_p> = 1 for every path, and ||M||^2 = {n}, their number: M = sum_p C_p (L = {lmax})",
+            rf"\langle M, C_p \rangle = 1,\quad ||M||^2 = {n} \;\Rightarrow\; M = \sum_p C_p \quad (L = {lmax})",
+            all(value == one for value in found) and inner_product(M, M) == _rational(n),
+            n + 1,
+        )
+    ]
+
+
+def commuting(lmax: int, M: Tensor | None = None) -> list[Step]:
+    """E1: M commutes with the three generators, hence with every rotation.
+
+    SO(3) is connected: every D(R) is a product of exponentials of generators, and what commutes with the generators
+    commutes with these.
+    """
+    M = coupling(lmax) if M is None else M
+    return [
+        Step(
+            f"X_a M = M (X_a (x) 1 + 1 (x) X_a) (L = {lmax})",
+            rf"X_a M = M (X_a \otimes 1 + 1 \otimes X_a) \quad (L = {lmax})",
+            all(not commutator(M, generator) for generator in generator_matrices(lmax)),
+            3,
+        )
+    ]
+
+
+def antisymmetry(lmax: int) -> list[Step]:
+    """The generators are antisymmetric, so all `D = exp(X)`, and the products of these, are orthogonal."""
+    antisymmetric = all(
+        generator.get((column, row)) == {root: -c for root, c in value.items()}
+        for generator in generator_matrices(lmax)
+        for (row, column), value in generator.items()
+    )
+    return [
+        Step(
+            f"X_a^T = -X_a, a = x, y, z, so D D^T = 1 (L = {lmax})",
+            rf"X_a^T = -X_a,\; a = x, y, z \;\Rightarrow\; D D^T = 1 \quad (L = {lmax})",
+            antisymmetric,
+            3,
+        )
+    ]
+
+
+def equivariance(lmax: int, M: Tensor | None = None) -> list[Step]:
+    """E1, E2: what M is, that the generators are those of rotations, and that M commutes with them."""
+    X = generator_matrices(lmax)
+    brackets = all(_matrix_commutator(X[a], X[(a + 1) % 3]) == dict(X[(a + 2) % 3]) for a in range(3))
+    return [
+        *definition(lmax, M),
+        *antisymmetry(lmax),
+        Step(
+            f"[X_x, X_y] = X_z, cyclically (L = {lmax})",
+            rf"[X_x, X_y] = X_z,\; [X_y, X_z] = X_x,\; [X_z, X_x] = X_y \quad (L = {lmax})",
+            brackets,
+            3,
+        ),
+        *commuting(lmax, M),
+    ]
+
+
+def orthogonality(lmax: int, M: Tensor | None = None) -> list[Step]:
+    """E1: `sum_ij C^p_kij C^p'_k'ij = delta_pp' delta_kk' / (2 l3 + 1)`, and likewise for the other modes.
+
+    C^p is the block of M on the path p. For degrees l3 > L, which M does not have, it is the exact path tensor.
+    """
+    blocks = _blocks(coupling(lmax) if M is None else M)
     steps = []
     for mode, letters in enumerate(("ij", "kj", "ki")):
-        holds, cases = True, 0
-        for p in paths(lmax):
-            size = 2 * (p.l3, p.l1, p.l2)[mode] + 1
-            block = {index: surd(value) for index, value in exact.clebsch_gordan(*p).items()}
-            holds &= gram(block, mode) == {(c, c): {1: Fraction(1, size)} for c in range(size)}
-            cases += 1
+        holds = True
+        for path in paths(lmax):
+            l = (path.l3, path.l1, path.l2)[mode]
+            wanted = {(c, c): _rational(Fraction(1, 2 * l + 1)) for c in range(l * l, (l + 1) * (l + 1))}
+            holds &= gram(blocks.get(path, {}), mode) == wanted
         name = ("l3", "l1", "l2")[mode]
         claim = (
             f"sum_{letters} C_kij C_kij = 1 / (2 {name} + 1), and 0 between components, for every path of L = {lmax}"
@@ -215,16 +281,18 @@ def orthogonality(lmax: int) -> list[Step]:
         moved = "C_{" + "kij".replace(free, other) + "}"
         sums = rf"\sum_{{{letters[0]},{letters[1]}}}"
         latex = rf"{sums} C_{{kij}} {moved} = \delta_{{{free}{other}}} / (2 {degree} + 1) \quad (L = {lmax})"
-        steps.append(Step(claim, latex, holds, cases))
+        steps.append(Step(claim, latex, holds, len(paths(lmax))))
     inputs = {(p.l1, p.l2) for p in paths(lmax)}
     complete = True
     for l1, l2 in sorted(inputs):
-        stacked: dict[Index, Surd] = {}
+        stacked: dict[Index, Surd] = defaultdict(dict)
         for l3 in range(abs(l1 - l2), l1 + l2 + 1):
-            for (k, i, j), value in exact.clebsch_gordan(l1, l2, l3).items():
-                stacked[l3 * l3 + k, i, j] = surd(sympy.sqrt(2 * l3 + 1) * value)
+            root = surd(sympy.sqrt(2 * l3 + 1))
+            block = blocks.get((l1, l2, l3), {}) if l3 <= lmax else _path_tensor(Path(l1, l2, l3))
+            for index, value in block.items():
+                _accumulate(stacked[index], root, value)
         rows = range((l1 - l2) ** 2, (l1 + l2 + 1) ** 2)
-        complete &= gram(stacked, 0) == {(row, row): {1: Fraction(1)} for row in rows}
+        complete &= gram(stacked, 0) == {(row, row): _rational(1) for row in rows}
         complete &= len(rows) == (2 * l1 + 1) * (2 * l2 + 1)
     claim = f"sqrt(2 l3 + 1) C, l3 = |l1-l2| .. l1+l2, is an orthogonal matrix for every l1, l2 <= {lmax}"
     latex = (
@@ -234,31 +302,33 @@ def orthogonality(lmax: int) -> list[Step]:
     return [*steps, Step(claim, latex, complete, len(inputs))]
 
 
-def spectrum(lmax: int) -> list[Step]:
+def spectrum(lmax: int, M: Tensor | None = None) -> list[Step]:
     """`M_(n) M_(n)^T = diag(N_l / (2l+1))` for all modes, N_l the number of paths through degree l."""
+    M = coupling(lmax) if M is None else M
     steps = []
     for mode, name in enumerate("kij"):
         counts = [sum((p.l3, p.l1, p.l2)[mode] == l for p in paths(lmax)) for l in range(lmax + 1)]
         wanted = {
-            (c, c): {1: Fraction(counts[l], 2 * l + 1)}
+            (c, c): _rational(Fraction(counts[l], 2 * l + 1))
             for l in range(lmax + 1)
             for c in range(l * l, (l + 1) * (l + 1))
         }
         values = ", ".join(str(Fraction(count, 2 * l + 1)) for l, count in enumerate(counts))
         claim = f"M_({name}) M_({name})^T = diag(N_l / (2l+1)) = ({values}) on l = 0..{lmax}"
         latex = rf"M_{{({name})}} M_{{({name})}}^T = \mathrm{{diag}}(N_l / (2l+1)) = \mathrm{{diag}}({values})"
-        steps.append(Step(claim, latex, gram(coupling(lmax), mode) == wanted, 1))
+        steps.append(Step(claim, latex, gram(M, mode) == wanted, 1))
     return steps
 
 
-def intertwiner_dimension(l1: int, l2: int, l3: int) -> int:
-    """Upper bound on dim Hom(V_l1 (x) V_l2, V_l3) by linear algebra alone; it is 0 if and only if no map exists.
+def intertwiner_bound(l1: int, l2: int, l3: int) -> int:
+    """Upper bound on dim Hom(V_l1 (x) V_l2, V_l3) by linear algebra alone.
 
     In the complex basis T commutes with J_z exactly if `T[m3, m1, m2] = 0` unless m3 = m1 + m2; the other entries are
     the unknowns t(m1, m2). With basis vectors rescaled by sqrt((l+m)! (l-m)!) the ladder operators have integer
     entries, `J_+ e_m = (l - m) e_(m+1)` and `J_- e_m = (l + m) e_(m-1)`, and commuting with them is an integer linear
-    system. Its rank modulo a prime is at most its rank, so unknowns minus that is at least the dimension; an explicit
-    map shows equality.
+    system. The dimension is the number of unknowns minus its rank. Its rank modulo a prime is at most its rank, so that
+    taken instead gives an upper bound, whatever the prime: 0 proves that there is no map, 1 alone does not prove that
+    there is one. `schur` closes the gap with a map.
     """
     unknowns = {
         (m1, m2): n
@@ -285,83 +355,138 @@ def intertwiner_dimension(l1: int, l2: int, l3: int) -> int:
     return len(unknowns) - modular_rank(np.array(rows).reshape(-1, len(unknowns)))
 
 
-def schur(lmax: int) -> list[Step]:
+def schur(lmax: int, M: Tensor | None = None) -> list[Step]:
     """T3: the equivariant maps V_l1 (x) V_l2 -> V_l3 are the multiples of one path tensor, or zero, for all l <= L.
 
-    The dimension is at most what `intertwiner_dimension` gives, and at least one on every path, by `equivariance`.
+    From above by `intertwiner_bound`. From below by exhibiting a map on every path: the block of M there. Generators
+    are block-diagonal, so a block commutes with them if M's commutator is zero in it. Blocks of different paths do not
+    overlap, so those that commute and are not zero are independent.
     """
+    M = coupling(lmax) if M is None else M
     triples = [(a, b, c) for a in range(lmax + 1) for b in range(lmax + 1) for c in range(lmax + 1)]
-    dimensions = {triple: intertwiner_dimension(*triple) for triple in triples}
-    holds = all(dimension == admissible(*triple) for triple, dimension in dimensions.items())
-    total = sum(dimensions.values())
+    bounds = {triple: intertwiner_bound(*triple) for triple in triples}
+    defects = [_blocks(commutator(M, generator)) for generator in generator_matrices(lmax)]
+    exhibited = {path for path in _blocks(M) if not any(path in defect for defect in defects)}
+    n = len(paths(lmax))
     return [
         Step(
-            f"dim Hom(V_l1 (x) V_l2, V_l3) = 1 if |l1-l2| <= l3 <= l1+l2, else 0, for l <= {lmax}",
-            r"\dim \mathrm{Hom}(V_{l_1} \otimes V_{l_2}, V_{l_3}) = 1 \;\mathrm{if}\; "
-            rf"|l_1 - l_2| \leq l_3 \leq l_1 + l_2,\;\mathrm{{else}}\; 0 \quad (l_1, l_2, l_3 \leq {lmax})",
-            holds,
+            f"dim Hom(V_l1 (x) V_l2, V_l3) <= 1 if |l1-l2| <= l3 <= l1+l2, and = 0 else, for l <= {lmax}",
+            r"\dim \mathrm{Hom}(V_{l_1} \otimes V_{l_2}, V_{l_3}) \leq 1 \;\mathrm{if}\; "
+            rf"|l_1 - l_2| \leq l_3 \leq l_1 + l_2,\; = 0 \;\mathrm{{else}} \quad (l_1, l_2, l_3 \leq {lmax})",
+            all(bound == admissible(*triple) for triple, bound in bounds.items()),
             len(triples),
         ),
         Step(
-            f"dim Hom(V (x) V, V) = {total} = number of paths of L = {lmax}",
-            rf"\dim \mathrm{{Hom}}(V \otimes V, V) = {total} \quad (V = V_0 + \cdots + V_{lmax})",
-            total == len(paths(lmax)),
+            f"the block of M is not zero and commutes, so that dim >= 1, on every path of L = {lmax}",
+            r"0 \neq M_p,\; X_a M_p = M_p (X_a \otimes 1 + 1 \otimes X_a) \;\Rightarrow\; "
+            rf"\dim \mathrm{{Hom}}(V_{{l_1}} \otimes V_{{l_2}}, V_{{l_3}}) \geq 1 \quad (L = {lmax})",
+            exhibited >= set(paths(lmax)),
+            n,
+        ),
+        Step(
+            f"dim Hom(V (x) V, V) = {n}, the number of paths of L = {lmax}: at most, and the blocks of M span it",
+            rf"\dim \mathrm{{Hom}}(V \otimes V, V) = {n} \quad (V = V_0 + \cdots + V_{lmax})",
+            len(exhibited) == sum(bounds.values()) == n,
             1,
         ),
-        *equivariance(lmax)[2:],
     ]
 
 
-def outer_product(lmax: int) -> list[Step]:
+Term = Sequence[Mapping[int, Surd]]
+"""A rank-one tensor: one sparse vector for each mode."""
+
+
+def sum_of_terms(terms: Iterable[Term]) -> dict[Index, Surd]:
+    """`T[k, i, ..] = sum_r A[k, r] B[i, r] ..` (E3), for any number of modes, exactly."""
+    result: dict[Index, Surd] = defaultdict(dict)
+    for first, *others in terms:
+        products: dict[Index, Surd] = {(component,): value for component, value in first.items()}
+        for vector in others:
+            longer: dict[Index, Surd] = defaultdict(dict)
+            for index, value in products.items():
+                for component, entry in vector.items():
+                    _accumulate(longer[*index, component], value, entry)
+            products = longer
+        for index, value in products.items():
+            _accumulate(result[index], value, _rational(1))
+    return {index: value for index, value in result.items() if value}
+
+
+def fibre_terms(tensor: Tensor, mode: int) -> list[Term]:
+    """One term for each fibre of a mode that is not zero: the fibre itself, and unit vectors in the other modes."""
+    fibres: dict[Index, dict[int, Surd]] = defaultdict(dict)
+    for index, value in tensor.items():
+        fibres[(*index[:mode], *index[mode + 1 :])][index[mode]] = value
+    terms = []
+    for rest, fibre in fibres.items():
+        vectors: list[Mapping[int, Surd]] = [{component: _rational(1)} for component in rest]
+        terms.append((*vectors[:mode], fibre, *vectors[mode:]))
+    return terms
+
+
+def outer_product(lmax: int, M: Tensor | None = None) -> list[Step]:
     """T2: `M[k,i,j] = sum_(a,b) M[k,a,b] delta_ia delta_jb`, d^2 terms at most, as an exact identity.
 
-    Terms whose column M[:, a, b] is zero can be left out, and any two of the modes can play the part of (a, b).
+    Terms whose column M[:, a, b] is zero can be left out, and any two of the modes can play the part of (a, b). Nothing
+    in it needs equivariance: it is true of every tensor. What is particular to M is that it needs d terms at least: the
+    rank of an unfolding is at most R.
     """
-    d, M = dim(lmax), coupling(lmax)
-    rebuilt: dict[Index, Surd] = {}
-    columns = {(i, j) for _, i, j in M}
-    for a, b in columns:
-        for k in range(d):
-            if (k, a, b) in M:
-                rebuilt[k, a, b] = M[k, a, b]
-    terms = [len({(*index[:mode], *index[mode + 1 :]) for index in M}) for mode in range(3)]
+    d, M = dim(lmax), coupling(lmax) if M is None else M
+    forms = [fibre_terms(M, mode) for mode in range(3)]
+    terms = min(map(len, forms))
+    spectra = [_diagonal(M, mode, d) for mode in range(3)]
     return [
         Step(
-            f"sum_(a,b) M[:,a,b] (x) e_a (x) e_b = M (L = {lmax})",
+            f"sum_(a,b) M[:,a,b] (x) e_a (x) e_b = M, and likewise by the other modes (L = {lmax})",
             rf"M = \sum_{{a,b}} M_{{:ab}} \otimes e_a \otimes e_b \quad (L = {lmax})",
-            rebuilt == dict(M),
-            1,
+            all(sum_of_terms(form) == dict(M) for form in forms),
+            3,
         ),
         Step(
-            f"R = number of nonzero columns = {min(terms)} <= d1 d2 = {d**2} (L = {lmax})",
-            rf"R = \#\{{(a, b) : M_{{:ab}} \neq 0\}} = {min(terms)} \leq d_1 d_2 = {d**2} \quad (L = {lmax})",
-            min(terms) <= d**2,
+            f"R = number of nonzero columns = {terms} <= d1 d2 = {d**2} (L = {lmax})",
+            rf"R = \#\{{(a, b) : M_{{:ab}} \neq 0\}} = {terms} \leq d_1 d_2 = {d**2} \quad (L = {lmax})",
+            terms <= d**2,
+            3,
+        ),
+        Step(
+            f"M_(n) M_(n)^T is diagonal and has no zero there, so R >= d = {d} (L = {lmax})",
+            rf"\mathrm{{rank}}\, M_{{(n)}} = d \;\Rightarrow\; R \geq d = {d} \quad (L = {lmax})",
+            all(values is not None and min(values) > 0 for values in spectra),
             3,
         ),
     ]
 
 
-def theorem_3_1(lmax: int) -> list[Step]:
+def _diagonal(tensor: Tensor, mode: int, d: int) -> list[Fraction] | None:
+    """The squared singular values of an unfolding, by component, if these are its singular vectors; None else."""
+    entries = gram(tensor, mode)
+    if any(row != column or set(value) != {1} for (row, column), value in entries.items()):
+        return None
+    return [entries[c, c][1] if (c, c) in entries else Fraction(0) for c in range(d)]
+
+
+def theorem_3_1(lmax: int, M: Tensor | None = None) -> list[Step]:
     """T1, inequality by inequality.
 
-    1. D is orthogonal and M commutes with it, so `eps = |D E(x, y) - E(Dx, Dy)|` with `E = Mhat - M` (and any other
-       equivariant map added): the two differ by `D M - M (D (x) D)`, whatever Mhat is.
-    2. `|a - b| <= |a| + |b|`: the difference of the squares is `2 (|a| |b| + a.b)`, not negative by 3.
-    3. Cauchy and Schwarz: `|a|^2 |b|^2 - (a.b)^2 = sum_(m<n) (a_m b_n - a_n b_m)^2` (Lagrange). Applied to the rows of
-       E it gives `|E(x, y)| <= ||E|| |x (x) y| = ||E|| |x| |y|`.
-    4. 1 to 3 together, with |Dx| = |x|: `eps <= 2 ||E|| |x| |y|`.
-    5. Truncation. Let Q_n project mode n on the leading singular vectors; M_(n) M_(n)^T is diagonal (`spectrum`), so
-       these are coordinate vectors and Q_n keeps some components. `||M - Q1 Q2 Q3 M||^2 = ||(1-Q1) M||^2 + ||Q1 (1-Q2)
-       M||^2 + ||Q1 Q2 (1-Q3) M||^2` is at most the sum of the tails. Checked for all numbers of components kept, equal
-       in the modes as in T1.
-    6. The truncated tensor has at most `R_T^2 <= R_T^3` nonzero columns, hence terms (`outer_product`, on the core), so
-       a best approximation of rank R is at least as close.
+    1. M is what E2 says, and its spectrum the one in closed form (`definition`, `spectrum`).
+    2. D is orthogonal and `D M = M (D (x) D)` for every rotation, by the generators (`antisymmetry`, `commuting`). So
+       `D E(x, y) - E(Dx, Dy)` is the same for `E = Mhat` and `E = Mhat - M`, whatever Mhat is: it is linear in E, and
+       zero for E = M.
+    3. `|a - b| <= |a| + |b|`: the difference of the squares is `2 (|a| |b| + a.b)`, not negative by 4.
+    4. Cauchy and Schwarz: `|a|^2 |b|^2 - (a.b)^2 = sum_(m<n) (a_m b_n - a_n b_m)^2` (Lagrange). Both sides are sums
+       over pairs (m, n), and a pair sees two components of a and b alone, so the identity for vectors of length 2 is
+       that for every length; it is checked up to length 4. Applied to the rows of E and to x (x) y it gives
+       `|E(x, y)| <= ||E|| |x (x) y| = ||E|| |x| |y|`.
+    5. 2 to 4 together, with |Dx| = |x|: `eps <= 2 ||E|| |x| |y|`.
+    6. Truncation. Let Q_n project mode n on the R_T leading singular vectors. M_(n) M_(n)^T is diagonal, so these are
+       coordinate vectors, the diagonal holds the sigma_k^2, and Q_n keeps the R_T components where it is largest.
+       `||M - Q1 Q2 Q3 M||^2 = ||(1-Q1) M||^2 + ||Q1 (1-Q2) M||^2 + ||Q1 Q2 (1-Q3) M||^2` is at most the sum of the
+       tails of the sigma_k^2. Checked for all R_T.
+    7. The truncated tensor has at most `R_T^2 <= R_T^3` nonzero columns, hence terms (`outer_product`, on the core).
+    8. So a best approximation of rank R >= R_T^3 is at least as close as the truncation, and 5 and 6 give the theorem.
     """
-    M, d = coupling(lmax), dim(lmax)
-    rotations = [exact.rational_rotation(*q) for q in ((1, 1, 0, 0), (2, 1, 0, -1), (1, 2, 3, 1))]
-    matrices = [exact.wigner_D(lmax, rotation) for rotation in rotations]
-    orthogonal = all((D * D.T).expand() == sympy.eye(d) for D in matrices)
-    commutes = all(_rotated(M, D) == dict(M) for D in matrices[:1])
+    M, d = coupling(lmax) if M is None else M, dim(lmax)
+    identity, orthogonal, equivariant = definition(lmax, M), antisymmetry(lmax), commuting(lmax, M)
     a, b = sympy.symbols("a:4"), sympy.symbols("b:4")
     dot = sum(p * q for p, q in zip(a, b, strict=True))
     lengths = sum(p**2 for p in a) * sum(q**2 for q in b)
@@ -370,9 +495,6 @@ def theorem_3_1(lmax: int) -> list[Step]:
     s, t = sympy.symbols("s t", nonnegative=True)  # |a|, |b|
     c = sympy.Symbol("c")  # a.b
     triangle = sympy.expand((s + t) ** 2 - (s**2 + t**2 - 2 * c) - 2 * (s * t + c)) == 0
-
-    # (D Mhat - Mhat (D (x) D)) - (D E - E (D (x) D)) = D M - M (D (x) D), linear in Mhat, which drops out
-    cancels = commutes and _rotated(M, matrices[1]) == dict(M)
     x, y, row = sympy.symbols("x:2"), sympy.symbols("y:2"), sympy.symbols("e:4")
     pairs = [p * q for p in x for q in y]
     value = sum(e * pair for e, pair in zip(row, pairs, strict=True))
@@ -380,44 +502,14 @@ def theorem_3_1(lmax: int) -> list[Step]:
     lengths_2 = sum(e**2 for e in row) * sum(p**2 for p in x) * sum(q**2 for q in y)
     tensor_length = sympy.expand(lengths_2 - value**2 - rest) == 0
 
-    order = _components_by_singular_value(lmax)
-    pythagoras = truncation = few = True
-    for kept in range(d + 1):
-        lost = set(order[kept:])
-        parts = [Fraction(0)] * 3
-        tails = [Fraction(0)] * 3
-        residual = Fraction(0)
-        for index, value in M.items():
-            square: Surd = {}
-            _accumulate(square, value, value)
-            size = square[1]
-            cut = [component in lost for component in index]
-            residual += size if any(cut) else 0
-            if any(cut):
-                parts[cut.index(True)] += size
-            for mode in range(3):
-                tails[mode] += size if cut[mode] else 0
-        pythagoras &= residual == sum(parts)
-        truncation &= residual <= sum(tails)
-        few &= len({(i, j) for k, i, j in M if not {k, i, j} & lost}) <= kept**2 <= max(kept**3, 1)
-    return [
+    inequality = [
+        *orthogonal,
+        *equivariant,
         Step(
-            f"D D^T = 1 for rational rotations (L = {lmax})",
-            rf"D D^T = 1 \quad (L = {lmax},\; \mathrm{{rational}}\; R)",
-            orthogonal,
-            len(matrices),
-        ),
-        Step(
-            f"D M = M (D (x) D) for a rational rotation (L = {lmax})",
-            rf"D M = M (D \otimes D) \quad (L = {lmax},\; \mathrm{{rational}}\; R)",
-            commutes,
-            1,
-        ),
-        Step(
-            f"D E(x, y) - E(Dx, Dy) is the same for E = Mhat and for E = Mhat - M (L = {lmax})",
+            f"D E(x, y) - E(Dx, Dy) is the same for E = Mhat and for E = Mhat - M, as D M = M (D (x) D) (L = {lmax})",
             r"\varepsilon = |D E(x, y) - E(Dx, Dy)|,\quad E = \hat M - M",
-            cancels,
-            d**2,
+            equivariant[0].holds,
+            3,
         ),
         Step(
             "(|a| + |b|)^2 - |a - b|^2 = 2 (|a| |b| + a.b) >= 0",
@@ -437,15 +529,53 @@ def theorem_3_1(lmax: int) -> list[Step]:
             tensor_length,
             1,
         ),
+    ]
+    truncation = [*spectrum(lmax, M), *_truncation(lmax, M)]
+    chain = Step(
+        "eps <= |D E(x, y)| + |E(Dx, Dy)| <= 2 ||E|| |x| |y| <= 2 C^2 ||M - Mhat||",
+        r"\varepsilon \leq |D E(x, y)| + |E(Dx, Dy)| \leq 2 ||E|| \, |x| \, |y| \leq 2 C^2 ||M - \hat M||",
+        not failed(inequality),
+        len(inequality),
+    )
+    proven = [*identity, *inequality, chain, *truncation]
+    return [
+        *proven,
         Step(
-            "eps <= |D E(x, y)| + |E(Dx, Dy)| <= 2 ||E|| |x| |y| <= 2 C^2 ||M - Mhat||",
-            r"\varepsilon \leq |D E(x, y)| + |E(Dx, Dy)| \leq 2 ||E|| \, |x| \, |y| \leq 2 C^2 ||M - \hat M||",
-            orthogonal and triangle and lagrange and tensor_length,
-            1,
+            f"eps <= 2 C^2 sqrt(sum_n sum_(k > R_T) sigma_k^2) for a best Mhat of rank R (L = {lmax}, every R)",
+            r"\varepsilon \leq 2 C^2 \, (\sum_n \sum_{k > R_T} (\sigma_k^{(n)})^2)^{1/2} \quad "
+            rf"(L = {lmax},\; R_T = 0, \ldots, {d})",
+            not failed(proven),
+            len(proven),
         ),
+    ]
+
+
+def _truncation(lmax: int, M: Tensor) -> list[Step]:
+    """Step 6 and 7 of `theorem_3_1`; they fail for a tensor whose singular vectors are not the components."""
+    d = dim(lmax)
+    spectra = [_diagonal(M, mode, d) for mode in range(3)]
+    diagonal = [values for values in spectra if values is not None]
+    coordinates = pythagoras = tails = few = len(diagonal) == 3
+    squares = {index: sum(root * c * c for root, c in value.items()) for index, value in M.items()}  # one root each
+    unit = lcm(*(square.denominator for square in squares.values()))  # integers add faster than fractions
+    sizes = {index: int(square * unit) for index, square in squares.items()}
+    orders = [sorted(range(d), key=lambda c, v=values: -v[c]) for values in diagonal]
+    for kept in range(d + 1) if coordinates else ():
+        leading = [set(order[:kept]) for order in orders]
+        truncated = {index for index in M if all(c in keep for c, keep in zip(index, leading, strict=True))}
+        residual = sum(size for index, size in sizes.items() if index not in truncated)
+        cuts = 0  # sum_n ||Q_1 .. Q_(n-1) (1 - Q_n) M||^2
+        for mode in range(3):
+            rest = [index for index in M if all(index[m] in leading[m] for m in range(mode))]
+            cuts += sum(sizes[index] for index in rest if index[mode] not in leading[mode])
+        pythagoras &= residual == cuts
+        tails &= residual <= unit * sum(sum(sorted(values)[: d - kept]) for values in diagonal)
+        few &= len({(i, j) for _, i, j in truncated}) <= kept**2 <= kept**3
+    return [
         Step(
-            f"||M - Q1 Q2 Q3 M||^2 = sum_n ||Q_1 .. Q_(n-1) (1 - Q_n) M||^2 (L = {lmax})",
-            rf"||M - Q_1 Q_2 Q_3 M||^2 = \sum_n ||Q_1 \cdots Q_{{n-1}} (1 - Q_n) M||^2 \quad (L = {lmax})",
+            f"||M - Q1 Q2 Q3 M||^2 = sum_n ||Q_1 .. Q_(n-1) (1 - Q_n) M||^2 (L = {lmax}, every R_T)",
+            r"||M - Q_1 Q_2 Q_3 M||^2 = \sum_n ||Q_1 \cdots Q_{n-1} (1 - Q_n) M||^2 \quad "
+            rf"(L = {lmax},\; R_T = 0, \ldots, {d})",
             pythagoras,
             d + 1,
         ),
@@ -453,7 +583,7 @@ def theorem_3_1(lmax: int) -> list[Step]:
             f"||M - Q1 Q2 Q3 M||^2 <= sum_n sum_(k > R_T) sigma_k^2 (L = {lmax}, every R_T)",
             r"||M - Q_1 Q_2 Q_3 M||^2 \leq \sum_n \sum_{k > R_T} (\sigma_k^{(n)})^2 \quad "
             rf"(L = {lmax},\; R_T = 0, \ldots, {d})",
-            truncation,
+            tails,
             d + 1,
         ),
         Step(
@@ -465,28 +595,16 @@ def theorem_3_1(lmax: int) -> list[Step]:
     ]
 
 
-def _components_by_singular_value(lmax: int) -> list[int]:
-    """Components by falling N_l / (2l+1), which all modes share: M is invariant under cyclic exchanges of them."""
-    counts = [Fraction(sum(p.l3 == l for p in paths(lmax)), 2 * l + 1) for l in range(lmax + 1)]
-    components = [(counts[l], c) for l in range(lmax + 1) for c in range(l * l, (l + 1) * (l + 1))]
-    return [c for _, c in sorted(components, key=lambda pair: -pair[0])]
+def three_inputs(lmax: int, M: Tensor | None = None) -> list[Step]:
+    """T4 for one map of N = 3 inputs: `M4[k,i,j,m] = sum_a M[k,a,m] M[a,i,j]`, the product of (x y) with a third.
 
+    Shown: this one 4-way tensor is equivariant, and has the trivial CP form of one term per triple of input components,
+    which every 4-way tensor has. Other coupling trees, and forms with fewer terms, are not treated.
 
-def _rotated(tensor: Tensor, D: sympy.MatrixBase) -> dict[Index, Surd]:
-    """`D T (D (x) D)^T`: every mode turned."""
-    columns = _by_row({(c, r): surd(D[r, c]) for r in range(D.rows) for c in range(D.cols) if D[r, c] != 0})
-    for mode in range(3):
-        turned: dict[Index, Surd] = defaultdict(dict)
-        for index, value in tensor.items():
-            for row, entry in columns[index[mode]]:
-                _accumulate(turned[(*index[:mode], row, *index[mode + 1 :])], entry, value)
-        tensor = {index: value for index, value in turned.items() if value}
-    return dict(tensor)
-
-
-def three_inputs(lmax: int) -> list[Step]:
-    """T4 for N = 3: `M4[k,i,j,m] = sum_a M[k,a,m] M[a,i,j]` is equivariant, and a CP form of at most d^3 terms."""
-    M = coupling(lmax)
+    That M4 is not zero: with the spectra of M, `||M4||^2 = sum_ab (M_(i) M_(i)^T)_ab (M_(k) M_(k)^T)_ab = sum_l N_l^2 /
+    (2l+1)`.
+    """
+    M, d = coupling(lmax) if M is None else M, dim(lmax)
     inner: dict[int, list[tuple[Index, Surd]]] = defaultdict(list)
     for (a, i, j), value in M.items():
         inner[a].append(((i, j), value))
@@ -495,50 +613,55 @@ def three_inputs(lmax: int) -> list[Step]:
         for (i, j), right in inner[a]:
             _accumulate(entries[k, i, j, m], left, right)
     M4 = {index: value for index, value in entries.items() if value}
-    commuting = all(not commutator(M4, generator) for generator in generator_matrices(lmax))
-    columns: dict[Index, dict[int, Surd]] = defaultdict(dict)
-    for (k, *rest), value in M4.items():
-        columns[tuple(rest)][k] = value
-    rebuilt = {(k, *rest): value for rest, column in columns.items() for k, value in column.items()}
-    d = dim(lmax)
+    terms = fibre_terms(M4, 0)
+    counts = [sum(p.l3 == l for p in paths(lmax)) for l in range(lmax + 1)]
+    square = sum(Fraction(count**2, 2 * l + 1) for l, count in enumerate(counts))
     return [
+        Step(
+            f"||M4||^2 = sum_l N_l^2 / (2l+1) = {square} (L = {lmax})",
+            rf"||M^{{(4)}}||^2 = \sum_l N_l^2 / (2l+1) = {square} \quad (L = {lmax})",
+            inner_product(M4, M4) == _rational(square),
+            1,
+        ),
         Step(
             f"X M4 = M4 (X (x) 1 (x) 1 + 1 (x) X (x) 1 + 1 (x) 1 (x) X) (L = {lmax})",
             r"X M^{(4)} = M^{(4)} (X \otimes 1 \otimes 1 + 1 \otimes X \otimes 1 + 1 \otimes 1 \otimes X)"
             rf"\quad (L = {lmax})",
-            commuting,
+            all(not commutator(M4, generator) for generator in generator_matrices(lmax)),
             3,
         ),
         Step(
-            f"sum M4[:,i,j,m] (x) e_i (x) e_j (x) e_m = M4, {len(columns)} <= d^3 = {d**3} terms (L = {lmax})",
+            f"sum M4[:,i,j,m] (x) e_i (x) e_j (x) e_m = M4, {len(terms)} <= d^3 = {d**3} terms (L = {lmax})",
             r"M^{(4)} = \sum_{i,j,m} M^{(4)}_{:ijm} \otimes e_i \otimes e_j \otimes e_m,\quad "
-            rf"R = {len(columns)} \leq d^3 = {d**3} \quad (L = {lmax})",
-            rebuilt == M4 and len(columns) <= d**3,
+            rf"R = {len(terms)} \leq d^3 = {d**3} \quad (L = {lmax})",
+            sum_of_terms(terms) == M4 and len(terms) <= d**3,
             1,
         ),
     ]
 
 
-def weight_sharing(lmax: int) -> list[Step]:
+def weight_sharing(lmax: int, M: Tensor | None = None) -> list[Step]:
     """T7: shared weights commute with D, for any weights: channels and components are different tensor factors.
 
-    `(W (x) 1)(1 (x) D) = W (x) D = (1 (x) D)(W (x) 1)` for the channel mixing of PS-Linear; scaling a channel of the
-    product by w is the case of a diagonal W; a bias is left alone by every rotation exactly on l = 0, where all
+    `(W (x) 1)(1 (x) X) = W (x) X = (1 (x) X)(W (x) 1)` for the channel mixing of PS-Linear; it is linear in W, so the
+    matrices E_uv with a single 1 suffice, and two channels show all cases (u = v and u != v). Scaling a channel of the
+    product by w is the case of a diagonal W. A bias is left alone by every rotation exactly on l = 0, where all
     generators vanish, and nowhere else, since the generators of a degree l > 0 have no common kernel. An approximate
     product gets no worse: eps of `w Mhat` is |w| eps of Mhat.
     """
-    W = sympy.Matrix(2, 2, sympy.symbols("w:4"))
-    one = sympy.eye(2)
-    D = exact.wigner_D(lmax, exact.rational_rotation(1, 2, 3, 1))
-    left = sympy.kronecker_product(W, sympy.eye(dim(lmax))) * sympy.kronecker_product(one, D)
-    right = sympy.kronecker_product(one, D) * sympy.kronecker_product(W, sympy.eye(dim(lmax)))
+    d, X = dim(lmax), generator_matrices(lmax)
+    one = _rational(1)
+    mixings = [{(u * d + c, v * d + c): one for c in range(d)} for u in range(2) for v in range(2)]  # E_uv (x) 1
+    turns = [{(u * d + r, u * d + c): x for (r, c), x in g.items() for u in range(2)} for g in X]  # 1 (x) X_a
     kernels = [sympy.Matrix.vstack(*exact.generators(l)).nullspace() for l in range(lmax + 1)]
     return [
+        *definition(lmax, M),
+        *commuting(lmax, M),
         Step(
-            f"(W (x) 1)(1 (x) D) = (1 (x) D)(W (x) 1) for symbolic W, 2 channels (L = {lmax})",
-            rf"(W \otimes 1)(1 \otimes D) = (1 \otimes D)(W \otimes 1) \quad (L = {lmax})",
-            left == right,
-            1,
+            f"(W (x) 1)(1 (x) X_a) = (1 (x) X_a)(W (x) 1) for W = E_uv, u, v = 1, 2, hence for every W (L = {lmax})",
+            rf"(W \otimes 1)(1 \otimes X_a) = (1 \otimes X_a)(W \otimes 1) \quad (L = {lmax})",
+            not any(_matrix_commutator(mixing, turn) for mixing in mixings for turn in turns),
+            len(mixings) * len(turns),
         ),
         Step(
             f"X_a b = 0 for a = x, y, z has the solutions l = 0 alone (L = {lmax})",
@@ -546,11 +669,10 @@ def weight_sharing(lmax: int) -> list[Step]:
             [len(kernel) for kernel in kernels] == [1] + [0] * lmax,
             lmax + 1,
         ),
-        *equivariance(lmax)[2:],
     ]
 
 
-def seven_terms() -> list[Step]:
+def seven_terms(M: Tensor | None = None) -> list[Step]:
     """At L = 1, an equivariant product with all five paths alive has real rank at least 7 (and 7 is reached).
 
     Let `M(x, y) = sum_(r=1)^R a_r (b_r . x) (c_r . y)` and L_x the matrix of `y -> M(x, y)`.
@@ -569,22 +691,26 @@ def seven_terms() -> list[Step]:
 
     The matrix-multiplication case (quaternions) has no zero directions at all. The derivation is ours; R = 7 is the
     atlas entry of L = 1. Whether the paper's weights, all 1, need 8 terms is open.
+
+    The blocks of M (by default the exact tensor of L = 1) are the path tensors, which symbols weight; q and p are read
+    off on the axis.
     """
+    M = coupling(1) if M is None else M
     names = {tuple(path): sympy.Symbol("w" + "".join(map(str, path)), real=True) for path in paths(1)}
     x, rho = sympy.symbols("x:4", real=True), sympy.Symbol("rho", real=True)
     L = sympy.zeros(4)
-    for (k, i, j), value in exact.coupling_tensor(1).items():
-        l3, l1, l2 = (int(component > 0) for component in (k, i, j))
-        L[k, j] += names[l1, l2, l3] * value * x[i]
+    for (k, i, j), value in M.items():
+        weight = names.get((int(i > 0), int(j > 0), int(k > 0)), 1)
+        L[k, j] += weight * sum(c * sympy.sqrt(root) for root, c in value.items()) * x[i]
     w000, w011, w101, w110, w111 = (names[p] for p in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0), (1, 1, 1)))
     length = x[1] ** 2 + x[2] ** 2 + x[3] ** 2
-    q = w000 * w011 * x[0] ** 2 / sympy.sqrt(3) - w110 * w101 * length / 3
-    p = w011**2 * x[0] ** 2 / 3 + w111**2 * length / 6
-    on_axis = {x[1]: 0, x[2]: 0, x[3]: rho}
-    turned = L.subs(on_axis)
+    turned = L.subs({x[1]: 0, x[2]: 0, x[3]: rho})
     blocks = [turned.extract(rows, rows) for rows in ([0, 3], [1, 2])]
-    split = turned.extract([0, 3], [1, 2]).is_zero_matrix and turned.extract([1, 2], [0, 3]).is_zero_matrix
-    factors = [sympy.expand(b.det() - f.subs(on_axis)) == 0 for b, f in zip(blocks, (q, p), strict=True)]
+    split = all(turned.extract(*rows) == sympy.zeros(2) for rows in (([0, 3], [1, 2]), ([1, 2], [0, 3])))
+    q, p = (sympy.expand(block.det()).subs(rho**2, length) for block in blocks)  # even in rho
+    closed_q = w000 * w011 * x[0] ** 2 / sympy.sqrt(3) - w110 * w101 * length / 3
+    closed_p = w011**2 * x[0] ** 2 / 3 + w111**2 * length / 6
+    closed = sympy.expand(q - closed_q) == 0 and sympy.expand(p - closed_p) == 0
     third = sympy.sqrt(3) / 3
     whole = sympy.Matrix([[w000 * x[0], w110 * rho * third], [w101 * rho * third, w011 * x[0] * third]])
     on_plane = sympy.expand(q.subs(x[0], 0) + w110 * w101 * length / 3) == 0
@@ -593,13 +719,13 @@ def seven_terms() -> list[Step]:
             "det L_x = (w000 w011 x0^2/sqrt 3 - w110 w101 |x|^2/3) (w011^2 x0^2/3 + w111^2 |x|^2/6)",
             r"\det L_x = q\, p,\quad q = w_{000} w_{011} x_0^2 / \sqrt{3} - w_{110} w_{101} |x|^2 / 3,"
             r"\quad p = w_{011}^2 x_0^2 / 3 + w_{111}^2 |x|^2 / 6",
-            sympy.expand(L.det(method="berkowitz") - q * p) == 0,
+            closed and sympy.expand(L.det(method="berkowitz") - q * p) == 0,
             1,
         ),
         Step(
             "x on the axis z: L_x has blocks of determinants q and p, and the first is not zero",
             r"L_{(x_0, 0, 0, \rho)} = L_q + L_p,\quad \det L_q = q,\; \det L_p = p > 0,\; L_q \neq 0",
-            split and all(factors) and blocks[0] == whole,
+            split and closed and blocks[0] == whole,
             1,
         ),
         Step(

@@ -28,10 +28,10 @@ from jaxtyping import Float
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors, khatri_rao
 from tdn_theory.so3.irreps import Path, paths
-from tdn_theory.theory.equivariance import lmax_of, mean_square_error
+from tdn_theory.theory.equivariance import lmax_of, rms_error_relative_to_output
 
 EQUIVARIANT = 1e-10
-"""Relative non-equivariant part below which factors count as exactly equivariant."""
+"""Equivariance error relative to the output up to which factors count as exactly equivariant."""
 
 ALIVE = 1e-6
 """Relative weight below which a path counts as absent."""
@@ -126,13 +126,13 @@ def reach(factors: CPFactors) -> Reach:
         ValueError: The factors are not equivariant to `EQUIVARIANT`, relative to their norm.
     """
     lmax = lmax_of(factors.d)
-    norm = float(np.linalg.norm(factors.array))
-    defect = np.sqrt(mean_square_error(factors) / 2) / norm
-    if defect > EQUIVARIANT:
+    error = rms_error_relative_to_output(factors)
+    if error > EQUIVARIANT:
         raise ValueError(
-            f"{factors} has a non-equivariant part of relative size {defect:.1e}; only exact decompositions of "
-            f"equivariant maps (below {EQUIVARIANT:.0e}) represent one: refine the factors"
+            f"{factors} has the relative equivariance error {error:.1e}; only exact decompositions of equivariant maps "
+            f"(at most {EQUIVARIANT:.0e}) represent one: refine the factors"
         )
+    norm = float(np.linalg.norm(factors.array))
     J = jacobian(factors.balance())
     C = _path_basis(lmax)
     projected = C.T @ J

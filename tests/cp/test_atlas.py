@@ -107,6 +107,22 @@ def test_nothing_false_is_saved(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_theorem_is_about_factors_and_says_which_paths_are_alive(monkeypatch):
+    """Another decomposition of the same tensor is not the one of the theorem; a wrong closed form is not believed."""
+    entry = next(e for e in ENTRIES if e.proof["kind"] == "matrix multiplication" and e.lmax == 2)
+    given = entry.factors
+    moved = CPFactors(*(np.roll(f, 1, axis=1) for f in (given.A, given.B, given.C)))
+    np.testing.assert_allclose(moved.array, given.array, rtol=0, atol=1e-13)
+    with refuses(ProofError, "factor A differs"):
+        atlas.prove(moved, entry.proof)
+    right = atlas.matrix_weights(2)
+    path = entry.alive[3]
+    for wrong in ({**right, path: 1e-10}, {p: w for p, w in right.items() if p != path}):
+        monkeypatch.setattr(atlas, "matrix_weights", lambda lmax, wrong=wrong: wrong)
+        with refuses(ProofError, str(path), "by the theorem"):
+            atlas.prove(given, entry.proof)
+
+
 def test_entries_are_made_again(tmp_path):
     assert atlas._cubature(2, ["gaunt"], tmp_path).rank == 18
     assert atlas._matrices(2, tmp_path).rank == 23

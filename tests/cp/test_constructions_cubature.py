@@ -5,7 +5,18 @@ import pytest
 from scipy.integrate import lebedev_rule
 
 from tdn_theory.coupling import CouplingTensor
-from tdn_theory.cp.constructions.cubature import Recipe, bracket, cubature, find_rule, gaunt, lebedev, rule
+from tdn_theory.cp.constructions.cubature import (
+    CubatureRule,
+    Recipe,
+    bracket,
+    bracket_weights,
+    cubature,
+    find_rule,
+    gaunt,
+    gaunt_weights,
+    lebedev,
+    rule,
+)
 from tdn_theory.so3.harmonics import spherical_harmonics
 from tests.assertions import refuses
 
@@ -39,6 +50,17 @@ def test_cubature_factors_are_equivariant_with_the_paths_promised(lmax):
                 assert abs(weight) > 0.9, path
             else:
                 assert abs(weight) < 1e-12, path
+
+
+@pytest.mark.parametrize("lmax", [1, 2, 3, 4, 6])
+@pytest.mark.parametrize(("product", "closed_form"), [(gaunt, gaunt_weights), (bracket, bracket_weights)])
+def test_path_weights_in_closed_form(lmax, product, closed_form):
+    tensor = CouplingTensor(lmax).project(product(lmax, rule(lmax)).array)
+    weights = closed_form(lmax)
+    for path, weight in zip(tensor.paths, tensor.weights, strict=True):
+        np.testing.assert_allclose(abs(weight), weights.get(path, 0.0), rtol=0, atol=1e-13 * tensor.norm)
+    even = [path for path in tensor.paths if path.even]
+    assert list(weights) == (even if product is gaunt else [path for path in tensor.paths if path not in even])
 
 
 def test_gaunt_factors_are_the_mean_of_three_harmonics():
@@ -88,6 +110,7 @@ def test_lebedev_is_scipys_rule():
         (lambda: lebedev(4), ("degree 4", "odd")),
         (lambda: cubature(2, "odd"), ("'odd'", "'even'")),
         (lambda: find_rule(6, Recipe("C1", 8, (), 0)), ("degree 6", "more points")),
+        (lambda: CubatureRule(3, "O*i", np.array([[2.0, 0, 0]]), np.ones(1) / 6), ("seed 0", "sphere", "length")),
     ],
 )
 def test_refusals_teach(call, words):

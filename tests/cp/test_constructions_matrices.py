@@ -14,9 +14,11 @@ from tdn_theory.cp.constructions.matrix_multiplication import (
     basis,
     factors_of,
     matrix_multiplication,
+    matrix_weights,
     quaternion_algorithm,
 )
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.so3.irreps import component_slice
 from tests.assertions import refuses
 
 RANKS = {0: 1, 1: 8, 2: 23, 3: 56, 4: 93, 5: 184, 6: 249}
@@ -83,11 +85,34 @@ def test_product_is_equivariant_with_6j_symbols_as_weights(lmax):
     tensor = CouplingTensor(lmax).project(factors.array)
     np.testing.assert_allclose(factors.array, np.array(tensor.array), rtol=0, atol=1e-13 * tensor.norm)
     j = Fraction(lmax, 2)
-    scale = abs(tensor.weights[0])  # the path 0x0->0
+    closed_form = matrix_weights(lmax)
     for path, weight in zip(tensor.paths, tensor.weights, strict=True):
         symbol = float(wigner_6j(*path, j, j, j)) if lmax else 1.0
-        expected = np.sqrt(np.prod([2 * l + 1 for l in path])) * abs(symbol) * np.sqrt(lmax + 1)
-        np.testing.assert_allclose(abs(weight) / scale, expected, rtol=0, atol=1e-11)
+        expected = np.sqrt((1, 2)[lmax % 2] * np.prod([2 * l + 1 for l in path])) * abs(symbol)
+        np.testing.assert_allclose(abs(weight), expected, rtol=0, atol=1e-13 * tensor.norm)
+        np.testing.assert_allclose(closed_form.get(path, 0.0), expected, rtol=1e-14, atol=1e-15)
+
+
+def test_degree_2_at_L_3_are_gamma_matrices():
+    """`u_i u_j + u_j u_i` is a multiple of the identity (degree 0), so 2x2->2 vanishes."""
+    two = component_slice(2)
+    product = matrix_multiplication(3).array
+    symmetric = (product + product.transpose(0, 2, 1))[:, two, two]
+    np.testing.assert_allclose(symmetric[0], 2 / np.sqrt(2) * np.eye(5), rtol=0, atol=1e-13)  # w_000 = 1 / sqrt 2
+    np.testing.assert_allclose(symmetric[1:], 0.0, rtol=0, atol=1e-13)
+
+
+def test_degrees_1_and_5_at_L_6_are_a_subalgebra():
+    """Commutators of the 14 of g2 stay among them, so 5x5->3 vanishes; those with degree 3 make all of so(7)."""
+    product = matrix_multiplication(6).array
+    commutators = product - product.transpose(0, 2, 1)
+    g2 = np.r_[component_slice(1), component_slice(5)]
+    three = component_slice(3)
+    assert len(g2) == 14
+    assert np.abs(commutators[np.ix_(g2, g2, g2)]).max() > 0.1
+    outside = np.setdiff1d(np.arange(49), g2)
+    np.testing.assert_allclose(commutators[np.ix_(outside, g2, g2)], 0.0, rtol=0, atol=1e-12)
+    assert np.abs(commutators[three][:, g2, three]).max() > 0.1
 
 
 def test_missing_paths_are_the_vanishing_symbols():

@@ -230,6 +230,26 @@ def mean_square_of_the_even_projection(array: np.ndarray) -> float:
 MEAN_SQUARES = [mean_square_halved, mean_square_of_everything, mean_square_of_the_even_projection]
 
 
+def relative_to_the_target(array: np.ndarray) -> float:
+    """Divided by the norm of the paper's tensor: a small product looks equivariant."""
+    target = CouplingTensor(equivariance.lmax_of(len(array)))
+    return float(np.sqrt(equivariance.mean_square_error(array))) / target.norm
+
+
+def relative_to_the_equivariant_part(array: np.ndarray) -> float:
+    """Divided by `||P T||`: unbounded."""
+    projection = CouplingTensor(equivariance.lmax_of(len(array))).project(array)
+    return float(np.sqrt(equivariance.mean_square_error(array))) / projection.norm
+
+
+def relative_without_the_two(array: np.ndarray) -> float:
+    """The relative size of the non-equivariant part."""
+    return float(np.linalg.norm(equivariance.non_equivariant_part(array)) / np.linalg.norm(array))
+
+
+RELATIVE_ERRORS = [relative_to_the_target, relative_to_the_equivariant_part, relative_without_the_two]
+
+
 def supremum_without_two(array: np.ndarray) -> float:
     """The injective norm itself: the triangle inequality has two terms."""
     return equivariance.supremum_bound(array).value / 2

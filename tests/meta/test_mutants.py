@@ -24,6 +24,7 @@ from tests.assertions import (
     assert_projection,
     assert_rank_bound,
     assert_reach,
+    assert_relative_error,
     assert_representation,
     assert_same_product,
     assert_spectrum,
@@ -154,9 +155,16 @@ NOISY = FULL.array + 0.3 * np.random.default_rng(3).standard_normal((9, 9, 9))
 
 def test_the_right_errors_and_bounds_pass() -> None:
     assert_mean_square(equivariance.mean_square_error, NOISY, LMAX)
+    assert_relative_error(equivariance.rms_error_relative_to_output, NOISY, LMAX)
     assert_supremum(lambda array: equivariance.supremum_bound(array).value, NOISY, equivariance.supremum_search)
     for core in (bounds.theorem_core, bounds.square_root_core, bounds.best_core):
         assert_truncation_bound(core, FULL, 17)
+
+
+@pytest.mark.parametrize("mutant", mutants.RELATIVE_ERRORS, ids=name)
+def test_wrong_relative_errors(mutant: Callable) -> None:
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_relative_error(mutant, NOISY, LMAX)
 
 
 @pytest.mark.parametrize("mutant", mutants.MEAN_SQUARES, ids=name)

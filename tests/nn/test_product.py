@@ -11,6 +11,8 @@ import torch
 from e3nn import o3
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.atlas import AtlasEntry
+from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
@@ -19,6 +21,7 @@ from tdn_theory.nn import Coupling, TensorProduct, from_e3nn, to_e3nn
 from tdn_theory.nn.planner import Form
 from tdn_theory.so3 import rotation
 from tdn_theory.so3.harmonics import spherical_harmonics
+from tdn_theory.theory.equivariance import rms_error_relative_to_output
 from tests.assertions import assert_close, assert_equivariant, assert_same_product, refuses
 from tests.nn import reference
 
@@ -221,6 +224,29 @@ def test_the_error_of_cp_is_the_predicted_one(form, rng):
         predicted, 2 * np.linalg.norm(factors.array - tensor.project(factors.array).array) ** 2, 1e-12, "predicted"
     )
     assert_close(np.mean(np.sum(error**2, axis=1)) / predicted, 1.0, 0.01, "measured / predicted E|eps|^2")
+
+
+@pytest.mark.parametrize("lmax", [1, 2])
+def test_one_relative_equivariance_error(lmax):
+    """The layer, the theory and the atlas give the same number for the same factors."""
+    factors = random_factors((lmax + 1) ** 2)
+    error = TensorProduct(lmax, 2, method=factors).equivariance_error
+    assert 0.1 < error < np.sqrt(2)
+    assert_close(error, rms_error_relative_to_output(factors), 1e-14, "TensorProduct.equivariance_error")
+    tensor = CouplingTensor(lmax).project(factors.array)
+    entry = AtlasEntry("", lmax, factors, tensor, {}, {}, {})
+    assert_close(entry.error, error, 1e-14, "AtlasEntry.error")
+
+
+def test_equivariant_parts_outside_the_paths_in_use_are_no_error():
+    """Rotations allow odd paths, in use or not; inversion forbids them if the irreps have parity."""
+    gaunt, everything = CouplingTensor.even(1), outer_product(CouplingTensor(1))
+    assert TensorProduct(gaunt, 1, method=everything).equivariance_error < 1e-13
+    expected = np.sqrt(2) * np.sqrt(1 - gaunt.norm**2 / CouplingTensor(1).norm ** 2)  # the path 1x1->1 of five
+    error = TensorProduct("0e+1o", 1, method=everything).equivariance_error
+    assert_close(error, expected, 1e-13, "error with parity")
+    with refuses(ValueError, "zero", "without output"):
+        _ = TensorProduct(1, 1, method=CPFactors(*np.zeros((3, 4, 1)))).equivariance_error
 
 
 GRADIENT_CASES = [

@@ -123,7 +123,7 @@ TAKES_A_PRODUCT = {
     "mean_square_error": lambda: equivariance.mean_square_error(COMPLEX),
     "monte_carlo": lambda: equivariance.monte_carlo(COMPLEX, 10),
     "non_equivariant_part": lambda: equivariance.non_equivariant_part(COMPLEX),
-    "relative_rms_error": lambda: equivariance.relative_rms_error(COMPLEX, CouplingTensor(1)),
+    "rms_error_relative_to_output": lambda: equivariance.rms_error_relative_to_output(COMPLEX),
     "relative_rms_approximation_error": lambda: equivariance.relative_rms_approximation_error(
         COMPLEX, CouplingTensor(1)
     ),

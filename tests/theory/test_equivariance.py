@@ -15,7 +15,14 @@ from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.rotation import haar_rotations
 from tdn_theory.theory import equivariance
 from tests import reference, strategies
-from tests.assertions import assert_bound, assert_close, assert_mean_square, assert_supremum, refuses
+from tests.assertions import (
+    assert_bound,
+    assert_close,
+    assert_mean_square,
+    assert_relative_error,
+    assert_supremum,
+    refuses,
+)
 
 Z = 5.0
 """Standard errors that Monte Carlo may be off: 6e-7 of all runs, if normal; runs are the same every time."""
@@ -57,6 +64,17 @@ def test_approximation_error(rng: np.random.Generator) -> None:
     assert_close(equivariance.approximation_error(factors, tensor, x, y), wanted, 1e-12, "approximation_error")
     assert np.all(equivariance.approximation_error(tensor.array, tensor, x, y) == 0)
     assert_close(equivariance.relative_rms_approximation_error(np.zeros((9, 9, 9)), tensor), 1.0, 1e-15, "relative rms")
+
+
+@pytest.mark.parametrize("lmax", [1, 2])
+def test_relative_error(lmax: int) -> None:
+    """A property of the product alone: between 0 (equivariant) and sqrt 2 (no equivariant part)."""
+    array = random_factors(lmax, 5).array
+    relative = equivariance.rms_error_relative_to_output
+    assert_relative_error(relative, array, lmax)
+    assert relative(CouplingTensor(lmax).array) < 1e-14
+    assert_close(relative(equivariance.non_equivariant_part(array)), np.sqrt(2), 1e-12, "no equivariant part")
+    assert relative(random_factors(lmax, 5)) == relative(array)
 
 
 @pytest.mark.parametrize("lmax", range(1, 7))
@@ -217,6 +235,8 @@ def test_errors_teach(rng: np.random.Generator) -> None:
     with refuses(ValueError, "zero", "undefined"):
         equivariance.approximation_error(tensor, CouplingTensor(1), np.zeros(4), np.zeros(4))
     with refuses(ValueError, "nonzero"):
-        equivariance.relative_rms_error(tensor, CouplingTensor(1, (0.0,) * 5))
+        equivariance.relative_rms_approximation_error(tensor, CouplingTensor(1, (0.0,) * 5))
+    with refuses(ValueError, "zero", "without output"):
+        equivariance.rms_error_relative_to_output(np.zeros((4, 4, 4)))
     with refuses(ValueError, "d = 4", "d = 9"):
         equivariance.relative_rms_approximation_error(tensor, CouplingTensor(2))

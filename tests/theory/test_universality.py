@@ -88,7 +88,7 @@ def test_a_few_terms(rank: int) -> None:
 
 
 def test_errors_teach() -> None:
-    with refuses(ValueError, "non-equivariant part", "refine"):
+    with refuses(ValueError, "relative equivariance error", "refine"):
         universality.reach(CPFactors(np.ones((4, 1)), np.ones((4, 1)), np.ones((4, 1))))
     with refuses(ValueError, "4 weights", "5 paths"):
         universality.invariant_value(1, universality.scaling_invariants(1)[0], np.ones(4))

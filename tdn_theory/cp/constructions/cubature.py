@@ -12,7 +12,10 @@ the product of MACE- and NequIP-like networks.
 Antisymmetric paths. On the tangent plane at q with orthonormal basis (e_1, e_2), the Poisson bracket `q . (grad f x
 grad g) = d_1 f d_2 g - d_2 f d_1 g` is an equivariant product whose paths have odd `l1 + l2 + l3`, and a polynomial of
 degree below that of `f g`, so the same rule gives it two terms per point. Both together make all paths alive with `R =
-3 N`.
+3 N`. The weights of the bracket are, up to signs, those above times `sqrt(l1 (l1+1) l2 (l2+1))`, with the 3j symbol
+at m = (1, -1, 0): in spin-weighted harmonics d_1 + i d_2 takes Y_l to `sqrt(l (l+1))` times the one of spin 1, and the
+bracket is the part of `(d_1 - i d_2) f (d_1 + i d_2) g` that is odd in the exchange of the spins, which odd sums alone
+have.
 
 How few points. A rule of N points has 3N unknowns for `(3L+1)^2` conditions, less 3 rotations: `N >= ((3L+1)^2 + 3) /
 3` for rules without symmetry. Invariance under a finite group (Sobolev) counts invariant conditions and orbits instead,
@@ -33,8 +36,11 @@ Discrete Comput. Geom. 15 (1996) 429; Ahrens and Beylkin, Proc. R. Soc. A 465 (2
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -44,7 +50,7 @@ from scipy.spatial.transform import Rotation
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.symmetry import action, group
 from tdn_theory.so3.harmonics import spherical_harmonics
-from tdn_theory.so3.irreps import check_lmax
+from tdn_theory.so3.irreps import Path, check_lmax, paths
 from tdn_theory.so3.rotation import generators
 
 
@@ -57,12 +63,20 @@ class CubatureRule:
         group: Name of the group, see `symmetry.group`.
         seeds: One point of each orbit, unit vectors.
         seed_weights: Weight of each point of the orbit.
+
+    Raises:
+        ValueError: A seed is not a unit vector.
     """
 
     degree: int
     group: str
     seeds: Float[np.ndarray, "orbits 3"]
     seed_weights: Float[np.ndarray, " orbits"]
+
+    def __post_init__(self) -> None:
+        off = np.abs(np.linalg.norm(self.seeds, axis=1) - 1)
+        if off.max(initial=0.0) > 1e-12:
+            raise ValueError(f"seed {int(off.argmax())} is off the sphere by {off.max():.1e}; divide it by its length")
 
     def __repr__(self) -> str:
         """Number of points and degree."""
@@ -247,12 +261,49 @@ def bracket(lmax: int, rule: CubatureRule) -> CPFactors:
     return CPFactors(np.hstack([out, -out]), np.hstack([d1, d2]), np.hstack([d2, d1]))
 
 
+@lru_cache(maxsize=16)
+def gaunt_weights(lmax: int) -> Mapping[Path, float]:
+    """`|w_p|` of `gaunt` in closed form (module docstring), for the paths whose weight is not zero: the even ones.
+
+    The symbol is computed exactly; the weight is rounded once.
+
+    >>> [tuple(path) for path in gaunt_weights(1)]
+    [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
+    """
+    from sympy import sqrt
+    from sympy.physics.wigner import wigner_3j
+
+    exact = {p: sqrt(prod(2 * l + 1 for l in p)) * wigner_3j(*p, 0, 0, 0) for p in paths(lmax)}
+    return MappingProxyType({path: abs(float(weight)) for path, weight in exact.items() if weight != 0})
+
+
+@lru_cache(maxsize=16)
+def bracket_weights(lmax: int) -> Mapping[Path, float]:
+    """`|w_p|` of `bracket` in closed form (module docstring), for the paths whose weight is not zero.
+
+    The symbol is computed exactly; the weight is rounded once.
+
+    >>> [tuple(path) for path in bracket_weights(1)]
+    [(1, 1, 1)]
+    """
+    from sympy import sqrt
+    from sympy.physics.wigner import wigner_3j
+
+    exact = {
+        p: sqrt(p.l1 * (p.l1 + 1) * p.l2 * (p.l2 + 1) * prod(2 * l + 1 for l in p)) * wigner_3j(*p, 1, -1, 0)
+        for p in paths(lmax)
+        if not p.even
+    }
+    return MappingProxyType({path: abs(float(weight)) for path, weight in exact.items() if weight != 0})
+
+
 def _tangential(
     lmax: int, points: Float[np.ndarray, "N 3"], weights: Float[np.ndarray, " N"]
 ) -> tuple[Float[np.ndarray, "d N"], Float[np.ndarray, "d N"], Float[np.ndarray, "d N"]]:
     """Weighted harmonics, and their derivatives along an oriented orthonormal basis of each tangent plane."""
     harmonics = spherical_harmonics(lmax, points, "component").T
-    helper = np.eye(3)[np.argmin(np.abs(points), axis=1)]
+    # rounded, so that components that are equal but for rounding choose the same axis on every machine
+    helper = np.eye(3)[np.argmin(np.round(np.abs(points), 6), axis=1)]
     first = np.cross(points, helper)
     first /= np.linalg.norm(first, axis=1, keepdims=True)
     second = np.cross(points, first)

@@ -9,10 +9,23 @@ U^-1`, which respects products: `(X, Y) -> X Y` is equivariant. The operators th
     L odd:   the (n/2) x (n/2) matrices of quaternions,      R = 8 times the rank of (n/2) x (n/2).
 
 An orthonormal basis `u_k` of irreps turns an algorithm `X Y = sum_r <a_r, X> <b_r, Y> c_r` into factors of `T[k, i, j]
-= <u_k, u_i u_j>`. Its path weights are, up to signs, `sqrt((2 l1+1)(2 l2+1)(2 l3+1))` times the 6j symbol `{l1 l2 l3;
-L/2 L/2 L/2}`: a path is missing exactly where that symbol vanishes. Up to L = 6 this happens twice: {2 2 2; 3/2 3/2
-3/2} takes the path 2x2->2 away at L = 3, and {3 5 5; 3 3 3} the three paths of degrees 3, 5, 5 at L = 6. Both are
-accidental zeros, forbidden by no symmetry.
+= <u_k, u_i u_j>`. Its path weights are, up to signs,
+
+    |w_p| = s sqrt((2 l1+1)(2 l2+1)(2 l3+1)) |{l1 l2 l3; L/2 L/2 L/2}|,      s = 1 (L even), sqrt 2 (L odd),
+
+with a 6j symbol. The factor s: u_0 is the identity over its length, sqrt n as a matrix of numbers, sqrt(n/2) as one of
+quaternions, and `w_000 = <u_0, u_0 u_0>` is one over that length.
+
+A path is missing exactly where the symbol vanishes. Up to L = 6 this happens twice, and no rule of SO(3) asks for it;
+a larger group does, of which the rotations of V are a part.
+
+* L = 3, path 2x2->2. V has dimension 4 and rotations lie in Sp(4), the double cover of SO(5). The operators of degree
+  2 are the vector of SO(5), that is, five gamma matrices: `X Y + Y X` is a multiple of the identity. The path is
+  symmetric in X and Y (2+2+2 is even), so it sees that part alone, and finds degree 0.
+* L = 6, the paths of degrees 3, 5, 5. V has dimension 7 and rotations lie in G2, a subgroup of SO(7). The antisymmetric
+  operators are so(7), of degrees 1, 3, 5, and those of degrees 1 and 5 are the subalgebra g2. The path 5x5->3 is
+  antisymmetric (5+5+3 is odd), so it sees `X Y - Y X` alone, which for X and Y in g2 lies in g2, and not in degree 3.
+  The other two paths have the same 6j symbol.
 
 The basis. `T^0 = 1`; `T^1_a` are the generators of rotations on V; `T^(l+1)_k = sum C_kij T^l_i T^1_j`, C the coupling
 of `l x 1 -> l+1`. Real combinations of products stay in the algebra, couplings are equivariant, and the top coupling
@@ -22,27 +35,29 @@ Quaternions in 8 multiplications. The product `sum_gh x_g y_h e_(g+h)` on the gr
 basis: 4 multiplications. The quaternion product has the same terms with other signs; with the sign of its real part
 reversed, all are equal but one in each component: `x_0 y_0, x_3 y_2, x_1 y_3, x_2 y_1`, which are subtracted twice.
 
-Sources of the algorithms: 2x2, 7 multiplications (Strassen, Numer. Math. 13 (1969) 354); 3x3, 23 (Laderman, Bull. AMS
-82 (1976) 126); 5x5, 93, and 7x7, 249, are files of the package, found by `flip_graph.py` and taken from Sedoglavic's
-catalogue (fmm.univ-lille.fr). Quaternions: Howell and Lafon (1975) prove that 8 is the real rank.
-`MatrixAlgorithm.check` proves each.
+Sources. The zero of {5 5 3; 3 3 3}, by G2: Racah, Phys. Rev. 76 (1949) 1352. Algorithms: 2x2, 7 multiplications
+(Strassen, Numer. Math. 13 (1969) 354); 3x3, 23 (Laderman, Bull. AMS 82 (1976) 126); 5x5, 93, and 7x7, 249, are files of
+the package, found by `flip_graph.py` and taken from Sedoglavic's catalogue (fmm.univ-lille.fr). Quaternions: Howell and
+Lafon (1975) prove that 8 is the real rank. `MatrixAlgorithm.check` proves each.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import lcm
-from pathlib import Path
+from math import lcm, prod
+from pathlib import Path as FilePath
+from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Complex, Float, Int
 
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan, real_basis
-from tdn_theory.so3.irreps import check_lmax, dim
+from tdn_theory.so3.irreps import Path, check_lmax, dim, paths
 
 # Each line is a product of a combination of entries of X by one of entries of Y, and the entries of X Y it is added to;
 # `-12/4`: a quarter of it is subtracted from entry (1, 2).
@@ -83,7 +98,7 @@ _LADERMAN = """
 _TERM = re.compile(r"([+-])(\d)(\d)(?:/(\d+))?")
 _TABLES = {1: "+11 | +11 | +11", 2: _STRASSEN, 3: _LADERMAN}
 
-FOLDER = Path(__file__).parents[1] / "data" / "algorithms"
+FOLDER = FilePath(__file__).parents[1] / "data" / "algorithms"
 """Further algorithms that come with the package, `<n>.txt` in the format above."""
 
 
@@ -232,6 +247,24 @@ def basis(lmax: int) -> Float[np.ndarray, "d rows columns parts"]:
     a = matrices[:, :half, :half]
     b = matrices[:, ::-1, :][:, :half, :half] * signs[:, None]
     return np.sqrt(2) * np.stack([np.real(a), np.imag(a), np.real(b), -np.imag(b)], axis=-1)
+
+
+@lru_cache(maxsize=16)
+def matrix_weights(lmax: int) -> Mapping[Path, float]:
+    """`|w_p|` of the product of degree L in closed form (module docstring), for the paths whose weight is not zero.
+
+    The symbol is computed exactly, so a path is left out if and only if its weight vanishes; the others are rounded
+    once.
+
+    >>> [tuple(path) for path in paths(3) if path not in matrix_weights(3)]
+    [(2, 2, 2)]
+    """
+    from sympy import Rational, sqrt
+    from sympy.physics.wigner import wigner_6j
+
+    j = Rational(check_lmax(lmax), 2)
+    exact = {p: wigner_6j(*p, j, j, j) * sqrt((1 + lmax % 2) * prod(2 * l + 1 for l in p)) for p in paths(lmax)}
+    return MappingProxyType({path: abs(float(weight)) for path, weight in exact.items() if weight != 0})
 
 
 def matrix_multiplication(lmax: int) -> CPFactors:

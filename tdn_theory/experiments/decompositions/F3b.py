@@ -7,16 +7,14 @@ from typing import Any
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.experiments.decompositions import rank_sweep
-from tdn_theory.experiments.schedules import points
+from tdn_theory.experiments.decompositions.rank_sweep import SIZES, Size
 from tdn_theory.jobs import Jobs
-from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 from tdn_theory.theory.bounds import theorem_bound, trivial_bound
 from tdn_theory.theory.equivariance import mean_square_error, monte_carlo, supremum_bound
 
-SAMPLES = 1000
 
-
-def measure(schedule: str, lmax: int, rank: int, name: str, seed: int) -> dict[str, Any]:
+def measure(schedule: str, lmax: int, rank: int, name: str, samples: int, seed: int) -> dict[str, Any]:
     """The error of one schedule at one L.
 
     Sampled errors are over Haar rotations and standard normal x and y, as in the paper; bounds are over all rotations
@@ -24,7 +22,7 @@ def measure(schedule: str, lmax: int, rank: int, name: str, seed: int) -> dict[s
     """
     tensor = CouplingTensor(lmax)
     factors = rank_sweep.load(lmax, rank, name).factors
-    sampled = monte_carlo(factors, SAMPLES, seed)
+    sampled = monte_carlo(factors, samples, seed)
     return {
         "schedule": schedule,
         "L": lmax,
@@ -41,8 +39,23 @@ def measure(schedule: str, lmax: int, rank: int, name: str, seed: int) -> dict[s
     }
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Values of the figure; the full preset fits every decomposition again first."""
-    if preset is Preset.FULL:
-        rank_sweep.fit_all(seed, units)
-    return {"samples": SAMPLES, "points": jobs.map(measure, points(seed), "F3b: equivariance errors")}
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Errors of the best known decompositions, fitted again first where `size` says so.
+
+    Args:
+        size: Size of the run.
+        seed: First seed of the fits, and seed of the samples.
+        jobs: Where finished parts are kept.
+    """
+    rank_sweep.fit_all(size.starts, seed, jobs)
+    points = [{**point, "samples": size.samples} for point in rank_sweep.scheduled(size.starts, seed)]
+    return {"samples": size.samples, "points": jobs.map(measure, points, "F3b: equivariance errors")}
+
+
+STUDY = Study(
+    "F3b",
+    "Equivariance error against L for the four rank schedules; exact value and bounds of the adopted one (E6, T1)",
+    Cost.COMPUTED,
+    SIZES,
+    run,
+)

@@ -8,6 +8,7 @@ where a best approximation does not exist, just below the rank at which the tens
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -21,41 +22,58 @@ from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import Store
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 
-DEGREES = range(1, 7)
 INPUTS = 1000
 """Pairs of inputs, standard normal, of values that bfloat16 has: their own rounding is no part of the errors."""
-
-SEEDS = 3
-ITERATIONS = {Preset.QUICK: (30, 100, 300, 1000), Preset.FULL: (30, 100, 300, 1000, 3000, 10_000)}
-"""Of fits at L = 1 and the paper's rank that nothing keeps from growing."""
 
 UNITS = {"float32": 2.0**-24, "bfloat16": 2.0**-9}
 """Half the distance from 1 to the next number: the largest relative error of a rounding."""
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        degrees: Values of L.
+        iterations: Of fits at L = 1 and the paper's rank that nothing keeps from growing.
+        starts: Such fits for each solver and number of iterations.
+    """
+
+    degrees: tuple[int, ...]
+    iterations: tuple[int, ...]
+    starts: int
+
+
+SIZES = {
+    Preset.SMALLEST: Size((1,), (5, 10), starts=1),
+    Preset.QUICK: Size((1, 2, 3, 4, 5, 6), (30, 100, 300, 1000), starts=3),
+    Preset.FULL: Size((1, 2, 3, 4, 5, 6), (30, 100, 300, 1000, 3000, 10_000), starts=3),
+}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Errors of stored fits, atlas entries, fits without a ridge, and of the exact tensors.
 
-    Quick: up to 1000 iterations without a ridge. Full: up to 10^4.
-
     Args:
-        preset: See above.
+        size: Size of the run.
         seed: First seed of the fits, and seed of the inputs.
-        units: Where finished units are kept.
+        jobs: Where finished parts are kept.
     """
     store, rows = Store(), []
-    for lmax in DEGREES:
+    for lmax in size.degrees:
         tensor = CouplingTensor(lmax)
         rows.append({"L": lmax, "kind": "exact tensor", "R": None, "condition": 1.0, **dense_errors(tensor, seed)})
         for entry in store.entries(tensor):
             rows.append({"L": lmax, "kind": "stored", **_row(store.load(entry).factors, seed)})
-    rows += [{"L": entry.lmax, "kind": "atlas", **_row(entry.factors, seed)} for entry in atlas.entries()]
+    entries = [entry for entry in atlas.entries() if entry.lmax in size.degrees]
+    rows += [{"L": entry.lmax, "kind": "atlas", **_row(entry.factors, seed)} for entry in entries]
     plan = [
         {"solver": solver, "iterations": iterations, "seed": seed + number}
         for solver in ("Levenberg-Marquardt", "ALS")
-        for iterations in ITERATIONS[preset]
-        for number in range(SEEDS)
+        for iterations in size.iterations
+        for number in range(size.starts)
     ]
     rows += jobs.map(unanchored, plan, "fits without a ridge")
     return {"units": UNITS, "rows": rows}
@@ -141,3 +159,12 @@ def _errors(product: Callable[[Any], Any]) -> dict[str, float]:
         "bfloat16": error(product(torch.bfloat16)),
         "mixed": error(single.bfloat16()),
     }
+
+
+STUDY = Study(
+    "cancellation",
+    "Errors of CP products in low precision against the cancellation of their terms (O6)",
+    Cost.COMPUTED,
+    SIZES,
+    run,
+)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from math import ceil
 from typing import Any
@@ -22,23 +24,36 @@ from tdn_theory.cp.store import Store
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
-
-DEGREES = range(1, 7)
-
-RELEASED: dict[int, tuple[int, ...]] = {1: (4, 5, 6, 7, 8), 2: (23, 26, 28, 29, 30), 3: (63, 80, 88)}
-"""Ranks at which the equivariance-only solver runs, per L."""
+from tdn_theory.study import Cost, Study
+from tdn_theory.theory.equivariance import rms_error_relative_to_output
 
 MOST = 0.95
 """Share of the paths that count as most of them."""
 
-STARTS = {Preset.QUICK: 1, Preset.FULL: 5}
-QUICK_LMAX = 2
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        degrees: Values of L.
+        released: Ranks at which the equivariance-only solver runs, by L.
+        compared: Values of L at which all solvers run at the paper's rank.
+        starts: Starts of each.
+    """
+
+    degrees: tuple[int, ...]
+    released: Mapping[int, tuple[int, ...]]
+    compared: tuple[int, ...]
+    starts: int
 
 
-def equivariance_error(factors: CPFactors, lmax: int) -> float:
-    """`sqrt(2) ||T - P T|| / ||T||`, the root mean square equivariance error relative to the output."""
-    stray = factors.array - CouplingTensor(lmax).project(factors.array).array
-    return float(np.sqrt(2) * np.linalg.norm(stray) / np.linalg.norm(factors.array))
+_RELEASED = {1: (4, 5, 6, 7, 8), 2: (23, 26, 28, 29, 30)}
+SIZES = {
+    Preset.SMALLEST: Size((1,), {1: (7,)}, compared=(1,), starts=1),
+    Preset.QUICK: Size((1, 2, 3, 4, 5, 6), _RELEASED, compared=(1, 2), starts=1),
+    Preset.FULL: Size((1, 2, 3, 4, 5, 6), {**_RELEASED, 3: (63, 80, 88)}, compared=(1, 2, 3), starts=5),
+}
 
 
 def release(lmax: int, rank: int, seed: int) -> dict[str, Any]:
@@ -49,7 +64,7 @@ def release(lmax: int, rank: int, seed: int) -> dict[str, Any]:
         "L": lmax,
         "R": rank,
         "seed": seed,
-        "rms_error": equivariance_error(solution.factors, lmax),
+        "rms_error": rms_error_relative_to_output(solution.factors),
         "dead": solution.made_by["dead"],
         "least_weight": min(abs(w) for w in solution.tensor.weights),
         "seconds": solution.made_by["seconds"],
@@ -78,7 +93,7 @@ def compare(lmax: int, rank: int, seed: int) -> dict[str, Any]:
             "R": rank,
             "seed": seed,
             "solver": name,
-            "rms_error": equivariance_error(factors, lmax),
+            "rms_error": rms_error_relative_to_output(factors),
             "frobenius_error": factors.relative_residual(tensor.array),
             "dead": dead,
         }
@@ -115,10 +130,16 @@ def verify(stem: str) -> dict[str, Any]:
     return {"radius": certificate.radius, "kind": certificate.kind, "statement": certificate.statement}
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Stored fits, new starts of the equivariance-only solver, all solvers at 7 L^2, the atlas, and counting."""
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Stored fits, new starts of the equivariance-only solver, all solvers at 7 L^2, the atlas, and counting.
+
+    Args:
+        size: Size of the run.
+        seed: First seed of the starts.
+        jobs: Where finished parts are kept.
+    """
     fitted = []
-    for lmax in DEGREES:
+    for lmax in size.degrees:
         store = Store()
         for entry in store.entries(CouplingTensor(lmax)):
             solution = store.load(entry)
@@ -127,28 +148,24 @@ def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
                     "L": lmax,
                     "R": entry.rank,
                     "solver": entry.made_by.get("solver", "unknown"),
-                    "rms_error": equivariance_error(solution.factors, lmax),
+                    "rms_error": rms_error_relative_to_output(solution.factors),
                     "frobenius_error": solution.residual,
                 }
             )
     plan = [
         {"lmax": lmax, "rank": rank, "seed": seed + k}
-        for lmax, ranks in RELEASED.items()
-        if preset is Preset.FULL or lmax <= QUICK_LMAX
+        for lmax, ranks in size.released.items()
         for rank in ranks
-        for k in range(STARTS[preset])
+        for k in range(size.starts)
     ]
     released = jobs.map(release, plan, "equivariance-only solver")
     plan = [
-        {"lmax": lmax, "rank": quadratic(lmax), "seed": seed + k}
-        for lmax in (1, 2, 3)
-        if preset is Preset.FULL or lmax <= QUICK_LMAX
-        for k in range(STARTS[preset])
+        {"lmax": lmax, "rank": quadratic(lmax), "seed": seed + k} for lmax in size.compared for k in range(size.starts)
     ]
-    comparison = [row for unit in jobs.map(compare, plan, "solvers at the paper's ranks") for row in unit["rows"]]
-    rows = [entry.row() for entry in atlas.entries()]
+    comparison = [row for found in jobs.map(compare, plan, "solvers at the paper's ranks") for row in found["rows"]]
+    rows = [entry.row() for entry in atlas.entries() if entry.lmax in size.degrees]
     frontier, proofs = [], []
-    for lmax in DEGREES:
+    for lmax in size.degrees:
         d = dim(lmax)
         exact = {"all": atlas.best(lmax), "even": atlas.best(lmax, paths="even")}
         most = min(row["R"] for row in rows if row["L"] == lmax and row["paths_alive"] >= MOST * row["paths"])
@@ -174,3 +191,12 @@ def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
         "frontier": frontier,
         "proofs": [{**p, **r} for p, r in zip(proofs, proven, strict=True)],
     }
+
+
+STUDY = Study(
+    "rank_frontier",
+    "Equivariance error against rank, and the least exact ranks against L (E5, T2)",
+    Cost.COMPUTED,
+    SIZES,
+    run,
+)

@@ -1,7 +1,9 @@
-"""The decompositions behind F2, F3a and F3b: which ranks are fitted, from which starts, and where they are kept."""
+"""The decompositions behind F2, F3a and F3b: which ranks are fitted, from how many starts, where they are kept."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tdn_theory.coupling import CouplingTensor
@@ -11,8 +13,7 @@ from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import Store
 from tdn_theory.jobs import Jobs
-
-DEGREES = range(1, 7)
+from tdn_theory.preset import Preset
 
 SWEEP: dict[int, tuple[int, ...]] = {
     1: (1, 2, 3, 4, 5, 6, 7, 8),
@@ -24,10 +25,28 @@ SWEEP: dict[int, tuple[int, ...]] = {
 }
 """Ranks of F2 at each L; for L <= 3 at least up to the number `ceil(d^3 / (3d-2))` of terms a generic tensor needs."""
 
-STARTS = {1: 9, 2: 6, 3: 3, 4: 3, 5: 2, 6: 1}
-"""Starts per rank; the ridge alternates over `RIDGES`."""
-
 RIDGES = (1e-3, 1e-2, 1e-4)
+"""Of successive starts."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        starts: Fits of every rank, by L; where it is 0, what is stored already is measured.
+        samples: Samples of every error, 1000 in the paper.
+    """
+
+    starts: Mapping[int, int]
+    samples: int
+
+
+SIZES = {
+    Preset.SMALLEST: Size(starts={1: 1}, samples=10),
+    Preset.QUICK: Size(starts=dict.fromkeys(SWEEP, 0), samples=1000),
+    Preset.FULL: Size(starts={1: 9, 2: 6, 3: 3, 4: 3, 5: 2, 6: 1}, samples=1000),
+}
 
 
 def ranks(lmax: int) -> list[int]:
@@ -43,21 +62,31 @@ def fit(lmax: int, rank: int, seed: int, ridge: float) -> dict[str, Any]:
     return {"manifest": Store().save(solution).name, "residual": solution.residual, "status": solution.status.value}
 
 
-def fit_all(seed: int, jobs: Jobs) -> None:
+def fit_all(starts: Mapping[int, int], seed: int, jobs: Jobs) -> None:
     """Fit every rank of every L from all its starts, largest problems last."""
     plan = [
         {"lmax": lmax, "rank": rank, "seed": seed + start, "ridge": RIDGES[start % len(RIDGES)]}
-        for lmax in DEGREES
+        for lmax, count in starts.items()
         for rank in ranks(lmax)
-        for start in range(STARTS[lmax])
+        for start in range(count)
     ]
-    jobs.map(fit, sorted(plan, key=lambda unit: (unit["lmax"] + 1) ** 2 * unit["rank"]), "fitting CP decompositions")
+    jobs.map(fit, sorted(plan, key=lambda job: (job["lmax"] + 1) ** 2 * job["rank"]), "fitting CP decompositions")
+
+
+def scheduled(degrees: Iterable[int], seed: int) -> list[dict[str, Any]]:
+    """The points of F3a and F3b, as jobs: every rank schedule of the paper (E5) at every L."""
+    return [
+        {"schedule": name, "lmax": lmax, "rank": rank, "name": best_name(lmax, rank), "seed": seed}
+        for name, schedule in PAPER_SCHEDULES.items()
+        for lmax in degrees
+        if (rank := schedule(lmax))
+    ]
 
 
 def best_name(lmax: int, rank: int) -> str:
     """Name of the best known decomposition of the paper's tensor: a stored one, or `"T2"` at R = d^2.
 
-    Jobs of work take it as a parameter, so that a better solution in the store makes them new.
+    Jobs take it as a parameter, so that a better solution in the store makes them new.
 
     Raises:
         LookupError: None is stored at this rank.

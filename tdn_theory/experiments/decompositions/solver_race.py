@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -13,20 +14,40 @@ from tdn_theory.cp.store import Store
 from tdn_theory.experiments.decompositions.rank_sweep import RIDGES
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 
 STALL = 1e-3
 EARLY_STALL = 2e-2
-PROBLEMS = (
-    *((lmax, rank, STALL) for lmax, rank in ((1, 8), (2, 28), (2, 30), (3, 63), (3, 90))),
-    *((lmax, rank, EARLY_STALL) for lmax, rank in ((4, 112), (5, 175), (6, 252))),
-    (4, 112, STALL),
-)
-"""(L, R, stall): the ranks 7 L^2 where M has no exact decomposition, and the least ranks at which one is found. On the
-plateaus of L >= 4 every solver goes on gaining per cents for as long as it runs, so ours stops there, from its default
-ridge, as soon as ten iterations gain less than 2 %; at L = 4 the race is run for longer as well."""
 
-STARTS = {Preset.QUICK: 2, Preset.FULL: 5}
-QUICK_LMAX = 2
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        problems: (L, R, stall): ranks 7 L^2, and the least ranks at which an exact decomposition of M is found. On the
+            plateaus of L >= 4 every solver goes on gaining per cents for as long as it runs, so ours stops there, from
+            its default ridge, as soon as ten iterations gain less than 2 %; at L = 4 the race is run for longer as
+            well.
+        starts: Starts of each problem.
+    """
+
+    problems: tuple[tuple[int, int, float], ...]
+    starts: int
+
+
+SIZES = {
+    Preset.SMALLEST: Size(((1, 8, STALL),), starts=1),
+    Preset.QUICK: Size(((1, 8, STALL), (2, 28, STALL), (2, 30, STALL)), starts=2),
+    Preset.FULL: Size(
+        (
+            *((lmax, rank, STALL) for lmax, rank in ((1, 8), (2, 28), (2, 30), (3, 63), (3, 90))),
+            *((lmax, rank, EARLY_STALL) for lmax, rank in ((4, 112), (5, 175), (6, 252))),
+            (4, 112, STALL),
+        ),
+        starts=5,
+    ),
+}
 
 
 def race(lmax: int, rank: int, stall: float, seed: int, ridge: float) -> dict[str, Any]:
@@ -53,18 +74,25 @@ def race(lmax: int, rank: int, stall: float, seed: int, ridge: float) -> dict[st
     }
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """All starts of all problems; the quick preset makes fewer, and leaves out L > `QUICK_LMAX`."""
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """All starts of all problems, and the best of each.
+
+    Args:
+        size: Size of the run.
+        seed: First seed of the starts.
+        jobs: Where finished parts are kept.
+    """
     plan = [
         {"lmax": lmax, "rank": rank, "stall": stall, "seed": seed + k, "ridge": ridges[k % len(ridges)]}
-        for lmax, rank, stall in PROBLEMS
-        if preset is Preset.FULL or lmax <= QUICK_LMAX
+        for lmax, rank, stall in size.problems
         for ridges in [RIDGES if stall == STALL else (LevenbergMarquardt.ridge,)]
-        for k in range(STARTS[preset])
+        for k in range(size.starts)
     ]
     starts = jobs.map(race, plan, "solver race")
-    best = [
-        {
+    best = []
+    for lmax, rank, stall in size.problems:
+        own = [s for s in starts if (s["L"], s["R"], s["stall"]) == (lmax, rank, stall)]
+        row = {
             "L": lmax,
             "R": rank,
             "stall": stall,
@@ -73,7 +101,8 @@ def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
             "seconds": sum(s["seconds"] for s in own),
             "starts": len(own),
         }
-        for lmax, rank, stall in PROBLEMS
-        if (own := [s for s in starts if (s["L"], s["R"], s["stall"]) == (lmax, rank, stall)])
-    ]
+        best.append(row)
     return {"starts": starts, "best": best}
+
+
+STUDY = Study("solver_race", "What two solvers reach from the same starts in the same time", Cost.TIMED, SIZES, run)

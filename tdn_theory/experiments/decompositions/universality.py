@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -17,34 +19,62 @@ from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import paths
+from tdn_theory.study import Cost, Study
 from tdn_theory.theory import rank, universality
 
-LARGEST_ENTRY = 3
-"""Largest degree whose atlas entries are examined: their Jacobians are dense."""
 
-QUICK_RANKS = {1: (6, 7, 8, 9)}
-FULL_RANKS = {1: (6, 7, 8, 9), 2: (24, 26, 28, 29, 30)}
-"""Ranks at which new starts are made, per L."""
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
 
-STARTS = 3
-MAPS = 12
+    Attributes:
+        largest_entry: Largest L whose atlas entries are examined: their Jacobians are dense.
+        ranks: Ranks at which new starts are made, by L.
+        starts: Starts of each fit.
+        paths: At L = 1, least ranks are sought for sets of at most so many paths.
+        maps: Random maps for each rank.
+    """
+
+    largest_entry: int
+    ranks: Mapping[int, tuple[int, ...]]
+    starts: int
+    paths: int
+    maps: int
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """What exact decompositions reach near them, least ranks for every set of paths at L = 1, and random maps."""
-    ranks = QUICK_RANKS if preset is Preset.QUICK else FULL_RANKS
+_AT_1 = (6, 7, 8, 9)
+SIZES = {
+    Preset.SMALLEST: Size(largest_entry=1, ranks={1: (8,)}, starts=1, paths=1, maps=2),
+    Preset.QUICK: Size(largest_entry=3, ranks={1: _AT_1}, starts=3, paths=5, maps=12),
+    Preset.FULL: Size(largest_entry=3, ranks={1: _AT_1, 2: (24, 26, 28, 29, 30)}, starts=3, paths=5, maps=12),
+}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """What exact decompositions reach near them, least ranks for sets of paths at L = 1, and random maps.
+
+    Args:
+        size: Size of the run.
+        seed: First seed of starts and maps.
+        jobs: Where finished parts are kept.
+    """
     plan = [
-        {"lmax": lmax, "rank": R, "seed": seed + n} for lmax, Rs in ranks.items() for R in Rs for n in range(STARTS)
+        {"lmax": lmax, "rank": R, "seed": seed + n}
+        for lmax, Rs in size.ranks.items()
+        for R in Rs
+        for n in range(size.starts)
     ]
-    known = [{"stem": entry.stem} for entry in atlas.entries() if entry.lmax <= LARGEST_ENTRY]
+    known = [{"stem": entry.stem} for entry in atlas.entries() if entry.lmax <= size.largest_entry]
+    tries = {"starts": size.starts, "seed": seed}
+    sets = [{"chosen": chosen, **tries} for chosen in sets_of_paths() if len(chosen) <= size.paths]
+    maps = [{"lmax": 1, "rank": R, "maps": size.maps, **tries} for R in size.ranks[1]]
+    degrees = range(1, size.largest_entry + 1)
     return {
-        "scaling_dimension": {str(lmax): universality.scaling_dimension(lmax) for lmax in range(1, LARGEST_ENTRY + 1)},
+        "scaling_dimension": {str(lmax): universality.scaling_dimension(lmax) for lmax in degrees},
         "entries": jobs.map(entry, known, "atlas entries"),
         "starts": jobs.map(start, plan, "exploring path space"),
-        "sets": jobs.map(least_rank, [{"chosen": c, "seed": seed} for c in sets_of_paths()], "sets of paths"),
-        "random_maps": jobs.map(
-            represented, [{"lmax": 1, "rank": R, "seed": seed} for R in ranks[1]], "decomposing random maps"
-        ),
+        "sets": jobs.map(least_rank, sets, "sets of paths"),
+        "random_maps": jobs.map(represented, maps, "decomposing random maps"),
     }
 
 
@@ -92,7 +122,7 @@ def sets_of_paths() -> list[list[list[int]]]:
     return [[*some, *mixed[:n]] for n in range(4) for some in fixed if some or n]
 
 
-def least_rank(chosen: list[list[int]], seed: int) -> dict[str, Any]:
+def least_rank(chosen: list[list[int]], starts: int, seed: int) -> dict[str, Any]:
     """The least rank at which a product with exactly these paths alive is found, weights free, and a lower bound.
 
     The Koszul bound is that of the weights 1, to which scalings of degrees bring up to four weights (over the complex
@@ -101,7 +131,7 @@ def least_rank(chosen: list[list[int]], seed: int) -> dict[str, Any]:
     tensor = CouplingTensor(1, dict.fromkeys(((l1, l2, l3) for l1, l2, l3 in chosen), 1.0))
     lower = max(rank.flattening_bound(tensor), rank.koszul_bound(tensor, 1), 7 if len(chosen) == 5 else 0)
     for R in range(1, tensor.d**2):
-        for n in range(STARTS):
+        for n in range(starts):
             with threadpool_limits(1):
                 solution = EquivariantLevenbergMarquardt(R, seed=seed + n).solve(tensor)
             if solution.residual <= EXACT and not solution.made_by["dead"]:
@@ -110,15 +140,24 @@ def least_rank(chosen: list[list[int]], seed: int) -> dict[str, Any]:
     raise ArithmeticError(f"no decomposition of {tensor} found")  # d^2 terms are enough
 
 
-def represented(lmax: int, rank: int, seed: int) -> dict[str, Any]:
+def represented(lmax: int, rank: int, maps: int, starts: int, seed: int) -> dict[str, Any]:
     """How many maps of random path weights (normal) ordinary fits of rank R represent exactly, with their invariant."""
     rng = np.random.default_rng(seed)
     invariant = universality.scaling_invariants(lmax)[0]
     rows = []
-    for _ in range(MAPS):
+    for _ in range(maps):
         weights = rng.standard_normal(len(paths(lmax)))
         tensor = CouplingTensor(lmax, weights)
-        fits = (LevenbergMarquardt(rank, seed + n, ridge=1e-3, max_iterations=300).solve(tensor) for n in range(STARTS))
+        fits = (LevenbergMarquardt(rank, seed + n, ridge=1e-3, max_iterations=300).solve(tensor) for n in range(starts))
         exact = any(fit.residual <= EXACT for fit in fits)
         rows.append({"invariant": universality.invariant_value(lmax, invariant, weights), "exact": exact})
-    return {"L": lmax, "R": rank, "maps": MAPS, "exact": sum(row["exact"] for row in rows), "rows": rows}
+    return {"L": lmax, "R": rank, "maps": maps, "exact": sum(row["exact"] for row in rows), "rows": rows}
+
+
+STUDY = Study(
+    "universality",
+    "Dimensions of path space that exact CP forms of rank R reach; least ranks of sets of paths at L = 1 (T2, T3)",
+    Cost.COMPUTED,
+    SIZES,
+    run,
+)

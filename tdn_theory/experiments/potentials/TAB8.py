@@ -257,7 +257,7 @@ def _measured(product: Product, channels: int, seed: int) -> dict[str, Any]:
         "frobenius_error": float(np.linalg.norm(array - tensor.array) / tensor.norm),
         "paper_error": {"mean": sampled.mean, "standard_error": sampled.mean_se},
         "mean_square_error": equivariance.mean_square_error(array),
-        "rms_error": equivariance.relative_rms_error(array, tensor),
+        "rms_error": equivariance.rms_error_relative_to_output(array),
         "norm": tensor.norm,
     }
 

@@ -7,24 +7,21 @@ turns. Freed memory is kept where the record says `kept_memory`: see `tdn_theory
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.experiments.measuring import keep_memory, peak_memory, summary, take_turns
+from tdn_theory.experiments.products.contenders import adopted_factors, cuequivariance, e3nn, flat, released_order
 from tdn_theory.jobs import Jobs
+from tdn_theory.paper import SPEEDUPS
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
+from tdn_theory.study import Cost, Study
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-PAPER_SPEEDUPS = {1: 4.0, 2: 4.8, 3: 15.0, 4: 26.7, 5: 47.6, 6: 83.6}
-"""The paper's speed-ups of CP at R = 7 L^2 over e3nn (F3c)."""
 
 DENSE_LMAX = 4
 """Largest L whose `uuu` product is timed without a compiled loop, as one matrix product with O(L^6) multiply-adds."""
@@ -34,36 +31,54 @@ Calls = dict[str, tuple[Call, Call, float | None]]
 """Forward, forward with backward, and flops per edge of a forward call where they are known, of every method."""
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        shapes: (mode, L, channels, edges); modes as in `measure`.
+        budget: Seconds after which no further round begins, beyond the third, for each shape and direction.
+    """
+
+    shapes: tuple[tuple[str, int, int, int], ...]
+    budget: float
+
+
+_SHAPES = (
+    *(("uvu", lmax, 128, 1024) for lmax in range(1, 7)),
+    *(("uuu", lmax, 128, 1024) for lmax in range(1, 9)),
+)
+SIZES = {
+    Preset.SMALLEST: Size((("uvu", 1, 4, 8), ("uuu", 1, 4, 8)), budget=0.0),
+    Preset.QUICK: Size((*_SHAPES, *(("uvu", lmax, 128, 256) for lmax in (1, 2))), budget=10.0),
+    Preset.FULL: Size(
+        (
+            *_SHAPES,
+            *(("uvu", lmax, 128, 256) for lmax in range(1, 7)),
+            *(("uvu", lmax, channels, 1024) for lmax in range(1, 5) for channels in (32, 64, 256)),
+            *(("uvu", lmax, 128, edges) for lmax in (1, 2, 3) for edges in (1, 16, 10_000)),
+            ("uvu", 1, 128, 100_000),  # from L = 2 on, e3nn's product would need more than 24 GB
+        ),
+        budget=60.0,
+    ),
+}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Times of all methods.
 
-    Quick: 128 channels, 1024 edges, L = 1..6 (`uvu`) and 1..8 (`uuu`). Full: 32 to 256 channels and 1 to 10^5 edges
-        too.
-
     Args:
-        preset: See above.
+        size: Size of the run.
         seed: Seed of the inputs; times hardly depend on it.
-        units: Where finished units are kept. They run one after the other in this process, whatever its number of
+        jobs: Where finished parts are kept. They run one after the other in this process, whatever its number of
             workers.
     """
-    full = preset is Preset.FULL
-    plan = [("uvu", lmax, 128, 1024) for lmax in range(1, 7)]
-    plan += [("uuu", lmax, 128, 1024) for lmax in range(1, 9)]
-    plan += [("uvu", lmax, 128, 256) for lmax in range(1, 7 if full else 3)]
-    if full:
-        plan += [("uvu", lmax, channels, 1024) for lmax in range(1, 5) for channels in (32, 64, 256)]
-        plan += [
-            ("uvu", lmax, 128, edges)
-            for lmax in (1, 2, 3)
-            for edges in (1, 16, 10_000, 100_000)
-            if edges < 1e5 or lmax == 1  # from L = 2 on, e3nn's product would need more than 24 GB
-        ]
-    parameters = [
-        {"mode": mode, "lmax": lmax, "channels": c, "edges": e, "seed": seed, "budget": 60.0 if full else 10.0}
-        for mode, lmax, c, e in plan
+    plan = [
+        {"mode": mode, "lmax": lmax, "channels": c, "edges": e, "seed": seed, "budget": size.budget}
+        for mode, lmax, c, e in size.shapes
     ]
-    alone = replace(units, workers=1, dask=None)  # timings beside each other would disturb each other
-    return {"paper_speedups": PAPER_SPEEDUPS, "units": alone.map(measure, parameters, "F3c: products timed")}
+    alone = replace(jobs, workers=1, dask=None)  # timings beside each other would disturb each other
+    return {"paper_speedups": dict(SPEEDUPS), "units": alone.map(measure, plan, "F3c: products timed")}
 
 
 def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: float) -> dict[str, Any]:
@@ -120,7 +135,7 @@ def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: 
         "copy_bandwidth": bandwidth,
         "matrix_rate": rate,
         "methods": methods,
-        "absent": [peer for peer in ("e3nn", "cuequivariance_torch", "opt_einsum") if find_spec(peer) is None],
+        "absent": [name for name in ("e3nn", "cuequivariance_torch", "opt_einsum") if find_spec(name) is None],
     }
 
 
@@ -145,11 +160,6 @@ def _pair(product: Callable[..., Tensor], inputs: list[Tensor], wanted: list[int
     return forward, forward_backward, flops
 
 
-def _random_factors(lmax: int) -> CPFactors:
-    """Factors of the adopted rank; times do not depend on their values."""
-    return CPFactors(*np.random.default_rng(0).standard_normal((3, dim(lmax), quadratic(lmax))))
-
-
 def _uvu(lmax: int, c: int, e: int) -> Calls:
     import torch
 
@@ -158,41 +168,21 @@ def _uvu(lmax: int, c: int, e: int) -> Calls:
 
     d = dim(lmax)
     x, y, w = torch.randn(e, d, c), torch.randn(e, d, 1), torch.randn(e, c, 1)
-    factors = _random_factors(lmax)
     products: dict[str, Any] = {
         "exact": TensorProduct(lmax, c, weights="external", fused=False),
-        "cp": TensorProduct(lmax, c, weights="external", method=factors, form="factored"),
+        "cp": TensorProduct(lmax, c, weights="external", method=adopted_factors(lmax), form="factored"),
     }
     if compiler.available():
         products["exact, fused"] = TensorProduct(lmax, c, weights="external", fused=True)
     calls = {name: _pair(product, [x, y, w], [0, 2]) for name, product in products.items()}
-    A, B, C = (torch.tensor(factor, dtype=torch.float32) for factor in (factors.A, factors.B, factors.C))
-
-    def released(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # torch asks opt_einsum for the order
-        return torch.einsum("kr,ir,jr,eiu,ejv->eku", A, B, C, x, y) * w.mT
-
-    calls["cp, released order"] = _pair(released, [x, y, w], [0, 2])
+    calls["cp, released order"] = _pair(released_order(lmax, torch.float32), [x, y, w], [0, 2])
     per_path = TensorProduct(lmax, c, weights="external", method="per_path")
-    all_weights = torch.randn(e, *per_path.weight_shape)
-    calls["per path"] = _pair(per_path, [x, y, all_weights], [0, 2])
-    flat = [torch.randn(e, d * c), torch.randn(e, d), all_weights.flatten(1)]
+    calls["per path"] = _pair(per_path, [x, y, torch.randn(e, *per_path.weight_shape)], [0, 2])
+    inputs = flat(lmax, c, e, e, torch.float32)
     if find_spec("e3nn") is not None:
-        from e3nn import o3
-
-        degrees = range(lmax + 1)
-        paths = [(path.x, path.y, path.z, "uvu", True) for path in per_path.coupling.paths]
-        channelled, plain = [(c, (l, 1)) for l in degrees], [(1, (l, 1)) for l in degrees]
-        peer = o3.TensorProduct(channelled, plain, channelled, paths, shared_weights=False, internal_weights=False)
-        calls["e3nn"] = _pair(peer, flat, [0, 2])
+        calls["e3nn"] = _pair(e3nn(lmax, c), inputs, [0, 2])
     if find_spec("cuequivariance_torch") is not None:
-        import cuequivariance as cue  # pyright: ignore[reportMissingImports]
-        import cuequivariance_torch as cuet  # pyright: ignore[reportMissingImports]
-
-        features, harmonics = (cue.Irreps("SO3", "+".join(f"{n}x{l}" for l in range(lmax + 1))) for n in (c, 1))
-        options = {"layout": cue.ir_mul, "shared_weights": False, "internal_weights": False, "method": "naive"}
-        kept = [irrep for _, irrep in features]
-        peer = cuet.ChannelWiseTensorProduct(features, harmonics, kept, **options)
-        calls["cuequivariance"] = _pair(peer, flat, [0, 2])
+        calls["cuequivariance"] = _pair(cuequivariance(lmax, c, inputs[0]), inputs, [0, 2])
     return calls
 
 
@@ -205,9 +195,18 @@ def _uuu(lmax: int, c: int, e: int) -> Calls:
     d = dim(lmax)
     inputs = [torch.randn(e, d, c), torch.randn(e, d, c), torch.randn(c)]
     options: dict[str, Any] = {"mode": "uuu", "weights": "external"}
-    products = {"cp": TensorProduct(lmax, c, **options, method=_random_factors(lmax))}
+    products = {"cp": TensorProduct(lmax, c, **options, method=adopted_factors(lmax))}
     if lmax <= DENSE_LMAX:
         products["exact"] = TensorProduct(lmax, c, **options, fused=False)
     if compiler.available():
         products["exact, fused"] = TensorProduct(lmax, c, **options, form="sparse", fused=True)
     return {name: _pair(product, inputs, [0, 1, 2]) for name, product in products.items()}
+
+
+STUDY = Study(
+    "F3c",
+    "Speed-up over e3nn against L, beside the paper's claim; times with channels on both sides (E3, T6)",
+    Cost.TIMED,
+    SIZES,
+    run,
+)

@@ -1,24 +1,32 @@
-"""Multiply-adds, bytes and parameters of every way to evaluate the product, for L = 1..12 (T6)."""
+"""Multiply-adds, bytes and parameters of every way to evaluate the product (E4, T6)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 from tdn_theory.theory.cost import CONNECTIONS, METHODS, UNSHARED, Channels, Method, cost, crossover, growth
 
 CHANNELS = 128
 
+SIZES = {Preset.SMALLEST: {"largest": 4}, Preset.QUICK: {"largest": 12}, Preset.FULL: {"largest": 12}}
+"""Largest L."""
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+
+def run(size: Mapping[str, int], seed: int, jobs: Jobs) -> dict[str, Any]:
     """Costs per edge with 128 channels, exponents of L + 1, and from which L on CP is cheaper.
 
-    Nothing is random, and both presets do the same.
+    Args:
+        size: Size of the run.
+        seed: Unused: nothing is random.
+        jobs: Where finished parts are kept.
     """
-    rows = jobs.map(costs, [{"lmax": lmax} for lmax in range(1, 13)], "counting multiply-adds")
+    rows = jobs.map(costs, [{"lmax": lmax} for lmax in range(1, size["largest"] + 1)], "counting multiply-adds")
     work = {
         connection: {
             method: {row["L"]: row[connection][method] for row in rows if method in row[connection]}
@@ -62,3 +70,12 @@ def table(lmax: int) -> list[dict[str, Any]]:
                 found = cost(method, lmax, channels, rank=quadratic(lmax) if method == "cp" else None, shared=shared)
                 rows.append({"connection": connection, "method": method, "shared": shared, **asdict(found)})
     return rows
+
+
+STUDY = Study(
+    "cost",
+    "Multiply-adds of every method against L, for the network's product and with channels in both inputs (E3, T6)",
+    Cost.COMPUTED,
+    SIZES,
+    run,
+)

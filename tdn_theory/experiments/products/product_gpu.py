@@ -1,6 +1,6 @@
 """The benchmark of the products on a GPU: time, bandwidth and rate, beside what the device reaches in the same run.
 
-All methods of a unit take turns, each call between two CUDA events; medians are compared. The copy of a large tensor
+All methods of a job take turns, each call between two CUDA events; medians are compared. The copy of a large tensor
 and large matrix products are timed in the same turns. Bandwidths count each input and each output once, whatever a
 method really moves. What does not fit into memory, or is not installed, is left out, and the record says so.
 """
@@ -9,18 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.experiments.measuring import summary
+from tdn_theory.experiments.products.contenders import (
+    adopted_factors,
+    cuequivariance,
+    e3nn,
+    flat,
+    instructions,
+    released_order,
+)
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
+from tdn_theory.study import Cost, Study
 
 if TYPE_CHECKING:
     import torch
@@ -29,16 +35,15 @@ if TYPE_CHECKING:
 TARGETS = {1: 10, 2: 25, 3: 60, 4: 100, 5: 150, 6: 200}
 """Speed-ups over e3nn's fully connected product that are aimed at, by L."""
 
-ROUNDS = 20
 WARM_UP = 3
 NEIGHBORS = 16
 """Edges of a node, in message steps."""
 COPIED = 1 << 28
 """Numbers copied, and the square of this is about the size of the matrices multiplied, to know what the device can."""
 LARGEST = 4e9
-"""Bytes of the features of a unit; e3nn needs ten times as much."""
+"""Bytes of the features of a job; e3nn needs ten times as much."""
 
-PEERS = ("torch", "triton", "e3nn", "cuequivariance-torch", "cuequivariance-ops-torch-cu12", "openequivariance")
+PACKAGES = ("torch", "triton", "e3nn", "cuequivariance-torch", "cuequivariance-ops-torch-cu12", "openequivariance")
 """Packages whose versions the record names."""
 
 Call = Callable[[], Any]
@@ -46,33 +51,60 @@ Method = tuple[Callable[..., "Tensor"], list["Tensor"], list[int]]
 """A function, its arguments, and which of them have gradients."""
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        degrees: Values of L.
+        shapes: (channels, edges).
+        dtypes: Types of the features.
+        rounds: How often each call is timed.
+    """
+
+    degrees: tuple[int, ...]
+    shapes: tuple[tuple[int, int], ...]
+    dtypes: tuple[str, ...]
+    rounds: int
+
+
+_DEGREES = (1, 2, 3, 4, 5, 6)
+SIZES = {
+    Preset.SMALLEST: Size((1,), ((4, 8),), ("float32",), rounds=1),
+    Preset.QUICK: Size(_DEGREES, ((128, 100_000),), ("float32",), rounds=20),
+    Preset.FULL: Size(
+        _DEGREES,
+        ((128, 100_000), (64, 100_000), (256, 100_000), (128, 1_000), (128, 10_000), (128, 1_000_000)),
+        ("float32", "bfloat16"),
+        rounds=20,
+    ),
+}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Times of all methods.
 
-    Quick: 128 channels, 10^5 edges, float32, L = 1..6. Full: 64 to 256 channels, 10^3 to 10^6 edges, and bfloat16 too.
-
     Args:
-        preset: See above.
+        size: Size of the run.
         seed: Seed of the inputs; times hardly depend on it.
-        units: Where finished units are kept, and the device. They run one after the other.
+        jobs: Where finished parts are kept, and the device. They run one after the other.
     """
-    shapes = [(128, 100_000)]
-    if preset is Preset.FULL:
-        shapes += [(64, 100_000), (256, 100_000), (128, 1_000), (128, 10_000), (128, 1_000_000)]
-    dtypes = ["float32", "bfloat16"] if preset is Preset.FULL else ["float32"]
-    parameters = [
-        {"task": task, "lmax": lmax, "channels": c, "edges": e, "dtype": dtype, "seed": seed, "device": jobs.device}
-        for c, e in shapes
-        for dtype in dtypes
+    common = {"rounds": size.rounds, "seed": seed, "device": jobs.device}
+    plan = [
+        {"task": task, "lmax": lmax, "channels": c, "edges": e, "dtype": dtype, **common}
+        for c, e in size.shapes
+        for dtype in size.dtypes
         for task in TASKS
-        for lmax in range(1, 7)
+        for lmax in size.degrees
         if 4 * dim(lmax) * c * e <= LARGEST
     ]
-    alone = replace(units, workers=1, dask=None)  # timings beside each other would disturb each other
-    return {"targets": TARGETS, "units": alone.map(measure, parameters, "products timed on a GPU")}
+    alone = replace(jobs, workers=1, dask=None)  # timings beside each other would disturb each other
+    return {"targets": TARGETS, "units": alone.map(measure, plan, "products timed on a GPU")}
 
 
-def measure(task: str, lmax: int, channels: int, edges: int, dtype: str, seed: int, device: str) -> dict[str, Any]:
+def measure(
+    task: str, lmax: int, channels: int, edges: int, dtype: str, rounds: int, seed: int, device: str
+) -> dict[str, Any]:
     """Time all methods on one shape, taking turns.
 
     Args:
@@ -82,6 +114,7 @@ def measure(task: str, lmax: int, channels: int, edges: int, dtype: str, seed: i
         channels: Number of channels.
         edges: Number of edges.
         dtype: Type of the features.
+        rounds: How often each call is timed, after calls that are not.
         seed: Seed of the inputs.
         device: `cuda` or `cuda:1`; on `cpu`, without meaning, for the tests.
     """
@@ -100,7 +133,7 @@ def measure(task: str, lmax: int, channels: int, edges: int, dtype: str, seed: i
             except (torch.OutOfMemoryError, NotImplementedError, RuntimeError, ValueError) as error:
                 absent[name] = f"{type(error).__name__}: {str(error)[:200]}"
         peaks = _peaks(device)
-        times = _take_turns({name: call for name, (_, call) in calls.items()} | peaks[0], device, absent)
+        times = _take_turns({name: call for name, (_, call) in calls.items()} | peaks[0], rounds, device, absent)
     moved = _moved(task, lmax, channels, edges, kind)
     found: dict[str, dict[str, Any]] = {}
     for label, (name, _) in calls.items():
@@ -149,23 +182,19 @@ def _uvu(lmax: int, c: int, e: int, dtype: torch.dtype) -> tuple[dict[str, Metho
         "plain": (plain, [x, y, w], wanted),
         "plain, compiled": (torch.compile(plain), [x, y, w], wanted),
         "cp": (
-            _on(x, TensorProduct(lmax, c, weights="external", method=_factors(lmax), form="factored")),
+            _on(x, TensorProduct(lmax, c, weights="external", method=adopted_factors(lmax), form="factored")),
             [x, y, w],
             wanted,
         ),
     }
-    A, B, C = (torch.tensor(factor, dtype=dtype) for factor in (_factors(lmax).A, _factors(lmax).B, _factors(lmax).C))
-
-    def released(x: Tensor, y: Tensor, w: Tensor) -> Tensor:  # torch asks opt_einsum for the order
-        return torch.einsum("kr,ir,jr,eiu,ejv->eku", A, B, C, x, y) * w.mT
-
+    released = released_order(lmax, dtype)
     methods["cp, released order"] = (released, [x, y, w], wanted)
     methods["cp, released order, compiled"] = (torch.compile(released), [x, y, w], wanted)
     absent: dict[str, str] = {}
-    flat = _flat(lmax, c, e, e, dtype)
+    inputs = flat(lmax, c, e, e, dtype)
     for name, make in (("e3nn", _e3nn), ("cuequivariance", _cuequivariance), ("openequivariance", _openequivariance)):
         try:
-            methods |= make(lmax, c, flat)
+            methods |= make(lmax, c, inputs)
         except (ImportError, NotImplementedError, RuntimeError, ValueError) as error:
             absent[name] = f"{type(error).__name__}: {str(error)[:200]}"
     return methods, absent
@@ -224,8 +253,8 @@ def _uuu(lmax: int, c: int, e: int, dtype: torch.dtype) -> tuple[dict[str, Metho
     products: dict[str, TensorProduct] = {}
     options: dict[str, Any] = {"mode": "uuu", "weights": "none"}
     if gpu.runs_on(x):
-        products["cp kernel"] = TensorProduct(lmax, c, **options, method=_factors(lmax), fused=True)
-    products["cp"] = TensorProduct(lmax, c, **options, method=_factors(lmax), fused=False)
+        products["cp kernel"] = TensorProduct(lmax, c, **options, method=adopted_factors(lmax), fused=True)
+    products["cp"] = TensorProduct(lmax, c, **options, method=adopted_factors(lmax), fused=False)
     products["exact, one matrix product"] = TensorProduct(lmax, c, **options, form="dense", fused=False)
     products["exact, term by term, compiled"] = TensorProduct(lmax, c, **options, form="sparse", fused=False)
     for name, product in products.items():
@@ -251,11 +280,6 @@ def _on(x: Tensor, product: Any) -> Any:
     return product.to(x.device)
 
 
-def _factors(lmax: int) -> CPFactors:
-    """Factors of the adopted rank; times do not depend on their values."""
-    return CPFactors(*np.random.default_rng(0).standard_normal((3, dim(lmax), quadratic(lmax))))
-
-
 def _with_precision(function: Callable[..., Tensor], setting: str) -> Callable[..., Tensor]:
     import torch
 
@@ -266,68 +290,39 @@ def _with_precision(function: Callable[..., Tensor], setting: str) -> Callable[.
     return call
 
 
-def _paths(lmax: int) -> list[tuple[int, int, int, str, bool]]:
-    """The instructions of all paths, with weights of their own."""
-    from tdn_theory.nn.irreps import Coupling
-
-    return [(path.x, path.y, path.z, "uvu", True) for path in Coupling.of(lmax).paths]
-
-
-def _flat(lmax: int, c: int, e: int, n: int, dtype: torch.dtype) -> list[Tensor]:
-    """Features, harmonics and weights of all paths, as peers lay them out."""
-    import torch
-
-    d = dim(lmax)
-    return [torch.randn(*shape, dtype=dtype) for shape in ((n, d * c), (e, d), (e, len(_paths(lmax)) * c))]
-
-
-def _e3nn(lmax: int, c: int, flat: list[Tensor]) -> dict[str, Method]:
+def _e3nn(lmax: int, c: int, inputs: list[Tensor]) -> dict[str, Method]:
     from e3nn import o3
 
-    channelled, single = ([(count, (l, 1)) for l in range(lmax + 1)] for count in (c, 1))
-    plain = {"shared_weights": False, "internal_weights": False}
-    products = {
-        "e3nn": (o3.TensorProduct(channelled, single, channelled, _paths(lmax), **plain), flat),
-        "e3nn, fully connected": (o3.FullyConnectedTensorProduct(channelled, single, channelled), flat[:2]),
-    }
+    features, harmonics = ([(count, (l, 1)) for l in range(lmax + 1)] for count in (c, 1))
+    connected = o3.FullyConnectedTensorProduct(features, harmonics, features)
+    x = inputs[0]
     return {
-        name: (
-            _on(flat[0], product).to(flat[0].dtype),
-            arguments,
-            [0, len(arguments) - 1] if len(arguments) > 2 else [0],
-        )
-        for name, (product, arguments) in products.items()
+        "e3nn": (_on(x, e3nn(lmax, c)).to(x.dtype), inputs, [0, 2]),
+        "e3nn, fully connected": (_on(x, connected).to(x.dtype), inputs[:2], [0]),
     }
 
 
-def _cuequivariance(lmax: int, c: int, flat: list[Tensor]) -> dict[str, Method]:
-    import cuequivariance as cue  # pyright: ignore[reportMissingImports]
-    import cuequivariance_torch as cuet  # pyright: ignore[reportMissingImports]
-
-    features, harmonics = (cue.Irreps("SO3", "+".join(f"{n}x{l}" for l in range(lmax + 1))) for n in (c, 1))
-    options = {"layout": cue.ir_mul, "shared_weights": False, "internal_weights": False, "dtype": flat[0].dtype}
-    method = "uniform_1d" if flat[0].is_cuda else "naive"
-    product = cuet.ChannelWiseTensorProduct(
-        features, harmonics, [irrep for _, irrep in features], **options, device=flat[0].device, method=method
-    )
-    return {"cuequivariance": (product, flat, [0, 2])}
+def _cuequivariance(lmax: int, c: int, inputs: list[Tensor]) -> dict[str, Method]:
+    return {"cuequivariance": (cuequivariance(lmax, c, inputs[0]), inputs, [0, 2])}
 
 
 def _openequivariance_problem(lmax: int, c: int) -> Any:
     import openequivariance as oeq  # pyright: ignore[reportMissingImports]
 
     features, harmonics = (oeq.Irreps("+".join(f"{n}x{l}e" for l in range(lmax + 1))) for n in (c, 1))
-    return oeq.TPProblem(features, harmonics, features, _paths(lmax), shared_weights=False, internal_weights=False)
+    return oeq.TPProblem(
+        features, harmonics, features, instructions(lmax), shared_weights=False, internal_weights=False
+    )
 
 
-def _openequivariance(lmax: int, c: int, flat: list[Tensor]) -> dict[str, Method]:
+def _openequivariance(lmax: int, c: int, inputs: list[Tensor]) -> dict[str, Method]:
     import openequivariance as oeq  # pyright: ignore[reportMissingImports]
     import torch
 
-    if flat[0].dtype != torch.float32:
+    if inputs[0].dtype != torch.float32:
         raise NotImplementedError("only timed in float32")
     product = oeq.TensorProduct(_openequivariance_problem(lmax, c), torch_op=True)
-    return {"openequivariance": (product, flat, [0, 2])}
+    return {"openequivariance": (product, inputs, [0, 2])}
 
 
 def _openequivariance_message(
@@ -341,7 +336,7 @@ def _openequivariance_message(
     step = oeq.TensorProductConv(_openequivariance_problem(lmax, c), torch_op=True, deterministic=True)
     order = source.argsort(stable=True)
     function = lambda x, y, w: step.forward(x, y, w, target, source, order)  # noqa: E731 - no name of its own
-    return {"openequivariance": (function, _flat(lmax, c, e, n, dtype), [0, 2])}
+    return {"openequivariance": (function, flat(lmax, c, n, e, dtype), [0, 2])}
 
 
 # --- times
@@ -388,7 +383,9 @@ def _peaks(device: str) -> tuple[dict[str, Call], int, int]:
     return calls, 8 * size, 2 * side**3
 
 
-def _take_turns(calls: dict[str, Call], device: str, absent: dict[str, str]) -> dict[str, dict[str, float]]:
+def _take_turns(
+    calls: dict[str, Call], rounds: int, device: str, absent: dict[str, str]
+) -> dict[str, dict[str, float]]:
     """Seconds of each call, summarised."""
     import torch
 
@@ -401,7 +398,7 @@ def _take_turns(calls: dict[str, Call], device: str, absent: dict[str, str]) -> 
                 times[name] = []
             except (torch.OutOfMemoryError, NotImplementedError, RuntimeError) as error:
                 absent[name] = f"{type(error).__name__}: {str(error)[:200]}"
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             for name, found in times.items():
                 torch.set_float32_matmul_precision("highest")
                 found.append(_seconds(calls[name], device))
@@ -440,7 +437,7 @@ def _seconds(call: Call, device: str) -> float:
 
 def _versions() -> dict[str, str]:
     found = {}
-    for package in PEERS:
+    for package in PACKAGES:
         with suppress(PackageNotFoundError):
             found[package] = version(package)
     return found
@@ -472,3 +469,13 @@ def _flops(task: str, lmax: int, c: int, e: int) -> dict[str, float]:
         "exact, one matrix product": 2.0 * d**3 * c * e,
     }
     return {f"{name}, {setting}": value for name, value in counts.items() for setting in ("highest", "high", "medium")}
+
+
+STUDY = Study(
+    "product_gpu",
+    "Products on a GPU: speed-ups over e3nn, bandwidth, fused message steps, and CP on matrix units, against L",
+    Cost.TIMED,
+    SIZES,
+    run,
+    any_device=True,
+)

@@ -1,0 +1,28 @@
+"""T3: the dimension of every space of equivariant bilinear maps, bounded from both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tdn_theory.experiments.theory.steps import prove_all
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
+
+SIZES = {Preset.SMALLEST: {"largest": 1}, Preset.QUICK: {"largest": 6}, Preset.FULL: {"largest": 6}}
+"""Largest L."""
+
+
+def run(size: Mapping[str, int], seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Steps of the proof.
+
+    Args:
+        size: Size of the run.
+        seed: Unused: nothing is random.
+        jobs: Where finished parts are kept.
+    """
+    return {"largest": size["largest"], "proof": prove_all(("schur",), size["largest"], jobs)}
+
+
+STUDY = Study("T3", "Equivariant bilinear maps are the combinations of path tensors", Cost.COMPUTED, SIZES, run)

@@ -1,0 +1,1 @@
+"""What theory can prove or compute exactly: equivariance, forms, bounds, uniqueness."""
