@@ -14,8 +14,8 @@ from typing import Any
 
 from tdn_theory import checkout
 from tdn_theory.files import write_bytes
+from tdn_theory.finding import Outcome
 from tdn_theory.report.results import Results, read
-from tdn_theory.verdict import Outcome
 
 MARKER = re.compile(r"<!--=(?P<name>[^>]*?)-->(?P<number>.*?)<!--/-->")
 
@@ -92,7 +92,7 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"paper's rank at L = {lmax}": _frontier("paper", lmax) for lmax in range(1, 7)},
     "theorem over trivial bound": _bound_over_trivial,
     "largest paper error at 7L^2": lambda v: (
-        f"{max(r['error'] for r in v['E5']['rows'] if r['schedule'] == '7L^2'):.2f}"
+        f"{max(r['frobenius_error'] for r in v['F3a']['points'] if r['schedule'] == '7L^2'):.2f}"
     ),
     "speed-up of the exact product": lambda v: _span(_speedups(v), 0),
     "speed-up of the exact network": _network_speedups("TDN, exact"),
@@ -112,8 +112,8 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
 
 
 def numbers(results: Results) -> dict[str, str]:
-    """All numbers whose records there are, by name; besides those of `NUMBERS`, the claims per outcome."""
-    outcomes = [record["outcome"] for record in results.verdicts.values()]
+    """All numbers whose records there are, by name; besides those of `NUMBERS`, the paper's claims per outcome."""
+    outcomes = [verdict.finding.outcome for verdict in results.verdicts.values() if not verdict.statement.asked]
     found = {f"claims {outcome}": str(outcomes.count(outcome)) for outcome in Outcome} | {"claims": str(len(outcomes))}
     for name, compute in NUMBERS.items():
         try:

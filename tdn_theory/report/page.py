@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tdn_theory.paper import NOT_EXAMINED
 from tdn_theory.provenance import provenance
 from tdn_theory.report.explorer import choices
 from tdn_theory.report.numbers import numbers
@@ -50,7 +51,9 @@ def page(results: Results) -> str:
     except ImportError as error:
         raise ImportError("plotly is missing: pip install 'tdn-theory[report]'") from error
 
-    frontier = results.pictures.get("rank_frontier")
+    frontier = results.results.get("rank_frontier")
+    claims = [(name, verdict) for name, verdict in results.verdicts.items() if not verdict.statement.asked]
+    questions = [(name, verdict) for name, verdict in results.verdicts.items() if verdict.statement.asked]
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -72,7 +75,11 @@ def page(results: Results) -> str:
         numbers=known,
         choices=_json(choices(frontier.record["values"])) if frontier else None,
         tables=tables,
-        records=[*(picture.record for picture in results.pictures.values()), *results.verdicts.values()],
+        claims=claims,
+        questions=questions,
+        not_examined=NOT_EXAMINED,
+        without_picture=[result for result in results.results.values() if not result.picture],
+        records=[result.record for result in results.results.values()],
         made=provenance(None),
         style=Markup((FOLDER / "page.css").read_text()),
         script=Markup((FOLDER / "page.js").read_text()),
@@ -92,7 +99,7 @@ def _filled(known: Mapping[str, str]) -> Any:
 
 def _linked(html: Markup, results: Results) -> Markup:
     """`html` with the identifiers of claims and figures in it as links."""
-    targets = {name: f"#figure-{name}" for name in results.pictures}
+    targets = {name: f"#result-{name}" for name in results.results}
     targets |= {claim: f"#{claim}" for claim in results.verdicts}
 
     def link(match: Any) -> str:
