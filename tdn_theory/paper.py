@@ -208,7 +208,7 @@ NETWORKS: Mapping[int, Mapping[str, Mapping[str, float]]] = MappingProxyType(
         },
     }
 )
-"""TAB4, TAB7: samples per second on an A100 at batch 128, and on a CPU, and millions of parameters, by L and network."""
+"""TAB4, TAB7: samples per second on an A100 (batch 128) and on a CPU, millions of parameters, by L and network."""
 
 EXCHANGED: Mapping[str, Mapping[str, Mapping[str, float]]] = MappingProxyType(
     {

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from tdn_theory import __version__
 from tdn_theory.checkout import ROOT
-from tdn_theory.cli import app
+from tdn_theory.cli.app import app
 from tdn_theory.report.numbers import MARKER, NUMBERS, numbers, refreshed, texts
 from tdn_theory.report.results import read
 from tdn_theory.training.config import TrainConfig

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import matplotlib
 import pytest
+from tdn_theory.verdict import Outcome
 
 from tdn_theory import checkout
 from tdn_theory.files import read_json
 from tdn_theory.reproduction import BENCHMARKS, TRAINED, draw
-from tdn_theory.verdict import Outcome
 
 matplotlib.use("Agg")
 

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tdn_theory import checkout
-from tdn_theory.cli import app
+from tdn_theory.cli.app import app
 from tdn_theory.cp import atlas
 from tdn_theory.files import read_json
 from tdn_theory.nn import TensorProduct

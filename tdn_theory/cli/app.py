@@ -25,10 +25,11 @@ for name, group in (("cp", decompositions.app), ("atlas", atlas.app), ("data", d
     app.add_typer(group, name=name)
 
 
-def _version(asked: bool) -> None:
+def _version(asked: bool) -> bool:
     if asked:
         console.print(__version__, highlight=False)
         raise typer.Exit
+    return asked
 
 
 @app.callback()

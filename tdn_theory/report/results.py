@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tdn_theory import checkout
-from tdn_theory.experiments import studies
 from tdn_theory.files import read_json
 from tdn_theory.finding import Finding
 from tdn_theory.paper import STATEMENTS, Statement
@@ -142,12 +141,11 @@ def _order(name: str) -> tuple[int, list[tuple[str, int]]]:
 
 
 def _result(name: str, file: Path, own: Path | None, claims: tuple[str, ...]) -> Result:
-    known = studies().get(name)
-    picture = None
+    record, picture = read_json(file), None
     if (checkout.ROOT / "figures" / f"{name}.py").exists():
         picture = Picture(*(file.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg")))
-    title = known.title if known else name
-    return Result(name, title, claims, own is not None and own in file.parents, read_json(file), picture)
+    title = record.get("title", name.replace("_", " "))
+    return Result(name, title, claims, own is not None and own in file.parents, record, picture)
 
 
 def _verdict(claim: str, content: Mapping[str, Any], file: Path, own: Path | None, committed: Path) -> Verdict:

@@ -9,7 +9,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tdn_theory import checkout, cli
-from tdn_theory.cli import app
+from tdn_theory.cli.app import app
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.store import Store
 from tdn_theory.provenance import provenance
