@@ -26,6 +26,7 @@ READS_PICKLES = {"tdn_theory.data.plain_pickle": ["pickle"]}
 TOP_LEVEL = {
     ".ci",
     ".gitignore",
+    ".pre-commit-config.yaml",
     "CHANGELOG.md",
     "CITATION.cff",
     "CONTRIBUTING.md",
