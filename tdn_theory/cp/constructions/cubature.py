@@ -268,7 +268,7 @@ def gaunt_weights(lmax: int) -> Mapping[Path, float]:
     The symbol is computed exactly; the weight is rounded once.
 
     >>> [tuple(path) for path in gaunt_weights(1)]
-    [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
+    [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)]
     """
     from sympy import sqrt
     from sympy.physics.wigner import wigner_3j
