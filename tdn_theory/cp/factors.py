@@ -8,27 +8,31 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from tdn_theory.scale import length, lengths, power_of_two
+
 
 @dataclass(frozen=True, eq=False)
 class CPFactors:
     """`T[k, i, j] = sum_r A[k, r] B[i, r] C[j, r]` (E3).
 
     Attributes:
-        A: Factor of the output mode k, shape (d, R).
-        B: Factor of the first input mode i, shape (d, R).
-        C: Factor of the second input mode j, shape (d, R).
+        A: Factor of the output mode k, shape (d3, R).
+        B: Factor of the first input mode i, shape (d1, R).
+        C: Factor of the second input mode j, shape (d2, R).
 
     Raises:
         TypeError: A factor is not real.
-        ValueError: A factor is not a finite matrix, or the shapes differ.
+        ValueError: A factor is not a finite matrix, or the numbers of terms differ.
 
     >>> CPFactors(np.eye(4), np.eye(4), np.eye(4))
     CPFactors(R=4, d=4)
+    >>> CPFactors(np.ones((4, 2)), np.ones((4, 2)), np.ones((9, 2)))
+    CPFactors(R=2, 4 x 9 -> 4)
     """
 
-    A: Float[np.ndarray, "d R"]
-    B: Float[np.ndarray, "d R"]
-    C: Float[np.ndarray, "d R"]
+    A: Float[np.ndarray, "d3 R"]
+    B: Float[np.ndarray, "d1 R"]
+    C: Float[np.ndarray, "d2 R"]
 
     def __post_init__(self) -> None:
         for name in "ABC":
@@ -42,14 +46,16 @@ class CPFactors:
             factor = factor.astype(float)
             factor.setflags(write=False)
             object.__setattr__(self, name, factor)
-        if not self.A.shape == self.B.shape == self.C.shape:
+        if not self.A.shape[1] == self.B.shape[1] == self.C.shape[1]:
             raise ValueError(
-                f"factors have shapes {self.A.shape}, {self.B.shape}, {self.C.shape}; all three must be the same (d, R)"
+                f"factors have shapes {self.A.shape}, {self.B.shape}, {self.C.shape}; all three must have the same "
+                "number of columns R"
             )
 
     def __repr__(self) -> str:
-        """Rank and dimension."""
-        return f"CPFactors(R={self.rank}, d={self.d})"
+        """Rank and dimensions."""
+        d1, d2, d3 = self.dims
+        return f"CPFactors(R={self.rank}, {f'd={d1}' if d1 == d2 == d3 else f'{d1} x {d2} -> {d3}'})"
 
     @property
     def rank(self) -> int:
@@ -57,38 +63,54 @@ class CPFactors:
         return self.A.shape[1]
 
     @property
+    def dims(self) -> tuple[int, int, int]:
+        """Components of x, y and z: (d1, d2, d3)."""
+        return len(self.B), len(self.C), len(self.A)
+
+    @property
     def d(self) -> int:
-        """Number of components of each mode."""
-        return self.A.shape[0]
+        """Number of components of each mode, where all three have the same.
+
+        Raises:
+            ValueError: They have not.
+        """
+        d1, d2, d3 = self.dims
+        if not d1 == d2 == d3:
+            raise ValueError(f"{self} has no single number of components d; its numbers (d1, d2, d3) are in dims")
+        return d1
 
     @cached_property
-    def array(self) -> Float[np.ndarray, "d d d"]:
+    def array(self) -> Float[np.ndarray, "d3 d1 d2"]:
         """The tensor the factors stand for, `T[k, i, j]`, read-only."""
-        array = (self.A @ khatri_rao(self.B, self.C).T).reshape((self.d,) * 3)
+        d1, d2, d3 = self.dims
+        b, c = power_of_two(self.B, axis=0), power_of_two(self.C, axis=0)
+        # exact scaling: a product of two entries alone may be out of range where that of all three is not
+        pairs = khatri_rao(np.ldexp(self.B, -b), np.ldexp(self.C, -c))
+        array = (np.ldexp(self.A, b + c) @ pairs.T).reshape(d3, d1, d2)
         array.setflags(write=False)
         return array
 
     def __call__(
-        self, x: Float[np.ndarray, "*#batch d"], y: Float[np.ndarray, "*#batch d"]
-    ) -> Float[np.ndarray, "... d"]:
+        self, x: Float[np.ndarray, "*#batch d1"], y: Float[np.ndarray, "*#batch d2"]
+    ) -> Float[np.ndarray, "... d3"]:
         """Evaluate the product `A ((B^T x) * (C^T y))` (E3), at O(R d) per sample.
 
         Args:
-            x: Array of shape (..., d).
-            y: Array of shape (..., d), batch axes broadcast against those of `x`.
+            x: Array of shape (..., d1).
+            y: Array of shape (..., d2), batch axes broadcast against those of `x`.
 
         Returns:
-            Array of shape (..., d).
+            Array of shape (..., d3).
 
         Raises:
-            ValueError: The last axis of `x` or `y` is not d.
+            ValueError: The last axis of `x` is not d1, or that of `y` is not d2.
         """
-        for name, value in (("x", x), ("y", y)):
-            if np.ndim(value) == 0 or np.shape(value)[-1] != self.d:
-                raise ValueError(f"{name} has shape {np.shape(value)}; its last axis must be d = {self.d}")
+        for name, value, d in zip("xy", (x, y), self.dims, strict=False):
+            if np.ndim(value) == 0 or np.shape(value)[-1] != d:
+                raise ValueError(f"{name} has shape {np.shape(value)}; its last axis must be d = {d}")
         return ((x @ self.B) * (y @ self.C)) @ self.A.T
 
-    def relative_residual(self, tensor: Float[np.ndarray, "d d d"]) -> float:
+    def relative_residual(self, tensor: Float[np.ndarray, "d3 d1 d2"]) -> float:
         """`||T - tensor||_F / ||tensor||_F`, from the difference itself (no cancelling shortcut).
 
         Raises:
@@ -96,16 +118,22 @@ class CPFactors:
         """
         if tensor.shape != self.array.shape:
             raise ValueError(f"tensor has shape {tensor.shape}; these factors make {self.array.shape}")
-        scale = float(np.linalg.norm(tensor))
+        scale = length(tensor)
         if scale == 0:
             raise ValueError("tensor is zero; a relative residual needs a nonzero one")
-        return float(np.linalg.norm(self.array - tensor)) / scale
+        return length(self.array - tensor) / scale
+
+    @property
+    def term_lengths(self) -> Float[np.ndarray, " R"]:
+        """`||a_r|| ||b_r|| ||c_r||`, the Frobenius norms of the terms."""
+        fractions, exponents = np.frexp([lengths(factor, axis=0) for factor in (self.A, self.B, self.C)])
+        return np.ldexp(fractions.prod(axis=0), exponents.sum(axis=0))
 
     def balance(self) -> CPFactors:
         """The same tensor with the three vectors of each term scaled to equal length."""
-        lengths = np.stack([np.linalg.norm(f, axis=0) for f in (self.A, self.B, self.C)])
-        common = np.cbrt(lengths.prod(axis=0))
-        scales = np.divide(common, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+        sizes = np.stack([lengths(factor, axis=0) for factor in (self.A, self.B, self.C)])
+        common = np.cbrt(self.term_lengths)
+        scales = np.divide(common, sizes, out=np.zeros_like(sizes), where=sizes > 0)
         return CPFactors(self.A * scales[0], self.B * scales[1], self.C * scales[2])
 
     @property
@@ -115,8 +143,7 @@ class CPFactors:
         Evaluating E3 in precision u makes an error of at most about `u * condition * ||T|| ||x|| ||y||`; diverging
         values mark a degenerate approximation.
         """
-        terms = np.prod([np.linalg.norm(f, axis=0) for f in (self.A, self.B, self.C)], axis=0)
-        return float(terms.sum() / np.linalg.norm(self.array))
+        return float(self.term_lengths.sum() / length(self.array))
 
 
 def khatri_rao(left: Float[np.ndarray, "i R"], right: Float[np.ndarray, "j R"]) -> Float[np.ndarray, "ij R"]:

@@ -12,7 +12,6 @@ from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.certificate import ProofError
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
 from tdn_theory.jobs import Jobs
 
@@ -72,7 +71,7 @@ def attempt(lmax: int, rank: int, paths: Paths, symmetry: str, seed: int) -> dic
             "proof": atlas.newton(tensor, symmetry, fixed=False),
             "factors": None,
         }
-        if row["dead"] or solution.residual > EXACT:
+        if row["dead"] or not solution.exact:
             return row | {"entry": "paths died" if row["dead"] else "not exact"}
         try:
             atlas.prove(solution.factors, row["proof"])

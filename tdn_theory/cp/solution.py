@@ -20,6 +20,21 @@ EXACT = 1e-12
 DEGENERATE = 1e3
 """Condition (see `CPFactors.condition`) above which the terms of a solution are taken to diverge."""
 
+RESOLVED = 1e-6
+"""Residual, relative to the least path in use, up to which an exact decomposition is taken to hold that path."""
+
+
+def is_exact(tensor: CouplingTensor, residual: float) -> bool:
+    """Whether a residual relative to the norm of `tensor` is that of an exact decomposition, up to roundoff.
+
+    It is at most `EXACT`, and at most `RESOLVED` of the least nonzero path: a decomposition that leaves a path out, or
+    gets its weight wrong, is none, however light the path. Ranks do not depend on how heavy it is: scaling a slot of a
+    mode changes no rank.
+    """
+    blocks = np.abs(tensor.block_weights)
+    least = float(blocks[blocks > 0].min()) / tensor.norm
+    return residual <= EXACT and residual <= RESOLVED * least
+
 
 class Status(StrEnum):
     """How a solver ended."""
@@ -28,6 +43,7 @@ class Status(StrEnum):
     DEGENERATE = "degenerate"
     STALLED = "stalled"
     BUDGET = "budget"
+    UNRESOLVED = "unresolved"
 
     @property
     def message(self) -> str:
@@ -38,6 +54,8 @@ class Status(StrEnum):
             "this rank (a border-rank effect); raise the rank or bound the factors with a ridge",
             Status.STALLED: "progress fell below the solver's threshold before the gradient vanished; try other seeds",
             Status.BUDGET: "the budget of time or iterations ended while the residual was still falling; raise it",
+            Status.UNRESOLVED: "the residual is roundoff of the whole tensor, but not small beside its least path, "
+            "which may be missing; scale slots so that path weights are alike (that changes no rank), or drop the path",
         }[self]
 
 
@@ -75,8 +93,10 @@ class CPSolution:
         """
         factors = factors.balance()
         residual = factors.relative_residual(tensor.array)
-        if residual <= EXACT:
+        if is_exact(tensor, residual):
             status = Status.CONVERGED
+        elif residual <= EXACT:
+            status = Status.UNRESOLVED
         elif factors.condition > DEGENERATE:
             status = Status.DEGENERATE
         made_by = {
@@ -91,6 +111,11 @@ class CPSolution:
     def condition(self) -> float:
         """Cancellation of the terms (`CPFactors.condition`)."""
         return self.factors.condition
+
+    @property
+    def exact(self) -> bool:
+        """Whether the decomposition is exact up to roundoff, every path included (`is_exact`)."""
+        return is_exact(self.tensor, self.residual)
 
     def __repr__(self) -> str:
         """Tensor, rank, residual and status."""
@@ -116,6 +141,11 @@ class Ranked(Protocol):
         ...
 
     @property
+    def exact(self) -> bool:
+        """Whether it is exact up to roundoff (`is_exact`)."""
+        ...
+
+    @property
     def condition(self) -> float:
         """Cancellation of the terms (`CPFactors.condition`)."""
         ...
@@ -132,5 +162,5 @@ def best(candidates: Sequence[R]) -> R:
     """
     if not candidates:
         raise ValueError("no solution given; run a solver first")
-    exact = [c for c in candidates if c.residual <= EXACT]
+    exact = [c for c in candidates if c.exact]
     return min(exact, key=lambda c: c.condition) if exact else min(candidates, key=lambda c: c.residual)

@@ -27,7 +27,7 @@ partial-transpose criterion of Peres, Phys. Rev. Lett. 77 (1996) 1413, read as a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isqrt, sqrt
+from math import sqrt
 from typing import Literal
 
 import numpy as np
@@ -39,7 +39,7 @@ from scipy.spatial.transform import Rotation
 
 from tdn_theory.coupling import CouplingTensor, check_tensor, error_relative_to_output
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.so3.irreps import check_degree
+from tdn_theory.so3.irreps import check_degree, lmax_of
 from tdn_theory.so3.rotation import generators, haar_rotations, wigner_D
 
 Product = CPFactors | Float[np.ndarray, "d d d"]
@@ -69,20 +69,6 @@ def tensor_of(product: Product) -> Float[np.ndarray, "d d d"]:
     array = product.array if isinstance(product, CPFactors) else check_tensor(product)
     lmax_of(array.shape[0])
     return array
-
-
-def lmax_of(d: int) -> int:
-    """Maximal degree L of features with `d = (L+1)^2` components.
-
-    Raises:
-        ValueError: `d` is not the square of a positive integer.
-
-    >>> lmax_of(49)
-    6
-    """
-    if d < 1 or isqrt(d) ** 2 != d:
-        raise ValueError(f"d is {d}; features of degrees 0..L have d = (L+1)^2 components: 1, 4, 9, 16, ...")
-    return isqrt(d) - 1
 
 
 def apply(

@@ -33,7 +33,6 @@ from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.atlas import AtlasEntry
-from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.store import Store
 from tdn_theory.so3.irreps import Path, check_degree, check_lmax, dim
 
@@ -355,5 +354,5 @@ def best_known(tensor: CouplingTensor, store: Store, entries: Sequence[AtlasEntr
         for entry in entries
         if entry.proof.get("fixed") and entry.tensor.weights == tensor.weights
     ]
-    found += [UpperBound(e.rank, "numerical", False) for e in store.entries(tensor) if e.residual <= EXACT]
+    found += [UpperBound(e.rank, "numerical", False) for e in store.entries(tensor) if e.exact]
     return sorted(found, key=lambda bound: (bound.rank, not bound.proven))

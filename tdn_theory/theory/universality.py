@@ -27,8 +27,8 @@ from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors, khatri_rao
-from tdn_theory.so3.irreps import Path, paths
-from tdn_theory.theory.equivariance import lmax_of, rms_error_relative_to_output
+from tdn_theory.so3.irreps import Path, lmax_of, paths
+from tdn_theory.theory.equivariance import rms_error_relative_to_output
 
 EQUIVARIANT = 1e-10
 """Equivariance error relative to the output up to which factors count as exactly equivariant."""
@@ -46,7 +46,7 @@ def scaling_invariants(lmax: int) -> list[Exponents]:
     Their exponents are an integer basis of the kernel of the transposed incidence matrix of paths and (mode, degree).
 
     >>> scaling_invariants(1)
-    [{Path(l1=0, l2=0, l3=0): 1, Path(l1=1, l2=1, l3=0): -1, ...]
+    [{Path(0, 0, 0): 1, Path(1, 1, 0): -1, ...]
     >>> [len(scaling_invariants(lmax)) for lmax in (1, 2, 3)]
     [1, 8, 24]
     """

@@ -83,5 +83,5 @@ def test_refusals_teach():
         EquivariantLevenbergMarquardt(7, symmetry="C2", orbits=("X",)).solve(tensor)
     with refuses(ValueError, "rank = 7"):
         EquivariantLevenbergMarquardt(7, symmetry="C2", orbits=("S0",)).solve(tensor)
-    with refuses(ValueError, "(4, 3)", "(4, 7)"):
+    with refuses(ValueError, "R = 3", "R = 7"):
         EquivariantLevenbergMarquardt(7).solve(tensor, CPFactors(*np.ones((3, 4, 3))))

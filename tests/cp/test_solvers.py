@@ -8,7 +8,7 @@ from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT, CPSolution, Status, best
 from tdn_theory.cp.solvers.als import AlternatingLeastSquares
-from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt, _DenseLinearisation, _Linearisation, _Problem
+from tdn_theory.cp.solvers.levenberg_marquardt import CPProblem, Formed, Iterative, LevenbergMarquardt, normal_matrix
 from tdn_theory.cp.solvers.sampled_adamw import SampledAdamW
 from tests.assertions import assert_close, refuses
 from tests.strategies import coupling_tensors, seeds
@@ -64,32 +64,31 @@ def test_rank_two_is_found_for_a_tensor_of_rank_two():
 @given(coupling_tensors(max_lmax=1, nonzero=True), seeds())
 def test_gradient_and_gauss_newton_matrix_are_the_derivatives_of_the_residual(tensor, seed):
     rng = np.random.default_rng(seed)
-    d, rank = tensor.d, 3
-    theta = rng.standard_normal((3, d, rank))
-    problem = _Problem(np.array(tensor.array), dense=True)
+    rank = 3
+    theta = rng.standard_normal(sum(tensor.dims) * rank)
+    problem = CPProblem(tensor.array, rank, dense=True)
 
-    def moved(mode: int, row: int, term: int) -> np.ndarray:
+    def moved(unit: np.ndarray) -> np.ndarray:
         """Derivative of the residual by one entry, exact: the residual is linear in every entry."""
-        shifted = theta.copy()
-        shifted[mode, row, term] += 1.0
-        return (problem.residual(shifted) - problem.residual(theta)).ravel()
+        return (problem.residual(theta + unit) - problem.residual(theta)).ravel()
 
-    jacobian = np.stack([moved(m, k, r) for m in range(3) for k in range(d) for r in range(rank)], axis=1)
+    jacobian = np.stack([moved(unit) for unit in np.eye(len(theta))], axis=1)
     scale = np.linalg.norm(jacobian) ** 2
     atol = 1e-13 * scale * (1 + tensor.norm)
     gradient = problem.gradient(theta, problem.residual(theta))
-    assert_close(gradient.ravel(), jacobian.T @ problem.residual(theta).ravel(), atol, "gradient")
-    assert_close(_DenseLinearisation(theta).matrix, jacobian.T @ jacobian, atol, "J^T J")
+    assert_close(gradient, jacobian.T @ problem.residual(theta).ravel(), atol, "gradient")
+    assert_close(normal_matrix(problem.split(theta)), jacobian.T @ jacobian, atol, "J^T J")
     v = rng.standard_normal(theta.shape)
-    product = _Linearisation(theta, forcing=0.01).product(v, 0.5)
-    assert_close(product.ravel(), jacobian.T @ (jacobian @ v.ravel()) + 0.5 * v.ravel(), 10 * atol, "J^T J v + v/2")
+    product = Iterative(problem.split(theta), forcing=0.01).product(v, 0.5)
+    assert_close(product, jacobian.T @ (jacobian @ v) + 0.5 * v, 10 * atol, "J^T J v + v/2")
 
 
 def test_conjugate_gradients_and_cholesky_take_the_same_step(rng):
-    theta, gradient = rng.standard_normal((2, 3, 4, 5))
-    iterative = _Linearisation(theta, forcing=1e-14)
+    factors = [rng.standard_normal((d, 5)) for d in (4, 3, 6)]
+    gradient = rng.standard_normal(65)
+    iterative = Iterative(factors, forcing=1e-14)
     iterative.max_products = 1000
-    dense = _DenseLinearisation(theta)
+    dense = Formed(normal_matrix(factors))
     wanted = dense.step(gradient, 0.1)
     # the condition number of J^T J + 0.1 is below 1e5 here, so 1e-14 of the residual leaves 1e-9 of the step
     assert_close(iterative.step(gradient, 0.1), wanted, 1e-9 * np.linalg.norm(wanted), "step")
@@ -100,7 +99,7 @@ def test_start_is_used_and_a_solution_stays():
     found = best([LevenbergMarquardt(8, seed=s, ridge=0).solve(tensor) for s in range(3)])
     again = LevenbergMarquardt(8).solve(tensor, start=found.factors)
     assert again.residual <= 1e-14
-    with refuses(ValueError, "(4, 8)", "(4, 7)"):
+    with refuses(ValueError, "R = 8", "R = 7"):
         LevenbergMarquardt(7).solve(tensor, start=found.factors)
 
 

@@ -223,7 +223,7 @@ def mean_square_of_everything(array: np.ndarray) -> float:
 def mean_square_of_the_even_projection(array: np.ndarray) -> float:
     """The projection of other paths than all."""
     d = len(array)
-    rest = array - even_only(CouplingTensor(equivariance.lmax_of(d)), array)
+    rest = array - even_only(CouplingTensor(irreps.lmax_of(d)), array)
     return 2 * float(np.linalg.norm(rest)) ** 2
 
 
@@ -232,13 +232,13 @@ MEAN_SQUARES = [mean_square_halved, mean_square_of_everything, mean_square_of_th
 
 def relative_to_the_target(array: np.ndarray) -> float:
     """Divided by the norm of the paper's tensor: a small product looks equivariant."""
-    target = CouplingTensor(equivariance.lmax_of(len(array)))
+    target = CouplingTensor(irreps.lmax_of(len(array)))
     return float(np.sqrt(equivariance.mean_square_error(array))) / target.norm
 
 
 def relative_to_the_equivariant_part(array: np.ndarray) -> float:
     """Divided by `||P T||`: unbounded."""
-    projection = CouplingTensor(equivariance.lmax_of(len(array))).project(array)
+    projection = CouplingTensor(irreps.lmax_of(len(array))).project(array)
     return float(np.sqrt(equivariance.mean_square_error(array))) / projection.norm
 
 
@@ -530,7 +530,7 @@ def _rank_of(matrix: np.ndarray) -> int:
 def reach_by_projection(factors: CPFactors) -> universality.Reach:
     """All first-order changes projected on path space, those that break equivariance included."""
     J = universality.jacobian(factors.balance())
-    basis = universality._path_basis(equivariance.lmax_of(factors.d))
+    basis = universality._path_basis(irreps.lmax_of(factors.d))
     return replace(universality.reach(factors), dimension=_rank_of(basis.T @ J))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution, Status
-from tdn_theory.cp.solvers.solver import check_rank, check_tensor_not_zero, random_start
+from tdn_theory.cp.solvers.solver import at_unit_scale, check_rank, check_tensor_not_zero, random_start
 
 
 @dataclass(frozen=True)
@@ -52,25 +52,27 @@ class AlternatingLeastSquares:
 
         check_tensor_not_zero(tensor)
         began = time.perf_counter()
-        theta = random_start(tensor.d, self.rank, tensor.norm, np.random.default_rng(self.seed))
-        array = np.array(tensor.array)
+        unit, scale = at_unit_scale(tensor)
+        factors = random_start(unit, self.rank, np.random.default_rng(self.seed))
+        array = np.array(unit.array)
         status, sweeps, residual = Status.BUDGET, 0, np.inf
         while sweeps < self.max_sweeps and time.perf_counter() - began < self.max_seconds:
             batch = min(self.batch, self.max_sweeps - sweeps)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # tensorly warns about its own near-singular least-squares systems
-                _, factors = parafac(
+                _, found = parafac(
                     array,
                     self.rank,
                     n_iter_max=batch,
-                    init=CPTensor((None, list(theta))),
+                    init=CPTensor((None, [np.array(f) for f in (factors.A, factors.B, factors.C)])),
                     tol=0,
                     normalize_factors=False,
                 )
-            theta = np.stack(factors)
+            factors = CPFactors(*found)
             sweeps += batch
-            before, residual = residual, CPFactors(*theta).relative_residual(array)
+            before, residual = residual, factors.relative_residual(array)
             if self.stall and before - residual < self.stall * before:
                 status = Status.STALLED
                 break
-        return CPSolution.of(tensor, CPFactors(*theta), status, self, sweeps, began)
+        factors = CPFactors(scale * factors.A, scale * factors.B, scale * factors.C)
+        return CPSolution.of(tensor, factors, status, self, sweeps, began)

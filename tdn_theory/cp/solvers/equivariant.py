@@ -7,7 +7,7 @@ tensor. With P the orthogonal projection on the span of the path tensors C_p of 
 
 first along falling `mu` with `tau = 1`, which is ordinary fitting of M, then along falling `tau`, at last with `mu =
 tau = 0`. As `tau` falls the path weights `<T, C_p>` become free: variable projection on the weights. The anchor at M
-keeps paths alive and picks one of the equivalent solutions, since scaling a degree in a mode, `w_p -> s_l3 t_l1 u_l2
+keeps paths alive and picks one of the equivalent solutions, since scaling a slot of a mode, `w_p -> s_z t_x u_y
 w_p`, changes neither rank nor equivariance. If a path dies nevertheless, the tensor near M that has this rank does not
 exist near the start; the solver stops and says so.
 
@@ -36,15 +36,22 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import cho_factor, cho_solve
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors, khatri_rao
 from tdn_theory.cp.solution import CPSolution, Status
-from tdn_theory.cp.solvers.levenberg_marquardt import _DenseLinearisation, _Linearisation, _minimise, _Problem
-from tdn_theory.cp.solvers.solver import check_rank, check_tensor_not_zero, random_start
+from tdn_theory.cp.solvers.levenberg_marquardt import CPProblem, Formed, normal_matrix, ridge_unit
+from tdn_theory.cp.solvers.minimise import minimise
+from tdn_theory.cp.solvers.solver import (
+    at_unit_scale,
+    check_rank,
+    check_start,
+    check_tensor_not_zero,
+    random_start,
+)
 from tdn_theory.cp.symmetry import OrbitType, orbit_types
-from tdn_theory.so3.irreps import Path, component_slice
+from tdn_theory.so3.clebsch_gordan import clebsch_gordan
+from tdn_theory.so3.irreps import Path
 
 Array = np.ndarray
 
@@ -59,10 +66,11 @@ class EquivariantLevenbergMarquardt:
     Attributes:
         rank: Number of terms R.
         seed: Seed of the Gaussian start, and of the choice of orbits.
-        symmetry: Group of the decomposition, see `symmetry.group`; `"C1"` for none.
+        symmetry: Group of the decomposition, see `symmetry.group`; `"C1"` for none, and for couplings other than those
+            of the paper's features.
         orbits: Names of the orbit types to use, whose lengths sum to the rank; if empty they are drawn at random.
         free: Whether path weights are released (true) or stay those of the tensor (false).
-        ridge: First value of `mu`, in units of `(||M||^2 / d)^(2/3)`; it falls tenfold per stage down to 1e-6 units.
+        ridge: First value of `mu`, in units of `ridge_unit(M)`; it falls tenfold per stage down to 1e-6 units.
         release: Factor by which `tau` falls per stage, from 1 down to 1e-3, then 0.
         stage_iterations: Iterations per stage.
         max_iterations: Iterations of the last stage.
@@ -100,57 +108,56 @@ class EquivariantLevenbergMarquardt:
             it measures the non-equivariant part alone. `made_by["dead"]` lists the paths that died.
 
         Raises:
-            ValueError: The tensor is zero, there is no way to make up the rank from orbits of this group, or `start`
-                has another shape or comes with a symmetry.
+            ValueError: The tensor is zero, there is no way to make up the rank from orbits of this group, a symmetry is
+                asked for a coupling of other features than the paper's, or `start` has another shape or comes with a
+                symmetry.
         """
         check_tensor_not_zero(tensor)
         began = time.perf_counter()
         deadline = began + self.max_seconds
         rng = np.random.default_rng(self.seed)
+        unit, scale = at_unit_scale(tensor)
         layout = self._layout(tensor, rng)
-        phi = layout.start(tensor, rng)
-        if start is not None:
-            if start.A.shape != (tensor.d, self.rank) or not isinstance(layout, _Free):
-                raise ValueError(
-                    f"start has (d, R) = {start.A.shape}; it must be {(tensor.d, self.rank)}, and symmetry 'C1' "
-                    f"(given {self.symmetry!r})"
-                )
-            phi = np.stack([start.A, start.B, start.C]).ravel()
-        unit = (tensor.norm**2 / tensor.d) ** (2 / 3)
+        if start is None:
+            phi = layout.start(unit, rng)
+        else:
+            check_start(start, tensor, self.rank)
+            if not isinstance(layout, _Free):
+                raise ValueError(f"a start is given with symmetry {self.symmetry!r}; it is taken with 'C1' only")
+            phi = CPProblem.join([start.A / scale, start.B / scale, start.C / scale])
         stages = [(self.ridge * 10.0**-k, 1.0) for k in range(9) if self.ridge * 10.0**-k >= 0.99e-6]
         if self.free:
             steps = int(np.ceil(np.log(1e-3) / np.log(self.release)))
             stages += [(1e-6 * 2.0**-k, self.release**k) for k in range(1, steps + 1)]
         iterations, dead = 0, []
         for mu, tau in stages:
-            problem = _Anchored(tensor, layout, tau)
-            phi, used, _ = _minimise(problem, phi, mu * unit, self.stage_iterations, deadline, self.stall)
+            problem = _Anchored(unit, layout, tau)
+            mu *= ridge_unit(unit)
+            phi, used, _ = minimise(problem, phi, mu, self.stage_iterations, deadline, self.stall)
             iterations += used
             dead = problem.dead(phi)
             if tau < 1 and dead:
                 break
         status = Status.STALLED
         if not dead:
-            problem = _Anchored(tensor, layout, 0.0 if self.free else 1.0)
-            phi, used, status = _minimise(problem, phi, 0.0, self.max_iterations, deadline, self.stall)
+            problem = _Anchored(unit, layout, 0.0 if self.free else 1.0)
+            phi, used, status = minimise(problem, phi, 0.0, self.max_iterations, deadline, self.stall)
             iterations += used
             dead = problem.dead(phi)
-        factors = CPFactors(*(layout.expand(phi) * _used(tensor)[:, :, None]))
+        parts = zip(layout.expand(phi), _used(tensor), strict=True)
+        factors = CPFactors(*(scale * factor * used[:, None] for factor, used in parts))
         found = tensor
         if self.free:
             weights = tensor.project(factors.array).weights
-            found = CouplingTensor(
-                tensor.lmax,
-                tuple(w if anchor else 0.0 for w, anchor in zip(weights, tensor.weights, strict=True)),
-                tensor.normalization,
-            )
+            kept = tuple(w if anchor else 0.0 for w, anchor in zip(weights, tensor.weights, strict=True))
+            found = CouplingTensor(tensor.coupling, kept, tensor.normalization)
         solution = CPSolution.of(found, factors, status, self, iterations, began)
         made_by = solution.made_by | {"orbits": list(layout.names), "dead": [list(path) for path in dead]}
         return replace(solution, made_by=made_by)
 
     def _layout(self, tensor: CouplingTensor, rng: np.random.Generator) -> _Layout:
         if self.symmetry == "C1":
-            return _Free(tensor.d, self.rank)
+            return _Free(tensor, self.rank)
         types = orbit_types(self.symmetry, tensor.lmax)
         if self.orbits:
             known = {t.name: t for t in types}
@@ -175,63 +182,67 @@ class EquivariantLevenbergMarquardt:
         return _Orbits(chosen)
 
 
-def _used(tensor: CouplingTensor) -> Float[Array, "3 d"]:
-    """1 at the components of each mode whose degree some path in use has, else 0. Iterations keep zeros at zero."""
-    used = np.zeros((3, tensor.d))
+def _used(tensor: CouplingTensor) -> list[Float[Array, " d"]]:
+    """1 at the components of each mode whose slot some path in use has, else 0. Iterations keep zeros at zero."""
+    used = [np.zeros(d) for d in tensor.coupling.shape]
     for path, weight in zip(tensor.paths, tensor.weights, strict=True):
         if weight != 0:
-            for mode, l in enumerate((path.l3, path.l1, path.l2)):
-                used[mode, component_slice(l)] = 1
+            for mode, part in zip(used, tensor.coupling.where(path), strict=True):
+                mode[part] = 1
     return used
 
 
 @runtime_checkable
 class _Layout(Protocol):
-    """How the unknowns phi make the factors theta, linearly."""
+    """How the unknowns phi make the factors, linearly: `(A, B, C) = Lambda phi`."""
 
     names: tuple[str, ...]
+    rank: int
 
     def start(self, tensor: CouplingTensor, rng: np.random.Generator) -> Array: ...
 
-    def expand(self, phi: Array) -> Array:
-        """`theta = Lambda phi`, shape (3, d, R)."""
+    def expand(self, phi: Array) -> list[Array]:
+        """A, B and C."""
         ...
 
-    def pull(self, gradient: Array) -> Array:
+    def pull(self, gradient: list[Array]) -> Array:
         """`Lambda^T` of an invariant gradient."""
         ...
 
-    def pull_all(self, directions: Array) -> Array:
-        """`Lambda^T` of any directions, one per row."""
+    def pull_all(self, directions: list[Array]) -> Array:
+        """`Lambda^T` of any directions, counted by the first axis."""
         ...
 
-    def matrix(self, theta: Array) -> Array:
+    def matrix(self, factors: list[Array]) -> Array:
         """`Lambda^T J^T J Lambda`; only the upper triangle counts."""
         ...
 
 
 class _Free:
-    """No symmetry: phi is theta."""
+    """No symmetry: phi is A, B and C one after the other."""
 
     names: tuple[str, ...] = ()
 
-    def __init__(self, d: int, rank: int) -> None:
-        self.shape = (3, d, rank)
+    def __init__(self, tensor: CouplingTensor, rank: int) -> None:
+        self.rank = rank
+        self._problem = CPProblem(tensor.array, rank, dense=True)
 
     def start(self, tensor: CouplingTensor, rng: np.random.Generator) -> Array:
-        return (random_start(tensor.d, self.shape[2], tensor.norm, rng) * _used(tensor)[:, :, None]).ravel()
+        start = random_start(tensor, self.rank, rng)
+        parts = zip((start.A, start.B, start.C), _used(tensor), strict=True)
+        return CPProblem.join([factor * used[:, None] for factor, used in parts])
 
-    def expand(self, phi: Array) -> Array:
-        return phi.reshape(self.shape)
+    def expand(self, phi: Array) -> list[Array]:
+        return self._problem.split(phi)
 
-    def pull(self, gradient: Array) -> Array:
-        return gradient.ravel()
+    def pull(self, gradient: list[Array]) -> Array:
+        return CPProblem.join(gradient)
 
-    def pull_all(self, directions: Array) -> Array:
-        return directions.reshape(len(directions), -1)
+    def pull_all(self, directions: list[Array]) -> Array:
+        return np.hstack([part.reshape(len(part), -1) for part in directions])
 
-    def matrix(self, theta: Array) -> Array:
-        return _DenseLinearisation(theta).matrix
+    def matrix(self, factors: list[Array]) -> Array:
+        return normal_matrix(factors)
 
 
 class _Orbits:
@@ -242,6 +253,7 @@ class _Orbits:
         self.names = tuple(t.name for t in types)
         self.ends = np.cumsum([t.basis.shape[2] for t in types])
         self.last = np.cumsum([t.length for t in types])
+        self.rank = int(self.last[-1])
 
     def _parts(self) -> list[tuple[OrbitType, slice, slice]]:
         """Each orbit with its unknowns and its terms."""
@@ -254,22 +266,25 @@ class _Orbits:
         phi = rng.normal(size=int(self.ends[-1]))
         size = np.sqrt(3) * (tensor.norm / np.sqrt(self.last[-1])) ** (1 / 3)
         for t, unknowns, _ in self._parts():
-            kept = np.tensordot((t.basis @ phi[unknowns]) * _used(tensor), t.basis, 2)
+            kept = np.tensordot((t.basis @ phi[unknowns]) * np.array(_used(tensor)), t.basis, 2)
             phi[unknowns] = kept * size / np.linalg.norm(kept)
         return phi
 
-    def expand(self, phi: Array) -> Array:
-        return np.concatenate([(t.spread @ phi[x]).transpose(1, 2, 0) for t, x, _ in self._parts()], axis=2)
+    def expand(self, phi: Array) -> list[Array]:
+        return list(np.concatenate([(t.spread @ phi[x]).transpose(1, 2, 0) for t, x, _ in self._parts()], axis=2))
 
-    def pull(self, gradient: Array) -> Array:
-        parts = [t.length * np.tensordot(gradient[:, :, f.start], t.basis, 2) for t, _, f in self._parts()]
+    def pull(self, gradient: list[Array]) -> Array:
+        whole = np.stack(gradient)
+        parts = [t.length * np.tensordot(whole[:, :, f.start], t.basis, 2) for t, _, f in self._parts()]
         return np.concatenate(parts)
 
-    def pull_all(self, directions: Array) -> Array:
-        parts = [np.einsum("pmkn,nmkx->px", directions[..., f], t.spread, optimize=True) for t, _, f in self._parts()]
+    def pull_all(self, directions: list[Array]) -> Array:
+        whole = np.stack(directions, axis=1)
+        parts = [np.einsum("pmkn,nmkx->px", whole[..., f], t.spread, optimize=True) for t, _, f in self._parts()]
         return np.concatenate(parts, axis=1)
 
-    def matrix(self, theta: Array) -> Array:
+    def matrix(self, factors: list[Array]) -> Array:
+        theta = np.stack(factors)
         grams = np.einsum("mkr,mks->mrs", theta, theta, optimize=True)
         _, d, rank = theta.shape
         component = np.arange(d)
@@ -291,23 +306,24 @@ class _Orbits:
         return result
 
 
-class _Anchored(_Problem):
-    """Residual, gradient and damped steps of the module's objective at one `tau`."""
+class _Anchored:
+    """The problem of the module's objective at one `tau`, in the unknowns phi."""
 
     def __init__(self, tensor: CouplingTensor, layout: _Layout, tau: float) -> None:
-        super().__init__(np.asarray(tensor.array), dense=True)
         self.layout, self.tau = layout, tau
-        unit = CouplingTensor(tensor.lmax).array
-        self.paths = [(p, w) for p, w in zip(tensor.paths, tensor.weights, strict=True) if w != 0]
-        self.anchors = np.array([w * tensor.block_norm(p) for p, w in self.paths])
-        self.where = [(component_slice(p.l3), component_slice(p.l1), component_slice(p.l2)) for p, _ in self.paths]
-        self.blocks = [unit[where] for where in self.where]
+        self.plain = CPProblem(tensor.array, layout.rank, dense=True)
+        self.norm = self.plain.norm
+        used = [(p, w) for p, w in zip(tensor.paths, tensor.block_weights, strict=True) if w != 0]
+        self.paths = [path for path, _ in used]
+        self.anchors = np.array([weight for _, weight in used])
+        self.where = [tensor.coupling.where(path) for path in self.paths]
+        self.blocks = [clebsch_gordan(*path.degrees) for path in self.paths]
 
     def dead(self, phi: Array) -> list[Path]:
         """Paths whose weight is below `ALIVE` times the anchor's."""
         array = CPFactors(*self.layout.expand(phi)).array
         weights = np.array([np.vdot(array[where], block) for where, block in zip(self.where, self.blocks, strict=True)])
-        return [p for (p, _), w, a in zip(self.paths, weights, self.anchors, strict=True) if abs(w) < ALIVE * abs(a)]
+        return [p for p, w, a in zip(self.paths, weights, self.anchors, strict=True) if abs(w) < ALIVE * abs(a)]
 
     def _release(self, array: Array, factor: float) -> Array:
         """`(I - factor P) array`."""
@@ -316,37 +332,26 @@ class _Anchored(_Problem):
             result[where] -= factor * np.vdot(array[where], block) * block
         return result
 
-    def residual(self, theta: Array) -> Float[Array, "d d d"]:
-        return self._release(super().residual(self.layout.expand(theta)), 1 - self.tau)
+    def residual(self, theta: Array) -> Float[Array, "d3 d1 d2"]:
+        factors = CPProblem.join(self.layout.expand(theta))
+        return self._release(self.plain.residual(factors), 1 - self.tau)
 
-    def gradient(self, theta: Array, residual: Float[Array, "d d d"]) -> Array:
-        inner = self._release(residual, 1 - self.tau)
-        return self.layout.pull(super().gradient(self.layout.expand(theta), inner))
+    def gradient(self, theta: Array, residual: Float[Array, "d3 d1 d2"]) -> Array:
+        factors = CPProblem.join(self.layout.expand(theta))
+        inner = self.plain.gradient(factors, self._release(residual, 1 - self.tau))
+        return self.layout.pull(self.plain.split(inner))
 
-    def linearise(self, theta: Array, residual: Float[Array, "d d d"]) -> _Linearisation:
+    def linearise(self, theta: Array, residual: Float[Array, "d3 d1 d2"]) -> Formed:
         factors = self.layout.expand(theta)
         matrix = self.layout.matrix(factors)
         if self.tau < 1:
-            V = np.zeros((len(self.paths), *factors.shape))
+            V = [np.zeros((len(self.paths), *factor.shape)) for factor in factors]
             for n, ((k, i, j), block) in enumerate(zip(self.where, self.blocks, strict=True)):
-                A, B, C = factors[0, k], factors[1, i], factors[2, j]
-                V[n, 0, k] = block.reshape(len(A), -1) @ khatri_rao(B, C)
+                A, B, C = factors[0][k], factors[1][i], factors[2][j]
+                V[0][n, k] = block.reshape(len(A), -1) @ khatri_rao(B, C)
                 half = np.tensordot(block, A, ((0,), (0,)))
-                V[n, 1, i] = np.einsum("ijr,jr->ir", half, C)
-                V[n, 2, j] = np.einsum("ijr,ir->jr", half, B)
+                V[1][n, i] = np.einsum("ijr,jr->ir", half, C)
+                V[2][n, j] = np.einsum("ijr,ir->jr", half, B)
             columns = self.layout.pull_all(V)
             matrix = matrix - (1 - self.tau**2) * (columns.T @ columns)
-        return _Formed(matrix)
-
-
-class _Formed(_Linearisation):
-    """Damped steps with a Gauss-Newton matrix whose upper triangle is given."""
-
-    def __init__(self, matrix: Float[Array, "n n"]) -> None:
-        self.matrix = matrix
-
-    def step(self, gradient: Float[Array, " n"], damping: float) -> Float[Array, " n"]:
-        matrix = self.matrix.copy()
-        matrix.flat[:: len(matrix) + 1] += damping
-        factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
-        return -cho_solve(factor, gradient, check_finite=False)
+        return Formed(matrix)

@@ -8,35 +8,40 @@ Gauss-Newton matrix. Write `S_A = A^T A` etc. and `G_A = S_B * S_C` (entrywise),
 dC) to `[[dA,B,C]] + [[A,dB,C]] + [[A,B,dC]]`, so with `<[[a,b,c]], [[a',b',c']]> = sum_rs
 (a_r.a'_s)(b_r.b'_s)(c_r.c'_s)`
 
-    (J^T J)_{AA} = I_d (x) G_A,
+    (J^T J)_{AA} = I (x) G_A,
     (J^T J)_{AB}[(k,r),(i,s)] = A[k,s] B[i,r] S_C[r,s],
     (J^T J v)_A = dA G_A + A (S_C * (dB^T B) + S_B * (dC^T C)),
 
 and cyclically. Small problems form it and factorise `J^T J + (mu + lambda) I` by Cholesky. Large ones never form it: a
-product costs O(R^2 d), and conjugate gradients are preconditioned by the diagonal blocks `I_d (x) (G + (mu + lambda)
+product costs O(R^2 d), and conjugate gradients are preconditioned by the diagonal blocks `I (x) (G + (mu + lambda)
 I)`.
 
 Sources: Tomasi and Bro, Comput. Stat. Data Anal. 50 (2006) 1700 (LM for CP); Sorber, Van Barel and De Lathauwer, SIAM
-J. Optim. 23
-(2013) 695 (structured products, block preconditioner); Nielsen, IMM-REP-1999-05 (damping rule). The derivation above is
-ours.
+J. Optim. 23 (2013) 695 (structured products, block preconditioner). The derivation above is ours.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors, khatri_rao
-from tdn_theory.cp.solution import CPSolution, Status
-from tdn_theory.cp.solvers.solver import check_rank, check_tensor_not_zero, random_start
+from tdn_theory.cp.solution import CPSolution
+from tdn_theory.cp.solvers.minimise import minimise
+from tdn_theory.cp.solvers.solver import (
+    at_unit_scale,
+    check_rank,
+    check_start,
+    check_tensor_not_zero,
+    random_start,
+)
 
 Array = np.ndarray
 
@@ -46,9 +51,6 @@ DENSE_LIMIT = 1000
 LOOSE = 0.1
 """Forcing term of the inner conjugate gradients far from a solution."""
 
-ROUNDOFF = 4e-16
-"""Relative residual at which float64 leaves nothing to gain."""
-
 
 @dataclass(frozen=True)
 class LevenbergMarquardt:
@@ -57,8 +59,8 @@ class LevenbergMarquardt:
     Attributes:
         rank: Number of terms R.
         seed: Seed of the Gaussian start.
-        ridge: First value of `mu`, in units of `(||M||^2 / d)^(2/3)`, which makes it independent of the scale of M; it
-            falls tenfold per stage down to 1e-6 of these units, then to 0. With 0 there is no continuation.
+        ridge: First value of `mu`, in units of `ridge_unit(M)`, which makes it independent of the scale of M; it falls
+            tenfold per stage down to 1e-6 of these units, then to 0. With 0 there is no continuation.
         stage_iterations: Iterations per ridge stage.
         max_iterations: Iterations without ridge.
         max_seconds: Wall time after which the solver stops.
@@ -97,62 +99,99 @@ class LevenbergMarquardt:
         """
         check_tensor_not_zero(tensor)
         began = time.perf_counter()
-        rng = np.random.default_rng(self.seed)
-        if start is not None and start.A.shape != (tensor.d, self.rank):
-            raise ValueError(f"start has (d, R) = {start.A.shape}; it must be {(tensor.d, self.rank)}")
-        theta = (
-            random_start(tensor.d, self.rank, tensor.norm, rng)
-            if start is None
-            else np.stack([start.A, start.B, start.C])
-        )
-        problem = _Problem(np.asarray(tensor.array), self._dense(tensor.d))
+        unit, scale = at_unit_scale(tensor)
+        if start is None:
+            start, ridge = random_start(unit, self.rank, np.random.default_rng(self.seed)), self.ridge
+        else:
+            check_start(start, tensor, self.rank)
+            start, ridge = CPFactors(start.A / scale, start.B / scale, start.C / scale), 0.0
+        problem = CPProblem(unit.array, self.rank, self._dense(sum(tensor.dims)))
+        theta = problem.join([start.A, start.B, start.C])
         deadline = began + self.max_seconds
 
         iterations = 0
-        unit = (tensor.norm**2 / tensor.d) ** (2 / 3)
-        mu = self.ridge
-        while start is None and mu >= 0.99e-6:
-            theta, used, _ = _minimise(problem, theta, mu * unit, self.stage_iterations, deadline, self.stall)
+        while ridge >= 0.99e-6:
+            mu = ridge * ridge_unit(unit)
+            theta, used, _ = minimise(problem, theta, mu, self.stage_iterations, deadline, self.stall)
             iterations += used
-            mu /= 10
-        theta, used, status = _minimise(problem, theta, 0.0, self.max_iterations, deadline, self.stall)
-        return CPSolution.of(tensor, CPFactors(*theta), status, self, iterations + used, began)
+            ridge /= 10
+        theta, used, status = minimise(problem, theta, 0.0, self.max_iterations, deadline, self.stall)
+        factors = CPFactors(*(scale * factor for factor in problem.split(theta)))
+        return CPSolution.of(tensor, factors, status, self, iterations + used, began)
 
-    def _dense(self, d: int) -> bool:
-        unknowns = 3 * d * self.rank
+    def _dense(self, components: int) -> bool:
+        unknowns = components * self.rank
         return self.linear_solver == "cholesky" or (self.linear_solver == "auto" and unknowns <= DENSE_LIMIT)
 
 
-class _Problem:
-    """Residual, gradient and damped Gauss-Newton steps of the CP problem for one tensor; theta has shape (3, d, R)."""
+def ridge_unit(tensor: CouplingTensor) -> float:
+    """`(||M||^2 / d)^(2/3)`, d being the geometric mean of d1, d2, d3."""
+    return (tensor.norm**2 / float(np.cbrt(np.prod(tensor.dims)))) ** (2 / 3)
 
-    def __init__(self, tensor: Float[Array, "d d d"], dense: bool) -> None:
-        self.tensor = tensor
+
+class CPProblem:
+    """Residual, gradient and damped Gauss-Newton steps of the CP problem for one tensor.
+
+    The unknowns theta are the entries of A, B and C one after the other.
+    """
+
+    def __init__(self, tensor: Float[Array, "d3 d1 d2"], rank: int, dense: bool) -> None:
+        """Decompose `tensor` in `rank` terms; `dense` forms the normal equations."""
+        self.tensor, self.rank, self.dense = np.asarray(tensor), rank, dense
         self.norm = float(np.linalg.norm(tensor))
-        self.dense = dense
+        self._ends = np.cumsum([d * rank for d in tensor.shape[:2]])
 
-    def residual(self, theta: Float[Array, "3 d R"]) -> Float[Array, "d d d"]:
-        A, B, C = theta
+    def split(self, theta: Float[Array, " n"]) -> list[Float[Array, "_ R"]]:
+        """A, B and C, as views."""
+        return [part.reshape(-1, self.rank) for part in np.split(theta, self._ends)]
+
+    @staticmethod
+    def join(parts: Sequence[Float[Array, "_ R"]]) -> Float[Array, " n"]:
+        """The vector of A, B and C."""
+        return np.concatenate([part.ravel() for part in parts])
+
+    def residual(self, theta: Float[Array, " n"]) -> Float[Array, "d3 d1 d2"]:
+        """`[[A, B, C]] - M`."""
+        A, B, C = self.split(theta)
         return (A @ khatri_rao(B, C).T).reshape(self.tensor.shape) - self.tensor
 
-    def gradient(self, theta: Float[Array, "3 d R"], residual: Float[Array, "d d d"]) -> Float[Array, "3 d R"]:
-        A, B, C = theta
-        d = len(A)
-        return np.stack(
+    def gradient(self, theta: Float[Array, " n"], residual: Float[Array, "d3 d1 d2"]) -> Float[Array, " n"]:
+        """`J^T r`."""
+        A, B, C = self.split(theta)
+        return self.join(
             [
-                residual.reshape(d, -1) @ khatri_rao(B, C),
-                residual.transpose(1, 0, 2).reshape(d, -1) @ khatri_rao(A, C),
-                residual.transpose(2, 0, 1).reshape(d, -1) @ khatri_rao(A, B),
+                residual.reshape(len(A), -1) @ khatri_rao(B, C),
+                residual.transpose(1, 0, 2).reshape(len(B), -1) @ khatri_rao(A, C),
+                residual.transpose(2, 0, 1).reshape(len(C), -1) @ khatri_rao(A, B),
             ]
         )
 
-    def linearise(self, theta: Float[Array, "3 d R"], residual: Float[Array, "d d d"]) -> _Linearisation:
+    def linearise(self, theta: Float[Array, " n"], residual: Float[Array, "d3 d1 d2"]) -> Iterative | Formed:
+        """The Gauss-Newton matrix at theta."""
         if self.dense:
-            return _DenseLinearisation(theta)
-        return _Linearisation(theta, float(np.clip(np.sqrt(np.linalg.norm(residual) / self.norm), 1e-2, LOOSE)))
+            return Formed(normal_matrix(self.split(theta)))
+        forcing = float(np.clip(np.sqrt(np.linalg.norm(residual) / self.norm), 1e-2, LOOSE))
+        return Iterative(self.split(theta), forcing)
 
 
-class _Linearisation:
+def normal_matrix(factors: Sequence[Float[Array, "_ R"]]) -> Float[Array, "n n"]:
+    """`J^T J` of the CP problem at (A, B, C)."""
+    grams = [factor.T @ factor for factor in factors]
+    starts = np.cumsum([0, *(factor.size for factor in factors)])
+    matrix = np.zeros((starts[-1], starts[-1]))
+    for m, left in enumerate(factors):
+        rows = slice(starts[m], starts[m + 1])
+        for n, right in enumerate(factors):
+            columns = slice(starts[n], starts[n + 1])
+            if m == n:
+                matrix[rows, columns] = np.kron(np.eye(len(left)), grams[m - 1] * grams[m - 2])
+            else:
+                block = np.einsum("ks,ir,rs->kris", left, right, grams[3 - m - n], optimize=True)
+                matrix[rows, columns] = block.reshape(left.size, right.size)
+    return matrix
+
+
+class Iterative:
     """`J^T J` at one point as an operator, and damped steps by preconditioned conjugate gradients.
 
     `forcing` is the relative size, in the preconditioned norm, to which the linear residual is reduced. Far from a
@@ -160,110 +199,69 @@ class _Linearisation:
     precision is enough; near a solution tighter ones save iterations.
     """
 
-    def __init__(self, theta: Float[Array, "3 d R"], forcing: float) -> None:
+    def __init__(self, factors: Sequence[Float[Array, "_ R"]], forcing: float) -> None:
+        """Linearise at `factors` = (A, B, C)."""
         loose = forcing == LOOSE
         self.forcing = forcing
         self.max_products = 20 if loose else 100
-        self.theta = theta.astype(np.float32 if loose else np.float64)
-        self.grams = np.matmul(self.theta.transpose(0, 2, 1), self.theta)
+        self.dtype = np.float32 if loose else np.float64
+        self.factors = [factor.astype(self.dtype) for factor in factors]
+        self.grams = [factor.T @ factor for factor in self.factors]
         SA, SB, SC = self.grams
-        self.diagonal = np.stack([SB * SC, SA * SC, SA * SB])
+        self.diagonal = [SB * SC, SA * SC, SA * SB]
+        self._ends = np.cumsum([factor.size for factor in factors[:2]])
 
-    def product(self, v: Float[Array, "3 d R"], damping: float) -> Float[Array, "3 d R"]:
+    def _split(self, v: Float[Array, " n"]) -> list[Float[Array, "_ R"]]:
+        return [part.reshape(-1, len(self.grams[0])) for part in np.split(v, self._ends)]
+
+    def product(self, v: Float[Array, " n"], damping: float) -> Float[Array, " n"]:
+        """`J^T J v + damping v`."""
         SA, SB, SC = self.grams
-        XA, XB, XC = np.matmul(v.transpose(0, 2, 1), self.theta)
-        cross = np.stack([SC * XB + SB * XC, SC * XA + SA * XC, SB * XA + SA * XB])
-        return v @ self.diagonal + self.theta @ cross + damping * v
+        parts = self._split(v)
+        XA, XB, XC = (part.T @ factor for part, factor in zip(parts, self.factors, strict=True))
+        cross = [SC * XB + SB * XC, SC * XA + SA * XC, SB * XA + SA * XB]
+        rows = zip(parts, self.diagonal, self.factors, cross, strict=True)
+        return CPProblem.join([part @ G + factor @ K for part, G, factor, K in rows]) + self.dtype(damping) * v
 
-    def step(self, gradient: Float[Array, "3 d R"], damping: float) -> Float[Array, "3 d R"]:
-        dtype = self.theta.dtype
-        identity = np.eye(self.diagonal.shape[1], dtype=dtype)
+    def step(self, gradient: Float[Array, " n"], damping: float) -> Float[Array, " n"]:
+        """The damped step."""
+        identity = np.eye(len(self.grams[0]), dtype=self.dtype)
         # Explicit inverses: a preconditioner needs no last digits, and products are faster than triangular solves.
-        inverses = np.stack(
-            [cho_solve(cho_factor(G + damping * identity, check_finite=False), identity) for G in self.diagonal]
-        )
+        inverses = [
+            cho_solve(cho_factor(G + self.dtype(damping) * identity, check_finite=False), identity)
+            for G in self.diagonal
+        ]
 
-        step = np.zeros_like(self.theta)
-        residual = -gradient.astype(dtype)
-        direction = z = residual @ inverses
+        def precondition(residual: Float[Array, " n"]) -> Float[Array, " n"]:
+            return CPProblem.join([part @ G for part, G in zip(self._split(residual), inverses, strict=True)])
+
+        residual = -gradient.astype(self.dtype)
+        step = np.zeros_like(residual)
+        direction = z = precondition(residual)
         size = first = float(np.vdot(residual, z))
         for _ in range(self.max_products):
             image = self.product(direction, damping)
-            length = size / float(np.vdot(direction, image))
+            length = self.dtype(size / float(np.vdot(direction, image)))
             step += length * direction
             residual -= length * image
-            z = residual @ inverses
+            z = precondition(residual)
             size, before = float(np.vdot(residual, z)), size
             if size <= self.forcing**2 * first:
                 break
-            direction = z + size / before * direction
+            direction = z + self.dtype(size / before) * direction
         return step
 
 
-class _DenseLinearisation(_Linearisation):
-    """The same with `J^T J` formed, and steps by Cholesky."""
+class Formed:
+    """A Gauss-Newton matrix that is given, its upper triangle at least, and damped steps by Cholesky."""
 
-    def __init__(self, theta: Float[Array, "3 d R"]) -> None:
-        super().__init__(theta, forcing=0.0)
-        _, d, R = theta.shape
-        matrix = np.zeros((3, d, R, 3, d, R))
-        component = np.arange(d)
-        for m in range(3):
-            matrix[m, component, :, m, component, :] = self.diagonal[m]
-            for n in range(3):
-                if m != n:
-                    matrix[m, :, :, n] = np.einsum(
-                        "ks,ir,rs->kris", theta[m], theta[n], self.grams[3 - m - n], optimize=True
-                    )
-        self.matrix = matrix.reshape(3 * d * R, 3 * d * R)
+    def __init__(self, matrix: Float[Array, "n n"]) -> None:
+        """Take `matrix`."""
+        self.matrix = matrix
 
-    def step(self, gradient: Float[Array, "3 d R"], damping: float) -> Float[Array, "3 d R"]:
+    def step(self, gradient: Float[Array, " n"], damping: float) -> Float[Array, " n"]:
+        """The damped step."""
         matrix = self.matrix.copy()
         matrix.flat[:: len(matrix) + 1] += damping
         factor = cho_factor(matrix, overwrite_a=True, check_finite=False)
-        return -cho_solve(factor, gradient.ravel(), check_finite=False).reshape(gradient.shape)
-
-
-def _minimise(
-    problem: _Problem, theta: Float[Array, "*unknowns"], mu: float, max_iterations: int, deadline: float, stall: float
-) -> tuple[Float[Array, "*unknowns"], int, Status]:
-    """LM iterations at one ridge `mu`; returns the point, the iterations used, and how it ended."""
-    damping, growth = 0.1, 2.0
-    residual = problem.residual(theta)
-
-    def objective(residual: Float[Array, "d d d"], theta: Float[Array, "*unknowns"]) -> float:
-        return 0.5 * float(np.vdot(residual, residual)) + 0.5 * mu * float(np.vdot(theta, theta))
-
-    f = objective(residual, theta)
-    recent: deque[float] = deque([f], maxlen=11)
-    for iteration in range(max_iterations):
-        if np.linalg.norm(residual) <= ROUNDOFF * problem.norm:
-            return theta, iteration, Status.CONVERGED
-        if time.perf_counter() > deadline:
-            return theta, iteration, Status.BUDGET
-        gradient = problem.gradient(theta, residual) + mu * theta
-        if np.linalg.norm(gradient) <= 1e-9 * np.linalg.norm(residual):
-            return theta, iteration, Status.CONVERGED
-        model = problem.linearise(theta, residual)
-        while True:
-            if damping > 1e12:
-                return theta, iteration, Status.CONVERGED if mu == 0 else Status.STALLED
-            try:
-                step = model.step(gradient, mu + damping)
-            except LinAlgError:
-                damping *= 4
-                continue
-            trial_residual = problem.residual(theta + step)
-            trial = objective(trial_residual, theta + step)
-            predicted = 0.5 * float(damping * np.vdot(step, step) - np.vdot(gradient, step))
-            gain = (f - trial) / predicted if predicted > 0 else -1.0
-            if gain > 1e-4:
-                theta, residual, f = theta + step, trial_residual, trial
-                damping = max(damping * max(1 / 3, 1 - (2 * min(gain, 1.0) - 1) ** 3), 1e-15)
-                growth = 2.0
-                break
-            damping, growth = damping * growth, growth * 2
-        recent.append(f)
-        if len(recent) == recent.maxlen and recent[0] - f < stall * recent[0]:
-            return theta, iteration + 1, Status.STALLED
-    return theta, max_iterations, Status.BUDGET
+        return -cho_solve(factor, gradient, check_finite=False)

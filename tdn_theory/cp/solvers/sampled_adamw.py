@@ -1,6 +1,7 @@
 """The released code's recipe: AdamW on sampled inputs. A baseline, not a recommendation.
 
-Each step draws x from a Gaussian and y as the spherical harmonics of a random direction times a Gaussian, and descends
+Each step draws x from a Gaussian and y as the spherical harmonics of a random direction (those of its degrees) times
+a Gaussian, and descends
 the relative root mean square error `||M(x, y) - Mhat(x, y)||_rms / ||M(x, y)||_rms` of the batch. Start: Xavier-uniform
 factors with gain `R^(-1/3)`.
 
@@ -17,8 +18,9 @@ import numpy as np
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution, Status
-from tdn_theory.cp.solvers.solver import check_rank, check_tensor_not_zero
+from tdn_theory.cp.solvers.solver import at_unit_scale, check_rank, check_tensor_not_zero
 from tdn_theory.so3.harmonics import spherical_harmonics
+from tdn_theory.so3.irreps import component_slice
 
 DRAWN = 100
 """Steps whose samples are drawn at once, to spare the overhead of many small draws."""
@@ -60,13 +62,14 @@ class SampledAdamW:
         check_tensor_not_zero(tensor)
         began = time.perf_counter()
         rng = np.random.default_rng(self.seed)
-        limit = np.sqrt(6 / (tensor.d + self.rank)) / self.rank ** (1 / 3)
+        unit, scale = at_unit_scale(tensor)
+        limits = [np.sqrt(6 / (d + self.rank)) / self.rank ** (1 / 3) for d in tensor.coupling.shape]
         factors = [
-            torch.nn.Parameter(torch.from_numpy(rng.uniform(-limit, limit, (tensor.d, self.rank)).astype(np.float32)))
-            for _ in range(3)
+            torch.nn.Parameter(torch.from_numpy(rng.uniform(-limit, limit, (d, self.rank)).astype(np.float32)))
+            for d, limit in zip(tensor.coupling.shape, limits, strict=True)
         ]
         A, B, C = factors
-        M = torch.from_numpy(tensor.array.astype(np.float32))
+        M = torch.from_numpy(unit.array.astype(np.float32))
         optimiser = torch.optim.AdamW(factors, lr=self.learning_rate, weight_decay=self.weight_decay)
         status, step = Status.BUDGET, 0
         x = y = torch.empty(0)
@@ -84,10 +87,12 @@ class SampledAdamW:
             if loss.item() < self.target:
                 status = Status.CONVERGED
                 break
-        return CPSolution.of(tensor, CPFactors(*(f.detach().numpy() for f in factors)), status, self, step, began)
+        found = CPFactors(*(scale * f.detach().numpy().astype(float) for f in factors))
+        return CPSolution.of(tensor, found, status, self, step, began)
 
     def _draw(self, tensor: CouplingTensor, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Inputs of the next `DRAWN` steps, each of shape (DRAWN, batch, d)."""
-        shape = (DRAWN, self.batch)
-        harmonics = spherical_harmonics(tensor.lmax, rng.normal(size=(*shape, 3)))
-        return rng.normal(size=(*shape, tensor.d)), harmonics * rng.normal(size=(*shape, 1))
+        """Inputs of the next `DRAWN` steps, of shapes (DRAWN, batch, d1) and (DRAWN, batch, d2)."""
+        shape, irreps = (DRAWN, self.batch), tensor.coupling.y
+        harmonics = spherical_harmonics(max(irrep.l for irrep in irreps), rng.normal(size=(*shape, 3)))
+        harmonics = np.concatenate([harmonics[..., component_slice(irrep.l)] for irrep in irreps], axis=-1)
+        return rng.normal(size=(*shape, tensor.dims[0])), harmonics * rng.normal(size=(*shape, 1))

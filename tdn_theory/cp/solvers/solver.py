@@ -6,10 +6,11 @@ from numbers import Integral
 from typing import Protocol
 
 import numpy as np
-from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution
+from tdn_theory.scale import power_of_two
 
 
 class Solver(Protocol):
@@ -42,6 +43,25 @@ def check_tensor_not_zero(tensor: CouplingTensor) -> None:
         raise ValueError(f"{tensor} is zero; give at least one path a nonzero weight")
 
 
-def random_start(d: int, rank: int, norm: float, rng: np.random.Generator) -> Float[np.ndarray, "3 d R"]:
-    """Gaussian factors (A, B, C) whose tensor has expected squared norm `norm^2`."""
-    return rng.normal(size=(3, d, rank)) * (norm / np.sqrt(rank)) ** (1 / 3) / np.sqrt(d)
+def at_unit_scale(tensor: CouplingTensor) -> tuple[CouplingTensor, float]:
+    """`(M / s^3, s)` with s a power of two, so that squares of what the solvers compute are in the range of float64.
+
+    The factors of M are those of M / s^3 times s each. s is 1 while the largest entry lies between 1/8 and 8.
+    """
+    exponent = int(power_of_two(tensor.array).item() / 3)
+    weights = tuple(np.ldexp(tensor.weights, -3 * exponent).tolist())
+    return CouplingTensor(tensor.coupling, weights, tensor.normalization), 2.0**exponent
+
+
+def random_start(tensor: CouplingTensor, rank: int, rng: np.random.Generator) -> CPFactors:
+    """Gaussian factors whose tensor has the expected squared norm of `tensor`."""
+    size = (tensor.norm / np.sqrt(rank)) ** (1 / 3)
+    return CPFactors(*(rng.normal(size=(d, rank)) * size / np.sqrt(d) for d in tensor.coupling.shape))
+
+
+def check_start(start: CPFactors, tensor: CouplingTensor, rank: int) -> None:
+    """Raise unless `start` has the tensor's dimensions, and `rank` terms."""
+    if (start.dims, start.rank) != (tensor.dims, rank):
+        raise ValueError(
+            f"start has (d1, d2, d3) = {start.dims} and R = {start.rank}; {tensor} needs {tensor.dims} and R = {rank}"
+        )

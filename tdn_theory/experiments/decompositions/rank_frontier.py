@@ -113,8 +113,9 @@ def pyttb_als(tensor: CouplingTensor, rank: int, seed: int, seconds: float) -> C
     except ImportError as error:
         raise ImportError("pyttb is missing: pip install 'tdn-theory[benchmark]'") from error
 
-    start = random_start(tensor.d, rank, tensor.norm, np.random.default_rng(seed))
-    array, found = pyttb.tensor(np.array(tensor.array)), pyttb.ktensor([np.asfortranarray(f) for f in start])
+    start = random_start(tensor, rank, np.random.default_rng(seed))
+    factors = [np.asfortranarray(factor) for factor in (start.A, start.B, start.C)]
+    array, found = pyttb.tensor(np.array(tensor.array)), pyttb.ktensor(factors)
     began = time.perf_counter()
     while time.perf_counter() - began < seconds:
         found, _, _ = pyttb.cp_als(

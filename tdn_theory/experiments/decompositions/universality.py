@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.jobs import Jobs
@@ -109,7 +108,7 @@ def start(lmax: int, rank: int, seed: int) -> dict[str, Any]:
     ):
         with threadpool_limits(1):
             solution = solver.solve(tensor)
-        if solution.residual <= EXACT and not solution.made_by.get("dead"):
+        if solution.exact and not solution.made_by.get("dead"):
             rows.append({"solver": type(solver).__name__, **_row(lmax, solution.factors)})
     best = max(rows, key=lambda row: (row["alive"], row["dimension"]), default={})
     return {"L": lmax, "R": rank, "seed": seed, **best}
@@ -134,7 +133,7 @@ def least_rank(chosen: list[list[int]], starts: int, seed: int) -> dict[str, Any
         for n in range(starts):
             with threadpool_limits(1):
                 solution = EquivariantLevenbergMarquardt(R, seed=seed + n).solve(tensor)
-            if solution.residual <= EXACT and not solution.made_by["dead"]:
+            if solution.exact and not solution.made_by["dead"]:
                 weights = list(solution.tensor.weights)
                 return {"paths": chosen, "lower": lower, "found": R, "weights": weights}
     raise ArithmeticError(f"no decomposition of {tensor} found")  # d^2 terms are enough
@@ -149,7 +148,7 @@ def represented(lmax: int, rank: int, maps: int, starts: int, seed: int) -> dict
         weights = rng.standard_normal(len(paths(lmax)))
         tensor = CouplingTensor(lmax, weights)
         fits = (LevenbergMarquardt(rank, seed + n, ridge=1e-3, max_iterations=300).solve(tensor) for n in range(starts))
-        exact = any(fit.residual <= EXACT for fit in fits)
+        exact = any(fit.exact for fit in fits)
         rows.append({"invariant": universality.invariant_value(lmax, invariant, weights), "exact": exact})
     return {"L": lmax, "R": rank, "maps": maps, "exact": sum(row["exact"] for row in rows), "rows": rows}
 

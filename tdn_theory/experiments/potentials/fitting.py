@@ -19,7 +19,6 @@ import numpy as np
 import torch
 
 from tdn_theory.coupling import CouplingTensor
-from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.store import Store
 from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.decompositions.rank_sweep import best_name
@@ -113,7 +112,7 @@ def terms(potential: Potential) -> int:
     if factors is not None:
         return factors.rank
     entries = Store().entries(CouplingTensor(potential.config.lmax))
-    return min(entry.rank for entry in entries if entry.residual <= EXACT)
+    return min(entry.rank for entry in entries if entry.exact)
 
 
 def configuration(system: str, model: Mapping[str, Any], seed: int, device: str, **changes: Any) -> TrainConfig:
