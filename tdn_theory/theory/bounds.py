@@ -26,7 +26,7 @@ import numpy as np
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solvers.solver import check_rank
-from tdn_theory.scale import length, square
+from tdn_theory.scale import length, power_of_two, square
 from tdn_theory.so3.irreps import check_degree
 from tdn_theory.theory.equivariance import non_equivariant_part, supremum_bound
 from tdn_theory.theory.products import Product, as_tensor
@@ -97,8 +97,8 @@ def best_core(tensor: CouplingTensor, rank: int) -> Core:
     check_rank(rank)
     shape = tensor.coupling.shape
     spectra = [tensor.singular_values(mode) for mode in (0, 1, 2)]
-    unit = max(values[0] for values in spectra) or 1.0
-    squares = [(values / unit) ** 2 for values in spectra]
+    unit = power_of_two(np.concatenate(spectra)).item()
+    squares = [np.ldexp(values, -unit) ** 2 for values in spectra]
     tails = [np.append(np.cumsum(values[::-1])[::-1], 0.0) for values in squares]  # tails[n][r]: sum over k > r
     cores: list[Core] = []
     for whole in range(3):
