@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import factorial, pi, sqrt
 
 import numpy as np
@@ -102,14 +103,19 @@ def representation(irreps: Irreps, matrix: np.ndarray) -> np.ndarray:
     return block_diag(*(sign * block for sign, block in zip(signs, blocks, strict=True)))
 
 
+@lru_cache(maxsize=2)
 def group_quadrature(coupling: Coupling, degree: int) -> list[tuple[float, tuple[np.ndarray, ...]]]:
     """Weights, and `D` on the modes k, i, j, whose sum is the average over the group of the coupling."""
     rotations, weights = haar_quadrature(degree)
-    if coupling.parity:
-        rotations, weights = np.concatenate([rotations, -rotations]), np.concatenate([weights, weights]) / 2
+    blocks = [rotation.wigner_d(l, rotations) for l in range(highest(coupling) + 1)]
     return [
-        (float(weight), tuple(representation(irreps, matrix) for irreps in coupling.modes))
-        for matrix, weight in zip(rotations, weights, strict=True)
+        (
+            float(weight) / len(signs),
+            tuple(block_diag(*(sign(irrep) * blocks[irrep.l][n] for irrep in mode)) for mode in coupling.modes),
+        )
+        for signs in [(lambda irrep: 1, lambda irrep: irrep.parity) if coupling.parity else (lambda irrep: 1,)]
+        for sign in signs
+        for n, weight in enumerate(weights)
     ]
 
 
