@@ -55,7 +55,6 @@ def info() -> None:
         table.add_row("versions", ", ".join(f"{name} {number}" for name, number in versions().items()))
         table.add_row("own solutions", f"{user_folder()} ({len(Store(also=()).entries())})")
         table.add_row("shipped solutions", f"{SHIPPED} ({len(Store(SHIPPED, ()).entries())})")
-        table.add_row(
-            "degrees stored", ", ".join(f"L={lmax}" for lmax in sorted({e.tensor.lmax for e in store.entries()}))
-        )
+        labels = dict.fromkeys(entry.tensor.coupling.label for entry in store.entries())
+        table.add_row("couplings stored", ", ".join(labels))
     console.print(table)
