@@ -117,7 +117,7 @@ class EquivariantLevenbergMarquardt:
         deadline = began + self.max_seconds
         rng = np.random.default_rng(self.seed)
         unit, scale = at_unit_scale(tensor)
-        layout = self._layout(tensor, rng)
+        layout = self._layout(unit, rng)
         if start is None:
             phi = layout.start(unit, rng)
         else:
