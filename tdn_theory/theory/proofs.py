@@ -520,8 +520,8 @@ def outer_product(coupling: CouplingLike, M: Tensor | None = None) -> list[Step]
 
     Terms whose column M[:, a, b] is zero can be left out, and any two of the modes can play the part of (a, b). Nothing
     in it needs equivariance: it is true of every tensor. What is particular to M is that it needs as many terms as a
-    mode has dimensions at least: the rank of an unfolding is at most R. (Where an irrep has several slots in a mode,
-    its unfolding may have less rank, and nothing is claimed.)
+    mode has dimensions at least: the rank of an unfolding is at most R. (Where an irrep has several slots in a mode, or
+    none of its paths is there, the unfolding may have less rank, and nothing is claimed.)
     """
     coupling = Coupling.of(coupling)
     M = exact_tensor(coupling) if M is None else M
@@ -543,7 +543,7 @@ def outer_product(coupling: CouplingLike, M: Tensor | None = None) -> list[Step]
             3,
         ),
     ]
-    if all(len(set(irreps)) == len(irreps) for irreps in coupling.modes):
+    if all(len(set(irreps)) == len(irreps) == len(_meetings(coupling, n)) for n, irreps in enumerate(coupling.modes)):
         spectra = [_diagonal(M, mode, size) for mode, size in enumerate(coupling.shape)]
         d, full = max(coupling.shape), "d" if coupling.cube else "d_n"
         steps.append(

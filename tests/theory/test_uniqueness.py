@@ -57,3 +57,14 @@ def test_a_zero_term_is_refused() -> None:
     factors = random_factors(4, 2)
     with refuses(ValueError, "zero", "leave it out"):
         local_uniqueness(CPFactors(factors.A * [1, 0], factors.B, factors.C))
+
+
+def test_unequal_dimensions() -> None:
+    """Three generic terms are unique by Kruskal; of 3 x 2 x 2, three are more than the entries can tell apart."""
+    rng = np.random.default_rng(0)
+    found = local_uniqueness(CPFactors(*(rng.standard_normal((d, 3)) for d in (3, 4, 5))))
+    assert (found.unknowns, found.scalings, found.equations, found.rank) == (36, 6, 60, 30)
+    assert found.unique
+    few = local_uniqueness(CPFactors(*(rng.standard_normal((d, 3)) for d in (2, 3, 2))))
+    assert not few.possible
+    assert not few.unique
