@@ -35,6 +35,7 @@ Normalization = Literal["norm", "component"]
 NORMALIZATIONS: tuple[Normalization, ...] = ("norm", "component")
 
 Mode = Literal[0, 1, 2]
+"""k, i or j."""
 
 
 @dataclass(frozen=True, init=False)
@@ -193,6 +194,10 @@ class Coupling:
         return z[path.z], x[path.x], y[path.y]
 
 
+CouplingLike = int | str | Coupling
+"""What `Coupling.of` reads."""
+
+
 def _couples(first: Irrep, second: Irrep, third: Irrep) -> bool:
     return admissible(first.l, second.l, third.l) and first.parity * second.parity == third.parity
 
@@ -234,7 +239,7 @@ class CouplingTensor:
 
     def __init__(
         self,
-        coupling: int | str | Coupling,
+        coupling: CouplingLike,
         weights: Mapping[tuple[int, int, int], float] | tuple[float, ...] | np.ndarray | None = None,
         normalization: Normalization = "norm",
     ) -> None:
@@ -247,7 +252,7 @@ class CouplingTensor:
         object.__setattr__(self, "normalization", normalization)
 
     @classmethod
-    def even(cls, coupling: int | str | Coupling, normalization: Normalization = "norm") -> CouplingTensor:
+    def even(cls, coupling: CouplingLike, normalization: Normalization = "norm") -> CouplingTensor:
         """The tensor of all paths with `l1 + l2 + l3` even, the ones allowed by natural parity (0e, 1o, 2e, ...)."""
         coupling = Coupling.of(coupling)
         return cls(coupling, {path: 1.0 for path in coupling.paths if path.even}, normalization)

@@ -13,6 +13,9 @@ vectors of its representative then lie in
     { (v_0, v_1, v_2) : D(Q) v_p(m) = chi_m v_m  for the generators of S },     chi_0 chi_1 chi_2 = 1,  chi_m = +-1,
 
 a linear space, one per choice of the signs.
+
+Permutations exchange the modes, which must be alike: these groups act on couplings of the paper's features, degrees
+0..L on all sides, and on no others.
 """
 
 from __future__ import annotations
@@ -27,8 +30,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from tdn_theory.so3.irreps import dim
-from tdn_theory.so3.rotation import wigner_D
+from tdn_theory.so3.irreps import Irrep, dim
+from tdn_theory.so3.rotation import representation
 
 Permutation = tuple[int, int, int]
 IDENTITY: Permutation = (0, 1, 2)
@@ -51,9 +54,7 @@ class Element(NamedTuple):
 
 def action(lmax: int, matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "d d"]:
     """`D(Q)` of an orthogonal matrix, improper ones included: the inversion is `(-1)^l`."""
-    sign = round(float(np.linalg.det(matrix)))
-    parity = np.concatenate([np.full(2 * l + 1, float(sign**l)) for l in range(lmax + 1)])
-    return parity[:, None] * wigner_D(lmax, sign * matrix)
+    return representation(tuple(Irrep(l, (-1) ** l) for l in range(lmax + 1)), matrix)
 
 
 def _turn(axis: Sequence[float], order: int) -> Float[np.ndarray, "3 3"]:

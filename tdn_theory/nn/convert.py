@@ -7,6 +7,7 @@ trained.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod, sqrt
@@ -17,11 +18,13 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
-from tdn_theory.nn.irreps import Coupling, Irrep, SlotPath
+from tdn_theory.nn.parts import whole
 from tdn_theory.nn.product import METHODS, MODES, Method, Mode, TensorProduct
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
+from tdn_theory.so3.irreps import Irrep
 
 Key = tuple[Mode, bool, bool, int, int, int]
 """What one `TensorProduct` has in common: connection mode, whether there are weights, whether `l1 + l2 + l3` is odd
@@ -144,7 +147,7 @@ class E3nnProduct(torch.nn.Module):
         self.weight = original.weight if self.internal_weights and self.weight_numel else None
         self._groups = [
             _Group(key, members, original, method, rank)
-            for key, members in _grouped(original, apart=method in ("cp", "cubature")).items()
+            for key, members in _grouped(original, apart=method in ("cp", "cubature"))
         ]
         self.products = torch.nn.ModuleList([group.product for group in self._groups])
         self.shared = any(group.shared for group in self._groups)
@@ -185,9 +188,10 @@ class E3nnProduct(torch.nn.Module):
         return torch.cat(parts, -1)
 
 
-def _grouped(original: Any, apart: bool) -> dict[Key, list[int]]:
-    """Numbers of the instructions that one product can do together."""
-    groups: dict[Key, list[int]] = {}
+def _grouped(original: Any, apart: bool) -> list[tuple[Key, list[int]]]:
+    """Numbers of the instructions that one product can do together: no two of them couple the same slots."""
+    groups: dict[tuple[Key, int], list[int]] = {}
+    seen: Counter[tuple[Key, tuple[int, int, int]]] = Counter()
     for number, ins in enumerate(original.instructions):
         entries = original.irreps_in1[ins.i_in1], original.irreps_in2[ins.i_in2], original.irreps_out[ins.i_out]
         sizes = tuple(entry.mul for entry in entries)
@@ -196,10 +200,12 @@ def _grouped(original: Any, apart: bool) -> dict[Key, list[int]]:
             raise ValueError(f"it has an instruction of mode {ins.connection_mode!r}; supported are {', '.join(MODES)}")
         if 0 in sizes or ins.path_weight == 0:
             continue
-        groups.setdefault((ins.connection_mode, ins.has_weight, odd, *sizes), []).append(number)
+        key = (ins.connection_mode, ins.has_weight, odd, *sizes)
+        groups.setdefault((key, seen[key, ins[:3]]), []).append(number)
+        seen[key, ins[:3]] += 1
     if not groups:
         raise ValueError("it has no instruction that contributes")
-    return groups
+    return [(key, members) for (key, _), members in groups.items()]
 
 
 class _Group:
@@ -226,23 +232,19 @@ class _Group:
         self.shared = method in ("cp", "cubature") and not odd and len(members) > 1 and any(irrep.l for irrep in y)
         if not self.shared:
             place_x, place_y, place_z = ({slot: number for number, slot in enumerate(slots)} for slots in used)
-            paths = tuple(
-                SlotPath(place_x[ins[0]], place_y[ins[1]], place_z[ins[2]], float(ins.path_weight) * sign)
-                for ins, sign in zip(instructions, signs, strict=True)
-            )
-            coupling = Coupling(x, y, z, paths)
+            paths = [(place_x[ins[0]], place_y[ins[1]], place_z[ins[2]]) for ins in instructions]
+            path_weights = tuple(float(ins.path_weight) * sign for ins, sign in zip(instructions, signs, strict=True))
+            tensor = CouplingTensor(Coupling(x, y, z, paths), path_weights)
             # without weights, and for a single path, there is nothing to keep apart
             kind: Method = "per_path" if has_weight else "exact"
-            self.product = TensorProduct(coupling, channels, mode=mode, method=kind, weights=source)
+            self.product = TensorProduct(tensor, channels, mode=mode, method=kind, weights=source)
             self.outputs = [(slot, number, 1.0) for number, slot in enumerate(used[2])]
             return
         merged = tuple(sorted(set(z)))
-        coupling = Coupling.of(
-            " ".join(["+".join(map(str, x)), "x", "+".join(map(str, y)), "->", "+".join(map(str, merged))])
-        )
+        coupling = Coupling(x, y, merged)
         factors: Method | CPFactors = method
         if rank is not None:
-            factors = Store().best(coupling.parent(), rank).factors
+            factors = Store().best(whole(CouplingTensor(coupling)), rank).factors
         self.product = TensorProduct(coupling, channels, mode=mode, method=factors, weights=source)
         counts = [sum(merged[path.z] == irrep for path in coupling.paths) for irrep in merged]
         scales = [sqrt(irrep.dim / count) for irrep, count in zip(merged, counts, strict=True)]

@@ -16,17 +16,18 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from tdn_theory.coupling import CouplingTensor, error_relative_to_output
+from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor, error_relative_to_output
 from tdn_theory.cp.constructions.cubature import gaunt, lebedev
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
 from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear, factored
-from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slot_slices
 from tdn_theory.nn.kernels import compiler, gpu
 from tdn_theory.nn.kernels.rows import Rows
+from tdn_theory.nn.parts import rows, whole
 from tdn_theory.nn.planner import Form, Plan, Shapes, plan
 from tdn_theory.nn.precision import without_autocast
+from tdn_theory.so3.irreps import Irreps, irreps_dim, parse_irreps, slot_slices
 
 Mode = Literal["uvu", "uvw", "uuu", "uuw", "uvv"]
 MODES: tuple[Mode, ...] = ("uvu", "uvw", "uuu", "uuw", "uvv")
@@ -61,7 +62,8 @@ class TensorProduct(torch.nn.Module):
     module moves to double.
 
     Attributes:
-        coupling: The irreps and paths.
+        tensor: The coupling tensor of the paths in use.
+        coupling: Its irreps and paths.
         channels: Channels in the order of the mode's letters.
         mode: The mode.
         method: The method.
@@ -69,14 +71,15 @@ class TensorProduct(torch.nn.Module):
         weight: The internal weights, if there are any.
 
     Args:
-        coupling: A maximal degree (`2`), irreps (`"0e+1o+2e"`, or `"0e+1o x 0e+1o+2e -> 0e+1o"`), or a
-            `CouplingTensor`.
+        coupling: A maximal degree (`2`), irreps (`"0e+1o+2e"`, or `"0e+1o x 0e+1o+2e -> 0e+1o"`), a `Coupling`, or a
+            `CouplingTensor`, of which the paths of nonzero weight are used.
         channels: One number for every distinct letter of the mode, in order; a plain number means (c,) for `uuu`, and
             one channel of harmonics, (c, 1), for `uvu`.
         mode: See above.
         method: `exact`: the coupling tensor itself. `per_path`: the same with weights for every path. `cp`: the shipped
             CP factors of rank 7 L^2 (E5). `cubature`: the Gaunt tensor, exactly equivariant with path weights of its
-            own, even paths only. Or the `CPFactors` to use, which must be those of `coupling.parent()`.
+            own, even paths only. Or the `CPFactors` to use, which must be those of
+            `parts.whole(tensor)`.
         weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
@@ -105,7 +108,7 @@ class TensorProduct(torch.nn.Module):
 
     def __init__(
         self,
-        coupling: int | str | CouplingTensor | Coupling,
+        coupling: CouplingLike | CouplingTensor,
         channels: int | tuple[int, ...],
         *,
         mode: Mode = "uvu",
@@ -120,12 +123,13 @@ class TensorProduct(torch.nn.Module):
                 raise ValueError(f"{name} is {value!r}; it must be one of {allowed}")
         if not isinstance(method, CPFactors) and method not in METHODS:
             raise ValueError(f"method is {method!r}; it must be one of {METHODS}, or CPFactors")
-        self.coupling = Coupling.of(coupling)
+        self.tensor = (coupling if isinstance(coupling, CouplingTensor) else CouplingTensor(coupling)).alive
+        self.coupling: Coupling = self.tensor.coupling
         self._dims = self.coupling.dims
         self.mode: Mode = mode
         self.channels = _check_channels(mode, channels)
         self.method: Method = "cp" if isinstance(method, CPFactors) else method
-        self.factors = _factors(self.coupling, method)
+        self.factors = _factors(self.tensor, method)
         self.weight_shape = ((len(self.coupling.paths),) if self.method == "per_path" else ()) + self.channels
         self.weight_source: WeightSource = weights
         if weights == "none" and mode in ("uvw", "uuw"):
@@ -136,14 +140,15 @@ class TensorProduct(torch.nn.Module):
         # uvv is uvu with the inputs exchanged, and uvw prefers the side with one channel as y
         self._swapped = mode == "uvv" or (mode == "uvw" and self._u == 1 < self._v)
         self._plain_mode = "uvu" if mode == "uvv" else mode
-        self._inner = inner = self.coupling.swapped if self._swapped else self.coupling
+        inner = self.tensor.swapped if self._swapped else self.tensor
+        self._inner = inner.coupling
         self._arrays = [inner.block(p) for p in inner.paths] if self.method == "per_path" else [inner.array]
-        self._slots = slot_slices(inner.z)
+        self._slots = slot_slices(self._inner.z)
         masters: dict[str, np.ndarray] = {}
         if self.factors is not None:
-            x, y = (self.factors.B[self.coupling.rows("x")], self.factors.C[self.coupling.rows("y")])
+            x, y = self.factors.B[rows(self.coupling.x)], self.factors.C[rows(self.coupling.y)]
             x, y = (y, x) if self._swapped else (x, y)
-            masters = {"_A": self.factors.A[self.coupling.rows("z")], "_B": x, "_C": y}
+            masters = {"_A": self.factors.A[rows(self.coupling.z)], "_B": x, "_C": y}
             self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
         self._shapes = [array.shape for array in self._arrays]  # an array in a compiled graph is compared at every call
         self._y_channels = self._u if self._swapped else self._v
@@ -162,7 +167,7 @@ class TensorProduct(torch.nn.Module):
         if "factored" not in forms:
             masters = {}
         if "y_first" in forms:
-            masters["_y_to_matrices"] = _y_to_matrices(inner, self._arrays)
+            masters["_y_to_matrices"] = _y_to_matrices(self._inner, self._arrays)
         if "dense" in forms:
             masters |= {f"_dense{number}": array for number, array in enumerate(self._arrays)}
         self._sparse = [SparseForm(array, shapes.fused) for array in self._arrays] if "sparse" in forms else []
@@ -190,6 +195,11 @@ class TensorProduct(torch.nn.Module):
         return [array.transpose(0, 2, 1) if self._swapped else array for array in self._arrays]
 
     @property
+    def array(self) -> Float[np.ndarray, "d3 d1 d2"]:
+        """The tensor `M[k, i, j]` of the whole product with all weights one: that of the factors for CP methods."""
+        return self.tensor.array if self.factors is None else self.tensors[0]
+
+    @property
     def equivariance_error(self) -> float:
         """Equivariance error of the tensor, `coupling.error_relative_to_output`, zero for exact methods (E6).
 
@@ -201,15 +211,7 @@ class TensorProduct(torch.nn.Module):
         """
         if self.factors is None:
             return 0.0
-        (array,) = self.tensors
-        allowed = Coupling.of(self.coupling.terms)
-        x, y, z = (slot_slices(irreps) for irreps in (allowed.x, allowed.y, allowed.z))
-        equivariant = np.zeros_like(array)
-        for path in allowed.paths:
-            block = allowed.block(path)  # of unit norm
-            where = z[path.z], x[path.x], y[path.y]
-            equivariant[where] = np.vdot(array[where], block) * block
-        return error_relative_to_output(array, equivariant)
+        return error_relative_to_output(self.array, CouplingTensor(self.coupling.complete).project(self.array).array)
 
     def explain(self, device: str = "cpu") -> str:
         """The product, the contraction order used on a device type (`cpu` or `cuda`), and why."""
@@ -225,9 +227,7 @@ class TensorProduct(torch.nn.Module):
         method = self.method if self.factors is None else f"{self.method} R={self.factors.rank}"
         weights = f"{self.weight_source} weights {self.weight_shape}" if self.weight_source != "none" else "no weights"
         sizes = "x".join(map(str, self.channels))
-        return (
-            f"{self.coupling.terms}, {paths} path{'s' if paths != 1 else ''}, {self.mode} {sizes}, {method}, {weights}"
-        )
+        return f"{self.coupling}, {paths} path{'s' if paths != 1 else ''}, {self.mode} {sizes}, {method}, {weights}"
 
     @without_autocast
     def forward(
@@ -563,18 +563,17 @@ def _check_channels(mode: Mode, channels: int | tuple[int, ...]) -> tuple[int, .
     return tuple(channels)
 
 
-def _factors(coupling: Coupling, method: Method | CPFactors) -> CPFactors | None:
+def _factors(tensor: CouplingTensor, method: Method | CPFactors) -> CPFactors | None:
     if method in ("exact", "per_path"):
         return None
-    parent = coupling.parent()
+    parent = whole(tensor)
     if isinstance(method, CPFactors):
-        if method.d != parent.d:
-            raise ValueError(f"{method} has d = {method.d}; {coupling} needs factors of {parent}, with d = {parent.d}")
+        if method.dims != parent.dims:
+            raise ValueError(f"{method} does not fit; {tensor} needs factors of {parent}, with d = {parent.d}")
         return method
     if method == "cubature":
-        degrees = ((coupling.x[p.x].l, coupling.y[p.y].l, coupling.z[p.z].l) for p in coupling.paths)
-        if all(sum(path) % 2 for path in degrees):
-            raise ValueError(f"{coupling} has odd paths only, of which the cubature product has none: it would be zero")
+        if not any(path.even for path in tensor.paths):
+            raise ValueError(f"{tensor} has odd paths only, of which the cubature product has none: it would be zero")
         return _cubature(parent)
     return Store().best(parent, quadratic(parent.lmax)).factors
 

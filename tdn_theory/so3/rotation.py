@@ -16,7 +16,7 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
-from tdn_theory.so3.irreps import check_degree, check_lmax, component_slice, dim
+from tdn_theory.so3.irreps import Irreps, check_degree, check_lmax, component_slice, dim
 
 
 def haar_rotations(count: int, rng: np.random.Generator) -> Float[np.ndarray, "count 3 3"]:
@@ -34,7 +34,9 @@ def haar_rotations(count: int, rng: np.random.Generator) -> Float[np.ndarray, "c
     return Rotation.random(count, rng).as_matrix().reshape(count, 3, 3)
 
 
-def _check_rotation(rotation: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, "*batch 3 3"]:
+def _check_orthogonal(
+    rotation: Float[np.ndarray, "*batch 3 3"], improper: bool = False
+) -> Float[np.ndarray, "*batch 3 3"]:
     rotation = np.asarray(rotation)
     if rotation.dtype.kind not in "fiu":
         raise TypeError(f"rotation has dtype {rotation.dtype}; it must be real: pass rotation matrices")
@@ -42,9 +44,14 @@ def _check_rotation(rotation: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarr
     if rotation.shape[-2:] != (3, 3):
         raise ValueError(f"rotation has shape {rotation.shape}; it must be (..., 3, 3): pass rotation matrices")
     defect = np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max(initial=0.0)
-    if not defect <= 1e-8 or not np.all(np.linalg.det(rotation) > 0):
+    if not defect <= 1e-8:
         raise ValueError(
-            f"rotation is not a proper rotation (R R^T differs from 1 by {defect:.1e}, or det R is not +1); "
+            f"rotation is not a rotation (R R^T differs from 1 by {defect:.1e}); "
+            "pass orthogonal 3x3 matrices, e.g. from haar_rotations()"
+        )
+    if not improper and not np.all(np.linalg.det(rotation) > 0):
+        raise ValueError(
+            "rotation is not a proper rotation (det R is not +1), and what it acts on has no parity; "
             "pass orthogonal 3x3 matrices of determinant +1, e.g. from haar_rotations()"
         )
     return rotation
@@ -82,7 +89,7 @@ def wigner_D(lmax: int, rotation: Float[np.ndarray, "*batch 3 3"]) -> Float[np.n
         ValueError: `rotation` is not a stack of proper rotation matrices.
     """
     lmax = check_lmax(lmax)
-    rotation = _check_rotation(rotation)
+    rotation = _check_orthogonal(rotation)
     matrix = np.zeros((*rotation.shape[:-2], dim(lmax), dim(lmax)))
     block = np.ones((*rotation.shape[:-2], 1, 1))
     matrix[..., :1, :1] = block
@@ -93,6 +100,40 @@ def wigner_D(lmax: int, rotation: Float[np.ndarray, "*batch 3 3"]) -> Float[np.n
         part = component_slice(l + 1)
         matrix[..., part, part] = block
     return matrix
+
+
+def representation(irreps: Irreps, matrix: Float[np.ndarray, "*batch 3 3"]) -> Float[np.ndarray, "*batch d d"]:
+    """Block-diagonal action `D(Q)` on a list of irreps, in its order.
+
+    Args:
+        irreps: The irreps, all with parity or all without.
+        matrix: Orthogonal matrices of shape (..., 3, 3): rotations, and improper ones if the irreps have parity. An
+            improper Q is the inversion, which multiplies an irrep by its parity, times the rotation -Q.
+
+    Returns:
+        Array of shape (..., d, d).
+
+    Raises:
+        TypeError: `matrix` is not real.
+        ValueError: `matrix` is not a stack of orthogonal matrices, or one is improper and the irreps have no parity.
+    """
+    parities = np.array([irrep.parity for irrep in irreps])
+    matrix = _check_orthogonal(matrix, improper=bool(np.all(parities)))
+    sign = np.sign(np.linalg.det(matrix))[..., None, None]
+    D = _on(irreps, wigner_D(max(irrep.l for irrep in irreps), sign * matrix))
+    return np.where(sign > 0, 1.0, np.repeat(parities, [irrep.dim for irrep in irreps])) * D
+
+
+def representation_generators(irreps: Irreps) -> Float[np.ndarray, "3 d d"]:
+    """Infinitesimal rotations on a list of irreps, see `generators`."""
+    return _on(irreps, generators(max(irrep.l for irrep in irreps)))
+
+
+def _on(irreps: Irreps, matrix: Float[np.ndarray, "*batch D D"]) -> Float[np.ndarray, "*batch d d"]:
+    """The blocks of a matrix on degrees 0..lmax, put on the diagonal in the order of a list of irreps."""
+    components = np.concatenate([np.arange(irrep.l**2, (irrep.l + 1) ** 2) for irrep in irreps])
+    slots = np.repeat(np.arange(len(irreps)), [irrep.dim for irrep in irreps])
+    return matrix[..., components[:, None], components] * (slots[:, None] == slots)
 
 
 def generators(lmax: int) -> Float[np.ndarray, "3 d d"]:

@@ -20,15 +20,16 @@ one rank-one term. T1 uses r^3 terms, one per entry of the core, where r^2 do.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solvers.solver import check_rank
+from tdn_theory.scale import length, power_of_two, square
 from tdn_theory.so3.irreps import check_degree
-from tdn_theory.theory.equivariance import Product, non_equivariant_part, supremum_bound, tensor_of
+from tdn_theory.theory.equivariance import non_equivariant_part, supremum_bound
+from tdn_theory.theory.products import Product, as_tensor
 
 Core = tuple[int, int, int]
 """Ranks of a Tucker truncation in the modes k, i, j."""
@@ -59,41 +60,52 @@ def tail(tensor: CouplingTensor, core: Core) -> float:
 
     Raises:
         TypeError: A core rank is not an integer.
-        ValueError: A core rank is negative.
+        ValueError: A core rank is negative, or the sum is out of the range of float64.
     """
+    return square(_tail_length(tensor, core), "the tail")
+
+
+def _tail_length(tensor: CouplingTensor, core: Core) -> float:
     ranks = [check_degree(rank, "core rank") for rank in core]
-    return float(sum(np.sum(tensor.singular_values(mode)[ranks[mode] :] ** 2) for mode in (0, 1, 2)))
+    return length(np.concatenate([tensor.singular_values(mode)[ranks[mode] :] for mode in (0, 1, 2)]))
 
 
 def theorem_core(tensor: CouplingTensor, rank: int) -> Core:
-    """The core of T1: `R_T = floor(R^(1/3))` in every mode, at most d."""
+    """The core of T1: `R_T = floor(R^(1/3))` in every mode, at most its dimension."""
     check_rank(rank)
-    root = min(integer_root(rank, 3), tensor.d)
-    return root, root, root
+    return _equal_core(tensor, integer_root(rank, 3))
 
 
 def square_root_core(tensor: CouplingTensor, rank: int) -> Core:
-    """`floor(sqrt R)` in every mode, at most d: an r x r x r core has CP rank at most r^2."""
+    """`floor(sqrt R)` in every mode, at most its dimension: an r x r x r core has CP rank at most r^2."""
     check_rank(rank)
-    root = min(integer_root(rank, 2), tensor.d)
-    return root, root, root
+    return _equal_core(tensor, integer_root(rank, 2))
+
+
+def _equal_core(tensor: CouplingTensor, size: int) -> Core:
+    k, i, j = tensor.coupling.shape
+    return min(size, k), min(size, i), min(size, j)
 
 
 def best_core(tensor: CouplingTensor, rank: int) -> Core:
     """Among the cores of CP rank at most R by the fibre argument, the one of least tail.
 
-    Two modes have `r_m r_n <= R`. The third is free: it never needs more than d, and d leaves it no tail. So one of
-    the three modes is kept whole, and the others share R; all d choices of r_m are tried for each of three pairs.
+    Two modes have `r_m r_n <= R`. The third is free: it never needs more than its dimension, which leaves it no tail.
+    So one of the three modes is kept whole, and the others share R; all choices of r_m are tried for each of three
+    pairs.
     """
     check_rank(rank)
-    d = tensor.d
-    squares = [tensor.singular_values(mode) ** 2 for mode in (0, 1, 2)]
+    shape = tensor.coupling.shape
+    spectra = [tensor.singular_values(mode) for mode in (0, 1, 2)]
+    unit = power_of_two(np.concatenate(spectra)).item()
+    squares = [np.ldexp(values, -unit) ** 2 for values in spectra]
     tails = [np.append(np.cumsum(values[::-1])[::-1], 0.0) for values in squares]  # tails[n][r]: sum over k > r
     cores: list[Core] = []
     for whole in range(3):
-        for first in range(1, min(d, rank) + 1):
-            core = [first, min(d, rank // first)]
-            core.insert(whole, d)
+        m, n = (mode for mode in range(3) if mode != whole)
+        for first in range(1, min(shape[m], rank) + 1):
+            core = [0, 0, 0]
+            core[whole], core[m], core[n] = shape[whole], first, min(shape[n], rank // first)
             cores.append((core[0], core[1], core[2]))
     return min(cores, key=lambda core: sum(tails[mode][size] for mode, size in enumerate(core)))
 
@@ -133,7 +145,7 @@ def core_bound(tensor: CouplingTensor, core: Core, radius: float = 1.0) -> float
         TypeError: A core rank is not an integer.
         ValueError: A core rank is negative, or `radius` is negative or not finite.
     """
-    return 2 * _square(radius) * sqrt(tail(tensor, core))
+    return 2 * _square(radius) * _tail_length(tensor, core)
 
 
 def trivial_bound(tensor: CouplingTensor, radius: float = 1.0) -> float:
@@ -149,21 +161,21 @@ def trivial_bound(tensor: CouplingTensor, radius: float = 1.0) -> float:
 def _square(radius: float) -> float:
     if not 0 <= radius < float("inf"):
         raise ValueError(f"radius is {radius}; it must be finite and >= 0: the largest length C of x and y")
-    return float(radius) ** 2
+    return square(radius, "C^2")
 
 
 def residual_lower_bound(tensor: CouplingTensor, rank: int) -> float:
     """`||M - Mhat||_F >= max_n sqrt(sum_{k > R} sigma_k^(n)^2)` for every Mhat of CP rank (or border rank) at most R.
 
-    Each unfolding of Mhat has matrix rank at most R; then Eckart and Young, Psychometrika 1 (1936) 211. Zero from R = d
-    on.
+    Each unfolding of Mhat has matrix rank at most R; then Eckart and Young, Psychometrika 1 (1936) 211. Zero from R =
+    max(d1, d2, d3) on.
 
     Raises:
         TypeError: `rank` is not an integer.
         ValueError: `rank` is below 1.
     """
     check_rank(rank)
-    return max(float(np.linalg.norm(tensor.singular_values(mode)[rank:])) for mode in (0, 1, 2))
+    return max(length(tensor.singular_values(mode)[rank:]) for mode in (0, 1, 2))
 
 
 def truncation(tensor: CouplingTensor, core: Core) -> CPFactors:
@@ -174,30 +186,31 @@ def truncation(tensor: CouplingTensor, core: Core) -> CPFactors:
 
     Args:
         tensor: M.
-        core: Ranks in the modes k, i, j, each from 1 to d.
+        core: Ranks in the modes k, i, j, each from 1 to the dimension of the mode.
 
     Returns:
-        Factors with the least product of two core ranks as R.
+        Factors with the least product of two core ranks as R, or fewer.
 
     Raises:
         TypeError: A core rank is not an integer.
         ValueError: A core rank is not in 1..d.
     """
-    for rank in core:
-        if not 1 <= check_degree(rank, "core rank") <= tensor.d:
-            raise ValueError(f"core rank is {rank}; it must be in 1..d = 1..{tensor.d}")
     M = tensor.array
+    for rank, d in zip(core, M.shape, strict=True):
+        if not 1 <= check_degree(rank, "core rank") <= d:
+            raise ValueError(f"core rank is {rank}; it must be in 1..d = 1..{d}")
     bases = [
-        np.linalg.svd(np.moveaxis(M, mode, 0).reshape(tensor.d, -1), full_matrices=False)[0][:, :rank]
+        np.linalg.svd(np.moveaxis(M, mode, 0).reshape(M.shape[mode], -1), full_matrices=False)[0][:, :rank]
         for mode, rank in enumerate(core)
     ]
-    last = int(np.argmax(core))
+    sizes = [basis.shape[1] for basis in bases]  # an unfolding with more rows than columns has fewer singular vectors
+    last = int(np.argmax(sizes))
     m, n = (mode for mode in range(3) if mode != last)
     S = np.einsum("kij,ka,ib,jc->abc", M, *bases, optimize=True)
-    fibres = np.moveaxis(S, last, 2).reshape(-1, core[last])
+    fibres = np.moveaxis(S, last, 2).reshape(-1, sizes[last])
     factors = [np.empty(0)] * 3
-    factors[m] = np.repeat(bases[m], core[n], axis=1)
-    factors[n] = np.tile(bases[n], (1, core[m]))
+    factors[m] = np.repeat(bases[m], sizes[n], axis=1)
+    factors[n] = np.tile(bases[n], (1, sizes[m]))
     factors[last] = bases[last] @ fibres.T
     return CPFactors(*factors)
 
@@ -226,12 +239,10 @@ def chain(product: Product, tensor: CouplingTensor) -> Chain:
         TypeError: The entries are not real numbers.
         ValueError: The shapes differ, or an entry is not finite.
     """
-    array = tensor_of(product)
-    if array.shape[0] != tensor.d:
-        raise ValueError(f"product has d = {array.shape[0]}, tensor d = {tensor.d}; both must be the same")
+    array, _ = as_tensor(product, tensor.coupling)
     return Chain(
-        supremum_bound(product).value,
-        2 * float(np.linalg.norm(non_equivariant_part(product))),
-        2 * float(np.linalg.norm(array - tensor.array)),
+        supremum_bound(product, coupling=tensor.coupling).value,
+        2 * length(non_equivariant_part(array, tensor.coupling)),
+        2 * length(array - tensor.array),
         2 * tensor.norm,
     )

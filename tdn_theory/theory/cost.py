@@ -1,7 +1,7 @@
 """What it costs to evaluate an equivariant product: multiply-adds, bytes and parameters of every method (T6, E4).
 
-One edge (sample) has x with U channels, y with V, z with W, all of degrees 0..L. The channels are connected in e3nn's
-ways:
+One edge (sample) has x with U channels, y with V, z with W, of the irreps of a coupling, with d1, d2 and d3 components;
+for the paper's features all are d. The channels are connected in e3nn's ways:
 
 * `uvu`: y has one channel (edge harmonics), each of the U channels of x meets it; W = U.
 * `uuu`: channel u of x meets channel u of y; U = V = W.
@@ -11,19 +11,19 @@ Weights are per path, or shared by all paths (E4): then one number per channel (
 
 The methods, with one multiply-add per multiplication (the addition that goes with it is free), and pairs n = U, U, UV:
 
-* `dense`: outer product x_i y_j, then M as a d^3 matrix: `n (d^2 + d^3)`.
+* `dense`: outer product x_i y_j, then M as a d3 x d1 d2 matrix: `n (d1 d2 + d1 d2 d3)`.
 * `per_path`: the same block by block, `n sum_p [(2l1+1)(2l2+1) + (2l1+1)(2l2+1)(2l3+1)]`, what e3nn does: O(L^6).
 * `sparse`: two multiplications per nonzero coefficient, `2 n nnz(M)`: O(L^5).
-* `y_first`: the matrix `Y_ki = sum_j M_kij y_j` per channel of y, `nnz(M)` each, then `n d^2` (per path `n sum_p
+* `y_first`: the matrix `Y_ki = sum_j M_kij y_j` per channel of y, `nnz(M)` each, then `n d1 d3` (per path `n sum_p
   (2l1+1)(2l3+1)`).
-* `cp`: `R d` for every channel of x, y and z, and R per pair.
+* `cp`: `R d` for every channel of x, y and z, each with its own d, and R per pair.
 * `cubature`: `cp` with the nodes of a rule of degree 3L as R; even paths only.
-* `matrix`: to (L+1) x (L+1) matrices and back, d^2 per channel, and `(L+1)^3` per pair (even L; other path weights than
-  M).
+* `matrix`: to (L+1) x (L+1) matrices and back, d^2 per channel, and `(L+1)^3` per pair (the paper's features, even L;
+  other path weights than M).
 
-Weights: shared ones multiply the output, `U d` or `UVW d` (for `uvw`, `cp` and `matrix` mix before they transform back:
-`UVW R`, `UVW d`); those per path multiply the path outputs, `U sum_p (2l3+1)` or `UVW sum_p (2l3+1)`. Only methods that
-see single paths can have them.
+Weights: shared ones multiply the output, `U d3` or `UVW d3` (for `uvw`, `cp` and `matrix` mix before they transform
+back: `UVW R`, `UVW d`); those per path multiply the path outputs, `U sum_p (2l3+1)` or `UVW sum_p (2l3+1)`. Only
+methods that see single paths can have them.
 
 The derivations are the lines above; tests count the multiplications of naive programs.
 """
@@ -36,9 +36,10 @@ from typing import Literal
 
 import numpy as np
 
+from tdn_theory.coupling import Coupling, CouplingLike
 from tdn_theory.cp.solvers.solver import check_rank
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
-from tdn_theory.so3.irreps import check_degree, check_lmax, dim, paths
+from tdn_theory.so3.irreps import check_degree
 
 Method = Literal["dense", "per_path", "sparse", "y_first", "cp", "cubature", "matrix"]
 Connection = Literal["uvu", "uuu", "uvw"]
@@ -99,11 +100,12 @@ class Channels:
 
 @dataclass(frozen=True)
 class PathSums:
-    """What the formulas need to know about the paths up to L.
+    """What the formulas need to know about the paths; orders are those of degrees 0..L.
 
     Attributes:
         paths: Their number, O(L^3).
-        inputs: `sum_p (2l1+1)(2l2+1)`; the same for any two of the three degrees, by symmetry. O(L^5).
+        inputs: `sum_p (2l1+1)(2l2+1)`, the entries of outer products. O(L^5).
+        matrices: `sum_p (2l1+1)(2l3+1)`, the entries of matrices that take x to z; the same for the paper's features.
         blocks: `sum_p (2l1+1)(2l2+1)(2l3+1)`, O(L^6).
         outputs: `sum_p (2l3+1)`, O(L^4).
         nonzeros: Nonzero entries of M in the real basis, O(L^5).
@@ -111,26 +113,31 @@ class PathSums:
 
     paths: int
     inputs: int
+    matrices: int
     blocks: int
     outputs: int
     nonzeros: int
 
 
-@lru_cache(maxsize=32)
-def path_sums(lmax: int) -> PathSums:
-    """Sums over the paths of degrees up to L.
+def path_sums(coupling: CouplingLike) -> PathSums:
+    """Sums over the paths of a coupling.
 
     >>> path_sums(1)
-    PathSums(paths=5, inputs=25, blocks=55, outputs=11, nonzeros=16)
+    PathSums(paths=5, inputs=25, matrices=25, blocks=55, outputs=11, nonzeros=16)
     """
-    found = paths(lmax)
-    sizes = np.array([[2 * l + 1 for l in path] for path in found])
+    return _path_sums(Coupling.of(coupling))
+
+
+@lru_cache(maxsize=32)
+def _path_sums(coupling: Coupling) -> PathSums:
+    sizes = np.array([[2 * l + 1 for l in path.degrees] for path in coupling.paths])
     return PathSums(
-        len(found),
+        len(coupling.paths),
         int((sizes[:, 0] * sizes[:, 1]).sum()),
+        int((sizes[:, 0] * sizes[:, 2]).sum()),
         int(sizes.prod(axis=1).sum()),
         int(sizes[:, 2].sum()),
-        sum(int(np.count_nonzero(clebsch_gordan(*path))) for path in found),
+        sum(int(np.count_nonzero(clebsch_gordan(*path.degrees))) for path in coupling.paths),
     )
 
 
@@ -158,7 +165,7 @@ class Cost:
 
 def cost(
     method: Method,
-    lmax: int,
+    coupling: CouplingLike,
     channels: Channels,
     edges: int = 1,
     rank: int | None = None,
@@ -169,7 +176,7 @@ def cost(
 
     Args:
         method: One of `METHODS`.
-        lmax: Maximal degree L.
+        coupling: The irreps and paths, as `Coupling.of` reads them: L for the paper's features.
         channels: Channels and how they meet.
         edges: Number of edges.
         rank: R, for `"cp"` (terms) and `"cubature"` (nodes) only.
@@ -179,49 +186,50 @@ def cost(
     Raises:
         TypeError: A number is not an integer.
         ValueError: An unknown method, a rank where none belongs or none where one does, weights per path for a method
-            that does not see paths, an odd L for `"matrix"`, or a number out of range.
+            that does not see paths, other features than the paper's or an odd L for `"matrix"`, or a number out of
+            range.
 
     >>> cost("cp", 2, Channels.of("uvu", 128), rank=28).multiply_adds
     69500
     >>> cost("y_first", 2, Channels.of("uvu", 128)).multiply_adds
     11657
     """
-    lmax, edges = check_lmax(lmax), check_degree(edges, "number of edges")
+    coupling, edges = Coupling.of(coupling), check_degree(edges, "number of edges")
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {METHODS}")
     if not shared and method not in UNSHARED:
         raise ValueError(f"{method!r} sees no single paths, so its weights must be shared; use one of {UNSHARED}")
     if (rank is not None) != (method in ("cp", "cubature")):
         raise ValueError(f"rank is {rank} for {method!r}; give one for 'cp' and 'cubature', and for no other method")
-    if method == "matrix" and lmax % 2:
-        raise ValueError(f"L is {lmax}; degrees 0..L are the real (L+1) x (L+1) matrices for even L only")
+    if method == "matrix" and coupling.lmax % 2:
+        raise ValueError(f"L is {coupling.lmax}; degrees 0..L are the real (L+1) x (L+1) matrices for even L only")
     if rank is not None:
         check_rank(rank)
-    d, sums = dim(lmax), path_sums(lmax)
+    (d1, d2, d3), sums = coupling.dims, path_sums(coupling)
     n, mixed = channels.pairs, channels.mixings
-    every = channels.u + channels.v + channels.w
-    mixing = mixed * (d if shared else sums.outputs)
-    outputs = n * (d if shared else sums.outputs)  # numbers between the product and the weights
+    every = channels.u * d1 + channels.v * d2 + channels.w * d3
+    mixing = mixed * (d3 if shared else sums.outputs)
+    outputs = n * (d3 if shared else sums.outputs)  # numbers between the product and the weights
 
     if method == "dense":
-        work, kept, constants = n * (d**2 + d**3) + mixing, n * d**2 + outputs, d**3
+        work, kept, constants = n * (d1 * d2 + d1 * d2 * d3) + mixing, n * d1 * d2 + outputs, d1 * d2 * d3
     elif method == "per_path":
         work, kept, constants = n * (sums.inputs + sums.blocks) + mixing, n * sums.inputs + outputs, sums.blocks
     elif method == "sparse":
         work, kept, constants = 2 * n * sums.nonzeros + mixing, n * sums.nonzeros + outputs, sums.nonzeros
     elif method == "y_first":
-        entries = d**2 if shared else sums.inputs
+        entries = d1 * d3 if shared else sums.matrices
         work = channels.v * sums.nonzeros + n * entries + mixing
         kept, constants = channels.v * entries + outputs, sums.nonzeros
     else:
-        inner = d if method == "matrix" else rank or 0
-        pair = (lmax + 1) ** 3 if method == "matrix" else inner
+        inner = d3 if method == "matrix" else rank or 0
+        pair = (coupling.lmax + 1) ** 3 if method == "matrix" else inner
         late = channels.connection == "uvw"
-        work = inner * d * every + n * pair + (mixed * inner if late else mixing)
+        work = inner * every + n * pair + (mixed * inner if late else mixing)
         kept = inner * (channels.u + channels.v) + n * inner + (channels.w * inner if late else outputs)
-        constants = 3 * inner * d
+        constants = inner * (d1 + d2 + d3)
     parameters = mixed * (1 if shared else sums.paths)
-    compulsory = edges * (every * d + parameters) + constants
+    compulsory = edges * (every + parameters) + constants
     return Cost(edges * work, bytes_per_number * compulsory, 2 * bytes_per_number * edges * kept, parameters)
 
 

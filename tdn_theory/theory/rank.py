@@ -31,10 +31,10 @@ from math import comb, factorial
 import numpy as np
 from jaxtyping import Float
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor, Mode
 from tdn_theory.cp.atlas import AtlasEntry
 from tdn_theory.cp.store import Store
-from tdn_theory.so3.irreps import Path, check_degree, check_lmax, dim
+from tdn_theory.so3.irreps import Irreps, Path, check_degree, slot_slices
 
 Matrix = Float[np.ndarray, "m n"]
 
@@ -71,38 +71,41 @@ def _prime_root(q: int) -> int:
     return next(r for r in range(1, p) if r * r % p == q % p)
 
 
-def modular_tensor(tensor: CouplingTensor) -> Float[np.ndarray, "d d d"]:
-    """Residues of M in the rescaled complex basis, index [k, i, j], components `m = -l..l` of each degree.
+def modular_tensor(tensor: CouplingTensor) -> Float[np.ndarray, "d3 d1 d2"]:
+    """Residues of M in the rescaled complex basis, index [k, i, j], components `m = -l..l` of each irrep.
 
     The normalisation of the blocks only rescales the output components, so it does not matter.
 
     Raises:
-        ValueError: L is above 12.
+        ValueError: A degree is above 12.
     """
-    if check_lmax(tensor.lmax) > 12:
-        raise ValueError(f"L is {tensor.lmax}; it must be at most 12, where the roots needed exist modulo the prime")
+    coupling = tensor.coupling
+    highest = max(irrep.l for irreps in coupling.modes for irrep in irreps)
+    if highest > 12:
+        raise ValueError(f"L is {highest}; it must be at most 12, where the roots needed exist modulo the prime")
     p = prime()
-    result = np.zeros((tensor.d,) * 3)
+    result = np.zeros(coupling.shape)
     for path, weight in zip(tensor.paths, tensor.weights, strict=True):
         if weight:
             fraction = Fraction(weight)
             scale = fraction.numerator * pow(fraction.denominator, -1, p) * pow(_path_root(path), -1, p) % p
-            for m1 in range(-path.l1, path.l1 + 1):
-                for m2 in range(max(-path.l2, -path.l3 - m1), min(path.l2, path.l3 - m1) + 1):
-                    index = tuple(l * l + l + m for l, m in ((path.l3, m1 + m2), (path.l1, m1), (path.l2, m2)))
-                    result[index] = _integer_coefficient(path, m1, m2) * scale % p
+            block = result[coupling.where(path)]
+            l1, l2, l3 = path.degrees
+            for m1 in range(-l1, l1 + 1):
+                for m2 in range(max(-l2, -l3 - m1), min(l2, l3 - m1) + 1):
+                    block[l3 + m1 + m2, l1 + m1, l2 + m2] = _integer_coefficient(path, m1, m2) * scale % p
     return result
 
 
 def _path_root(path: Path) -> int:
-    l1, l2, l3 = path
+    l1, l2, l3 = path.degrees
     a, b, c = l1 + l2 - l3, l1 - l2 + l3, -l1 + l2 + l3
     return _root(factorial(l1 + l2 + l3 + 1) * factorial(a) * factorial(b) * factorial(c))
 
 
 def _integer_coefficient(path: Path, m1: int, m2: int) -> int:
     """The integer S of van der Waerden's form."""
-    l1, l2, l3 = path
+    l1, l2, l3 = path.degrees
     a, b, c = l1 + l2 - l3, l1 - l2 + l3, -l1 + l2 + l3
     first, last = max(0, l1 - m1 - b, l2 + m2 - c), min(a, l1 - m1, l2 + m2)
     return sum((-1) ** t * comb(a, t) * comb(b, l1 - m1 - t) * comb(c, l2 + m2 - t) for t in range(first, last + 1))
@@ -160,51 +163,69 @@ def _reduce(values: np.ndarray, p: int) -> np.ndarray:
     return values
 
 
-def any_weights_bound(lmax: int) -> int:
-    """`R >= d + 1` (L >= 1) for every equivariant tensor with each degree in each mode, whatever its weights.
+def any_weights_bound(coupling: CouplingLike) -> int:
+    """A lower bound for every tensor of a coupling whose weights are all nonzero: `d + 1` for the paper's, L >= 1.
 
     The other bounds of this module are of one tensor each, and those of the paper's weights, all 1, say nothing of
     other weights; this one may stand beside ranks that were found with free weights.
 
-    R >= d, since the unfoldings have rank d. Suppose R = d. Then the vectors of the terms are a basis in each mode, the
-    Kruskal ranks are d, and `3 d >= 2 d + 2` makes the terms unique. Rotations leave the tensor alone, hence permute
-    its terms; SO(3) is connected, so each term is left alone, and its vectors, up to factors, too. So they lie in
-    degree 0, which has one dimension, not d. At L = 1, with all paths alive, R >= 7 over the real numbers
+    In a mode where no irrep occurs twice, and each has a path, the unfolding has full rank (the closed form of
+    `CouplingTensor.singular_values`), so R is at least its dimension. Now let all modes be such, of one dimension d,
+    and suppose R = d. Then the vectors of the terms are a basis in each mode, the Kruskal ranks are d, and `3 d >= 2 d
+    + 2` makes the terms unique if d > 1. Rotations leave the tensor alone, hence permute its terms; SO(3) is connected,
+    so each term is left alone, and its vectors, up to factors, too. So they lie in the copies of degree 0, which are
+    not all, unless there is no other degree. At L = 1, with all paths alive, R >= 7 over the real numbers
     (`proofs.seven_terms`).
 
     >>> [any_weights_bound(lmax) for lmax in (0, 1, 2)]
     [1, 5, 10]
+    >>> any_weights_bound("0e+1o x 0e+1o+2e -> 0e+1o")
+    9
     """
-    return dim(lmax) + (lmax > 0)
+    coupling = Coupling.of(coupling)
+    full = [
+        d
+        for mode, (irreps, d) in enumerate(zip(coupling.modes, coupling.shape, strict=True))
+        if len(set(irreps)) == len(irreps) == len({(path.z, path.x, path.y)[mode] for path in coupling.paths})
+    ]
+    turned = any(irrep.l for irrep in coupling.z)
+    return max(full, default=1) + (len(full) == 3 and len(set(full)) == 1 and turned)
 
 
 def flattening_bound(tensor: CouplingTensor) -> int:
-    """The largest rank of the three unfoldings (each is at most the border rank), d if no degree lacks paths."""
-    T = modular_tensor(tensor)
-    return max(modular_rank(np.moveaxis(T, mode, 0).reshape(tensor.d, -1)) for mode in range(3))
+    """The largest rank of the three unfoldings (each is at most the border rank).
+
+    That is the largest dimension, unless degrees lack paths or copies of an irrep meet alike.
+    """
+    return max(_unfolding_ranks(modular_tensor(tensor)))
 
 
-def koszul_bound(tensor: CouplingTensor, p: int, seed: int = 0) -> int:
+def _unfolding_ranks(T: Float[np.ndarray, "a b c"]) -> list[int]:
+    return [modular_rank(np.moveaxis(T, mode, 0).reshape(d, -1)) for mode, d in enumerate(T.shape)]
+
+
+def koszul_bound(tensor: CouplingTensor, p: int, seed: int = 0, mode: Mode = 0) -> int:
     """Koszul flattening: `R >= rank(M^(wedge p)) / binom(2p, p)`.
 
-    Project the output mode on a space A of dimension 2p + 1, at random, and take the map
+    Project one mode, e.g. the output, on a space A of dimension 2p + 1, at random, and take the map
 
         Lambda^p A (x) B*  ->  Lambda^(p+1) A (x) C,      w (x) b  ->  sum_a (e_a ^ w) (x) M(a, b, .).
 
     For a rank-one tensor `a (x) b (x) c` it is `w -> a ^ w` times b (x) c, of rank binom(2p, p); ranks add at most. The
-    bound is at most `(2p+1) / (p+1) d`, which p = 4 brings to 1.8 d.
+    bound is at most `(2p+1) / (p+1)` times the smaller one of the two other dimensions: 1.8 d for p = 4.
 
     Source: Landsberg and Ottaviani, Theory of Computing 11 (2015) 285, section 2.
 
     Args:
         tensor: M.
-        p: Exterior power, `2p + 1 <= d`.
+        p: Exterior power, `2p + 1` at most the dimension of the mode.
         seed: Seed of the projection; any gives a valid bound.
+        mode: The mode that is projected: 0 (k), 1 (i) or 2 (j).
 
     Raises:
-        ValueError: `2p + 1` is above d.
+        ValueError: `2p + 1` is above the dimension of the mode.
     """
-    return _koszul(modular_tensor(tensor), p, seed)
+    return _koszul(np.moveaxis(modular_tensor(tensor), mode, 0), p, seed)
 
 
 def _koszul(T: Float[np.ndarray, "a b c"], p: int, seed: int) -> int:
@@ -236,7 +257,8 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
     degree l if m < l, so l in D_m implies l in D_(m+1): the D_m are given by numbers h_l of weights m = l, l-1, ..,
     l - h_l + 1 with l in D_m, whose sum is k. And W_m lies in the span of the e^l_m with `|m| <= l <= max D_m`.
     Leaving out all those components instead of W alone only makes the bound weaker, and is one of finitely many cases.
-    For k = 1 nothing is lost: the cases are the L + 1 highest-weight vectors.
+    For k = 1 nothing is lost: the cases are the highest-weight vectors, one for each degree of the output. All this
+    takes each degree at most once in the output, where leading degrees are compared.
 
     A step raises the bound by one as long as enough components are left for the Koszul flattening to keep its rank.
 
@@ -250,16 +272,19 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
         seed: Seed of the projections; any gives a valid bound.
 
     Raises:
-        ValueError: `steps` is below 1, too few components are left for this p, or M is not concise (a degree has no
-            path).
+        ValueError: `steps` is below 1, too few components are left for this p, M is not concise (a degree has no
+            path, or copies of an irrep meet alike), or a degree occurs twice in the output.
     """
-    if flattening_bound(tensor) < tensor.d or any(np.min(tensor.singular_values(mode)) == 0 for mode in (0, 1, 2)):
+    degrees = [irrep.l for irrep in tensor.coupling.z]
+    if len(set(degrees)) < len(degrees):
+        raise ValueError(f"{tensor} has a degree twice in the output; border substitution takes each at most once")
+    T = modular_tensor(tensor)
+    if _unfolding_ranks(T) != list(T.shape):
         raise ValueError(f"{tensor} is not concise: every degree must occur in every mode; give more paths a weight")
     if check_degree(steps, "number of steps") < 1:
         raise ValueError(f"number of steps is {steps}; it must be at least 1")
-    T = modular_tensor(tensor)
-    spans = _fixed_spans(tensor.lmax, steps)
-    left = tensor.d - max(map(len, spans))
+    spans = _fixed_spans(tensor.coupling.z, steps)
+    left = len(T) - max(map(len, spans))
     if left < 2 * p + 1:
         raise ValueError(
             f"{steps} steps may leave {left} components; 2p + 1 = {2 * p + 1} are needed: take fewer steps"
@@ -267,13 +292,20 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
     return steps + min(_koszul(np.delete(T, sorted(span), axis=0), p, seed) for span in spans)
 
 
-def _fixed_spans(lmax: int, k: int) -> list[frozenset[int]]:
-    """Sets of components, one of which spans each k-dimensional subspace that the Borel group fixes; maximal ones."""
+def _fixed_spans(irreps: Irreps, k: int) -> list[frozenset[int]]:
+    """Sets of components, one of which spans each k-dimensional subspace that the Borel group fixes; maximal ones.
+
+    Each degree occurs at most once.
+    """
+    middle = {irrep.l: part.start + irrep.l for irrep, part in zip(irreps, slot_slices(irreps), strict=True)}
+    degrees = sorted(middle)
     spans = set[frozenset[int]]()
-    for depths in product(*(range(min(k, 2 * l + 1) + 1) for l in range(lmax + 1))):
+    for depths in product(*(range(min(k, 2 * l + 1) + 1) for l in degrees)):
         if sum(depths) == k:
-            leading = {m: l for l, h in enumerate(depths) for m in range(l - h + 1, l + 1)}  # the largest l wins
-            spans.add(frozenset(l * l + l + m for m, top in leading.items() for l in range(abs(m), top + 1)))
+            leading = {  # the largest l wins
+                m: l for l, h in zip(degrees, depths, strict=True) for m in range(l - h + 1, l + 1)
+            }
+            spans.add(frozenset(middle[l] + m for m, top in leading.items() for l in degrees if abs(m) <= l <= top))
     return [span for span in spans if not any(span < other for other in spans)]
 
 
@@ -310,18 +342,32 @@ def kruskal_rank(factor: Float[np.ndarray, "d R"], tolerance: float = 1e-8) -> i
     return k
 
 
-def pair_bound(d: int) -> int:
-    """Upper bound for every d x d x d tensor: `floor(d/2) floor(3d/2)`, and d more for odd d; about 3/4 of T2's d^2.
+def pair_bound(*dims: int) -> int:
+    """Upper bound for every tensor of these three dimensions (one stands for three equal ones), from slices in pairs.
 
-    Slices in pairs: a d x d x 2 tensor over the real numbers has rank at most floor(3d/2) (Ja'Ja', SIAM J. Comput. 8
-    (1979) 443); a single slice left over has rank at most d.
+    An m x n x 2 tensor over the real numbers, m <= n, has rank at most `m + floor(n / 2)` if n <= 2m, and 2m else
+    (Ja'Ja', SIAM J. Comput. 8 (1979) 443); a single slice left over is an m x n matrix, of rank at most m. Any of the
+    three modes may count the slices. For d x d x d that is `floor(d/2) floor(3d/2)`, and d more for odd d; about 3/4 of
+    T2's d^2.
 
     (Not `ceil(d/2) floor(3d/2)`: the slice left over is a matrix, not a pair.)
 
+    Raises:
+        ValueError: Neither one nor three dimensions are given.
+
     >>> [pair_bound(d) for d in (4, 9, 16)]
     [12, 61, 192]
+    >>> pair_bound(4, 9, 1)
+    4
     """
-    return d // 2 * (3 * d // 2) + d % 2 * d
+    if len(dims) not in (1, 3):
+        raise ValueError(f"{len(dims)} dimensions given; give d, or d1, d2, d3")
+    dims = dims if len(dims) == 3 else dims * 3
+    bounds = []
+    for mode, slices in enumerate(dims):
+        m, n = sorted(dims[:mode] + dims[mode + 1 :])
+        bounds.append(slices // 2 * min(m + n // 2, 2 * m) + slices % 2 * m)
+    return min(bounds)
 
 
 @dataclass(frozen=True)
@@ -345,14 +391,16 @@ def best_known(tensor: CouplingTensor, store: Store, entries: Sequence[AtlasEntr
     Args:
         tensor: M.
         store: Decompositions of residual at most `EXACT` count as numerical bounds.
-        entries: Entries of the atlas; those proven for exactly the weights of `tensor` count. A proof with free
+        entries: Entries of the atlas; those proven for exactly the weights of `tensor` count, in either normalisation,
+            which only scales the output. A proof with free
             weights, or by a theorem whose weights are roots, is of a tensor that floats only come near.
     """
-    found = [UpperBound(pair_bound(tensor.d), "slices in pairs", True)]
+    found = [UpperBound(pair_bound(*tensor.dims), "slices in pairs", True)]
     found += [
         UpperBound(entry.rank, entry.proof["kind"], True)
         for entry in entries
-        if entry.proof.get("fixed") and entry.tensor.weights == tensor.weights
+        if entry.proof.get("fixed")
+        and (entry.tensor.coupling, entry.tensor.weights) == (tensor.coupling, tensor.weights)
     ]
     found += [UpperBound(e.rank, "numerical", False) for e in store.entries(tensor) if e.exact]
     return sorted(found, key=lambda bound: (bound.rank, not bound.proven))

@@ -7,11 +7,11 @@ scalings,
 
     (a, -b, 0)  and  (a, 0, -c)  for each term,
 
-are 2R independent vectors in the kernel of J. So rank J is at most 3 d R - 2 R. If it is that, it cannot grow, nor fall
-nearby, and by the theorem of constant rank the solutions of `T(theta') = T(theta)` near theta are a manifold of
-dimension 2R, which the scalings fill: up to scalings, the terms are the only ones near them with the sum T. A smaller
-rank proves nothing by itself, except by counting: where `(3 d - 2) R > d^3`, the rank is smaller at every theta, and
-the solutions near theta have more dimensions than the scalings.
+are 2R independent vectors in the kernel of J. So rank J is at most (d1 + d2 + d3 - 2) R. If it is that, it cannot grow,
+nor fall nearby, and by the theorem of constant rank the solutions of `T(theta') = T(theta)` near theta are a manifold
+of dimension 2R, which the scalings fill: up to scalings, the terms are the only ones near them with the sum T. A
+smaller rank proves nothing by itself, except by counting: where `(d1 + d2 + d3 - 2) R > d1 d2 d3`, the rank is smaller
+at every theta, and the solutions near theta have more dimensions than the scalings.
 
 This is about the decomposition of T, the sum of the given terms. That T is a best approximation of an equivariant M is
 another matter: turning all vectors gives another best approximation of M, `D T (D (x) D)^T`, with other terms.
@@ -35,9 +35,9 @@ class LocalUniqueness:
     """The rank of J at given factors, and how clear it is.
 
     Attributes:
-        unknowns: `3 d R`.
+        unknowns: `(d1 + d2 + d3) R`.
         scalings: `2 R`, the dimension of the kernel that every J has.
-        equations: `d^3`.
+        equations: `d1 d2 d3`.
         rank: Rank of J: singular values above the rounding of their computation.
         least: Smallest singular value that counts, relative to the largest.
         rounding: What singular values must exceed to count, relative to the largest.
@@ -57,7 +57,7 @@ class LocalUniqueness:
 
     @property
     def possible(self) -> bool:
-        """Whether counting allows it: `3 d R - 2 R <= d^3`."""
+        """Whether counting allows it: `(d1 + d2 + d3 - 2) R <= d1 d2 d3`."""
         return self.unknowns - self.scalings <= self.equations
 
 
@@ -65,7 +65,8 @@ def local_uniqueness(factors: CPFactors) -> LocalUniqueness:
     """The rank of J at `factors`, balanced (which changes no rank), from its singular values.
 
     A singular value is computed with an error of at most about `n u ||J||`, n the larger side of J and u = 2^-53; those
-    above 64 times that count. J has `3 d^4 R` entries: 0.1 GB at L = 3, R = 63, and 1 GB at L = 4, R = 112.
+    above 64 times that count. J has `3 d^4 R` entries if all dimensions are d: 0.1 GB at L = 3, R = 63, and 1 GB at
+    L = 4, R = 112.
 
     Raises:
         ValueError: A term is zero, and then its vectors are not determined at all.

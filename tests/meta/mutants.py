@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import irreps, rotation
 from tdn_theory.theory import bounds, cost, equivariance, rank, universality
@@ -530,7 +530,7 @@ def _rank_of(matrix: np.ndarray) -> int:
 def reach_by_projection(factors: CPFactors) -> universality.Reach:
     """All first-order changes projected on path space, those that break equivariance included."""
     J = universality.jacobian(factors.balance())
-    basis = universality._path_basis(irreps.lmax_of(factors.d))
+    basis = universality._path_basis(Coupling.of(irreps.lmax_of(factors.d)))
     return replace(universality.reach(factors), dimension=_rank_of(basis.T @ J))
 
 

@@ -124,7 +124,7 @@ MAY_HOLD: dict[str, tuple[tuple[Callable, ...], str]] = {
 @pytest.mark.parametrize("proof", PROOFS, ids=NAMES)
 def test_a_wrong_tensor_fails(proof: Callable, wrong: Callable) -> None:
     lmax = PROOFS[proof]
-    right = proofs.coupling(lmax)
+    right = proofs.exact_tensor(lmax)
     assert proofs.failed(proof(lmax, right)) == []
     steps = proof(lmax, wrong(right, lmax))
     for step in steps:
@@ -143,5 +143,5 @@ def test_a_wrong_tensor_fails(proof: Callable, wrong: Callable) -> None:
 
 
 def test_every_entry_of_the_table_is_used() -> None:
-    claims = [step.claim for proof, lmax in PROOFS.items() for step in proof(lmax, proofs.coupling(lmax))]
+    claims = [step.claim for proof, lmax in PROOFS.items() for step in proof(lmax, proofs.exact_tensor(lmax))]
     assert [fragment for fragment in MAY_HOLD if not any(fragment in claim for claim in claims)] == []

@@ -6,7 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tdn_theory.nn.irreps import Coupling, slot_slices
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.so3.irreps import slot_slices
 from tests import reference
 
 SUBSCRIPTS = {
@@ -20,16 +21,18 @@ SUBSCRIPTS = {
 clebsch_gordan = lru_cache(maxsize=None)(reference.clebsch_gordan)
 
 
-def path_tensors(coupling: Coupling) -> list[np.ndarray]:
+def path_tensors(tensor: CouplingTensor) -> list[np.ndarray]:
     """The tensor (d3, d1, d2) of every path, zero outside of its block."""
+    coupling = tensor.coupling
     d1, d2, d3 = coupling.dims
     x, y, z = (slot_slices(irreps) for irreps in (coupling.x, coupling.y, coupling.z))
     tensors = []
-    for path in coupling.paths:
-        tensor = np.zeros((d3, d1, d2))
-        block = clebsch_gordan(coupling.x[path.x].l, coupling.y[path.y].l, coupling.z[path.z].l)
-        tensor[z[path.z], x[path.x], y[path.y]] = path.weight * block
-        tensors.append(tensor)
+    for path, weight in zip(tensor.paths, tensor.weights, strict=True):
+        result = np.zeros((d3, d1, d2))
+        l1, l2, l3 = coupling.x[path.x].l, coupling.y[path.y].l, coupling.z[path.z].l
+        norm = np.sqrt(2 * l3 + 1) if tensor.normalization == "component" else 1.0
+        result[z[path.z], x[path.x], y[path.y]] = weight * norm * clebsch_gordan(l1, l2, l3)
+        tensors.append(result)
     return tensors
 
 

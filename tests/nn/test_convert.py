@@ -59,9 +59,16 @@ def mixed_modes() -> o3.TensorProduct:
     return o3.TensorProduct(first, second, out, instructions)
 
 
+def twice() -> o3.TensorProduct:
+    """Two instructions for the same slots, each with weights of its own."""
+    instructions = [(0, 0, 0, "uvu", True), (0, 0, 0, "uvu", True, 0.5)]
+    return o3.TensorProduct(o3.Irreps("4x1o"), o3.Irreps("1x1o"), o3.Irreps("4x1e"), instructions)
+
+
 PRODUCTS = {
     "convolution": convolution,
     "mixed modes": mixed_modes,
+    "twice": twice,
     "fully connected": lambda: o3.FullyConnectedTensorProduct("4x0e+3x1o", "2x0e+1x1o", "4x0e+2x1o+2x1e"),
     "norm": lambda: convolution(irrep_normalization="norm", path_normalization="path"),
     "self-connection": lambda: o3.FullyConnectedTensorProduct("8x0e+8x1o", "5x0e", "8x0e+8x1o"),

@@ -10,6 +10,7 @@ import pytest
 import sympy
 from matplotlib.mathtext import MathTextParser
 
+from tdn_theory.coupling import Coupling
 from tdn_theory.so3.irreps import admissible, paths
 from tdn_theory.theory import proofs
 from tests.assertions import refuses
@@ -68,14 +69,14 @@ def test_products_of_surds() -> None:
 
 def test_a_swapped_tensor_commutes_but_is_another() -> None:
     """Commuting does not pin the tensor: exchanging the inputs gives an equivariant one, too, but not E2's."""
-    swapped = {(k, j, i): value for (k, i, j), value in proofs.coupling(2).items()}
+    swapped = {(k, j, i): value for (k, i, j), value in proofs.exact_tensor(2).items()}
     claims = proofs.failed(proofs.equivariance(2, swapped))
     assert len(claims) == 1
     assert "M = sum_p C_p" in claims[0]
 
 
 def test_scaled_blocks_fail_the_spectrum() -> None:
-    doubled = {index: {root: 2 * c for root, c in value.items()} for index, value in proofs.coupling(1).items()}
+    doubled = {index: {root: 2 * c for root, c in value.items()} for index, value in proofs.exact_tensor(1).items()}
     assert len(proofs.failed(proofs.spectrum(1, doubled))) == 3
 
 
@@ -127,14 +128,14 @@ def test_a_lost_or_wrong_term_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_weights_of_components_are_not_shared_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """T7 is about weights that all components share: generators that act across channels do not commute with them."""
     across = {(0, 5): {1: Fraction(1)}, (5, 0): {1: Fraction(-1)}}
-    matrices = proofs.generator_matrices(1)
-    monkeypatch.setattr(proofs, "generator_matrices", lambda lmax: (across, *matrices[1:]))
+    matrices = proofs.generator_matrices(Coupling.of(1).z)
+    monkeypatch.setattr(proofs, "generator_matrices", lambda irreps: (across, *matrices[1:]))
     assert any("(W (x) 1)" in claim for claim in proofs.failed(proofs.weight_sharing(1)))
 
 
 def test_generators_of_another_representation_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """With one generator negated, neither the brackets nor the commutators hold."""
-    x, y, z = proofs.generator_matrices(1)
+    x, y, z = proofs.generator_matrices(Coupling.of(1).z)
     negated = {index: {root: -c for root, c in value.items()} for index, value in x.items()}
-    monkeypatch.setattr(proofs, "generator_matrices", lambda lmax: (negated, y, z))
+    monkeypatch.setattr(proofs, "generator_matrices", lambda irreps: (negated, y, z))
     assert any("[X_x, X_y]" in claim for claim in proofs.failed(proofs.equivariance(1)))

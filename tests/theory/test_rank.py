@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.solution import CPSolution, Status
@@ -187,7 +187,7 @@ def test_fixed_subspaces_are_covered(depths: tuple[int, ...], rng: np.random.Gen
     """Spaces that the Borel group fixes, made at random, lie in one of the spans that the bound goes through."""
     space = borel_fixed(2, depths, rng)
     support = set(np.flatnonzero(np.abs(space).max(axis=1)).tolist())
-    assert any(support <= span for span in rank._fixed_spans(2, int(np.linalg.matrix_rank(space))))
+    assert any(support <= span for span in rank._fixed_spans(Coupling.of(2).z, int(np.linalg.matrix_rank(space))))
 
 
 @pytest.mark.parametrize("lmax", range(1, 7))
@@ -201,7 +201,7 @@ def test_the_bound_for_any_weights(lmax: int) -> None:
 def test_border_substitution_gains_by_steps() -> None:
     three = CouplingTensor(3)
     assert [rank.border_substitution_bound(three, 2, steps) for steps in (1, 2)] == [28, 29]
-    assert set(rank._fixed_spans(3, 1)) == {frozenset({l * l + 2 * l}) for l in range(4)}
+    assert set(rank._fixed_spans(Coupling.of(3).z, 1)) == {frozenset({l * l + 2 * l}) for l in range(4)}
 
 
 def test_errors_teach() -> None:

@@ -1,4 +1,4 @@
-"""The outer-product decomposition of Theorem 3.2 (T2): exact with R = d^2 terms, for any tensor."""
+"""The outer-product decomposition of Theorem 3.2 (T2): exact with R = d1 d2 terms, for any tensor."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ def outer_product(tensor: CouplingTensor) -> CPFactors:
         tensor: Any coupling tensor.
 
     Returns:
-        Factors of rank d^2.
+        Factors of rank d1 d2.
 
     >>> outer_product(CouplingTensor(1))
     CPFactors(R=16, d=4)
     """
-    d = tensor.d
-    pairs = np.eye(d)
-    return CPFactors(tensor.array.reshape(d, d * d), np.repeat(pairs, d, axis=1), np.tile(pairs, d))
+    d1, d2, d3 = tensor.dims
+    return CPFactors(tensor.array.reshape(d3, d1 * d2), np.repeat(np.eye(d1), d2, axis=1), np.tile(np.eye(d2), d1))

@@ -9,7 +9,7 @@ import numpy as np
 
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.so3.irreps import dim
+from tdn_theory.so3.irreps import dim, paths
 
 if TYPE_CHECKING:
     import torch
@@ -36,9 +36,7 @@ def released_order(lmax: int, dtype: torch.dtype) -> Callable[[Tensor, Tensor, T
 
 def instructions(lmax: int) -> list[tuple[int, int, int, str, bool]]:
     """e3nn's instructions for all paths, with weights of their own."""
-    from tdn_theory.nn.irreps import Coupling
-
-    return [(path.x, path.y, path.z, "uvu", True) for path in Coupling.of(lmax).paths]
+    return [(path.x, path.y, path.z, "uvu", True) for path in paths(lmax)]
 
 
 def flat(lmax: int, channels: int, nodes: int, edges: int, dtype: torch.dtype) -> list[Tensor]:
