@@ -548,6 +548,7 @@ SEARCHES: tuple[tuple[_Solver, CouplingTensor, str], ...] = (
     (EquivariantLevenbergMarquardt(12, free=False), CouplingTensor("0+1 x 0+1+2+3 -> 0+1"), "C1"),
     (EquivariantLevenbergMarquardt(17, free=False), CouplingTensor("0+1+2 x 0+1+2 -> 0+1"), "C1"),
     (EquivariantLevenbergMarquardt(41, free=False), CouplingTensor("0+1+2 x 0+1+2+3 -> 0+1+2"), "C1"),
+    (EquivariantLevenbergMarquardt(31, free=False), CouplingTensor("0+1+2+3 x 0+1+2+3 -> 0+1"), "C1"),
 )
 """Searches whose results are entries, with the tensors that anchor them, and the symmetry of what they find."""
 
