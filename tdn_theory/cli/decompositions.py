@@ -28,8 +28,9 @@ RankOption = Annotated[int, typer.Option(help="Number of terms R.")]
 
 @app.command("fit")
 def cp_fit(
-    lmax: LmaxOption,
     rank: RankOption,
+    coupling: Annotated[str | None, typer.Argument(help="Irreps, e.g. '0e+1o x 0e+1o+2e -> 0e+1o'.")] = None,
+    lmax: Annotated[int | None, typer.Option(help="Maximal degree L of the paper's features, instead.")] = None,
     solver: Annotated[SolverName, typer.Option(help="Algorithm.")] = SolverName.LM,
     starts: Annotated[int, typer.Option(min=1, help="Random starts, with seeds seed, seed+1, ...")] = 5,
     seed: SeedOption = 0,
@@ -50,9 +51,12 @@ def cp_fit(
             SolverName.ALS: lambda seed: AlternatingLeastSquares(rank, seed=seed),
             SolverName.ADAMW: lambda seed: SampledAdamW(rank, seed=seed),
         }[solver]
-        tensor = CouplingTensor.even(lmax) if paths is PathsName.EVEN else CouplingTensor(lmax)
+        if (coupling is None) == (lmax is None):
+            raise ValueError("give the irreps, e.g. '0e+1o x 0e+1o+2e -> 0e+1o', or --lmax L for the paper's features")
+        given = lmax if coupling is None else coupling
+        tensor = CouplingTensor.even(given) if paths is PathsName.EVEN else CouplingTensor(given)
         store = Store()
-        for number in track(range(seed, seed + starts), f"L={lmax} R={rank} {solver}", console=console):
+        for number in track(range(seed, seed + starts), f"{tensor.coupling.label} R={rank} {solver}", console=console):
             chosen = make(number)
             kept = [e for e in store.entries(tensor, rank) if recipe(chosen).items() <= e.made_by.items()]
             if kept:

@@ -416,7 +416,7 @@ def _check_paths(coupling: Coupling, paths: Which) -> Which:
 def _how_to_find(coupling: Coupling) -> str:
     if coupling.cube:
         return "look for one with 'tdn-theory atlas search'"
-    return f"fit one with 'tdn-theory cp fit \"{coupling}\"'"
+    return f"fit factors with 'tdn-theory cp fit \"{coupling}\" --rank R'"
 
 
 def save(

@@ -198,6 +198,8 @@ def _from_json(content: Mapping[str, Any]) -> CouplingTensor:
 def _how_to_make(tensor: CouplingTensor, rank: int) -> str:
     if tensor.coupling.cube:
         return f"'tdn-theory cp fit --lmax {tensor.lmax} --rank {rank}'"
+    if tensor == CouplingTensor(tensor.coupling.complete):
+        return f"'tdn-theory cp fit \"{tensor.coupling}\" --rank {rank}'"
     return f"Store().save(LevenbergMarquardt({rank}).solve(tensor))"
 
 
