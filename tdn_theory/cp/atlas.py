@@ -7,6 +7,7 @@ manifest names the kind of proof:
     cubature               `certificate.prove_cubature`, and the theorem of `constructions/cubature.py`
     matrix multiplication  an integer proof of the algorithm, and that of `constructions/matrix_multiplication.py`
     sum                    consecutive terms with a proof each: sums of equivariant tensors are equivariant
+    both parities          that of a product for rotations, and the theorem of `constructions/both_parities.py`
 
 `verify` trusts nothing else in the manifest: it recomputes every number, and compares the factors with what was proven.
 """
@@ -24,6 +25,7 @@ import numpy as np
 
 from tdn_theory.coupling import Coupling, CouplingTensor, error_relative_to_output
 from tdn_theory.cp.certificate import UNIT, Certificate, ProofError, prove_cubature, prove_decomposition
+from tdn_theory.cp.constructions.both_parities import both_parities, doubled
 from tdn_theory.cp.constructions.cubature import (
     CubatureRule,
     bracket,
@@ -268,7 +270,31 @@ def prove(
             sum(c.radius for c in certificates),
             alive,
         )
-    raise ProofError(f"unknown kind of proof {kind!r}; known are 'newton', 'cubature', 'matrix multiplication', 'sum'")
+    if kind == "both parities":
+        return _of_both_parities(coupling, factors, proof, arrays)
+    raise ProofError(
+        f"unknown kind of proof {kind!r}; known are 'newton', 'cubature', 'matrix multiplication', 'sum' and "
+        "'both parities'"
+    )
+
+
+def _of_both_parities(
+    coupling: Coupling, factors: CPFactors, proof: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> Certificate:
+    """The product for rotations is found again among the factors, exactly, and proven."""
+    rotations = Coupling.of(proof["rotations"])
+    (d1, _, d3), rank = rotations.dims, factors.rank // 2
+    single = CPFactors(2 * factors.A[:d3, :rank], factors.B[:d1, :rank], factors.C[:, :rank])
+    whole = both_parities(single, rotations)
+    same = all(np.array_equal(getattr(whole, name), getattr(factors, name)) for name in "ABC")
+    known = doubled(rotations)
+    if _without_parity(known) != _without_parity(coupling) or not same:
+        raise ProofError(f"the factors are not those of {rotations} with both parities")
+    proven = prove(rotations, single, proof["of"], arrays)
+    slots = {path: (path.x % len(rotations.x), path.y, path.z % len(rotations.z)) for path in known.paths}
+    weights = {path: proven.weights[slot] for path, slot in slots.items() if slot in proven.weights}
+    # A is halved, and A, B and C appear twice or four times: distances grow by 2 at most
+    return Certificate(f"{proven.kind}, both parities", proven.statement, 2 * proven.radius, weights)
 
 
 def _by_theorem(
@@ -518,7 +544,8 @@ def construct(folder: FilePath = FOLDER) -> list[AtlasEntry]:
     made += [_cubature(lmax, ["gaunt", "bracket"], folder) for lmax in (4, 6, 8)]
     made += [_scalars(lmax, folder) for lmax in range(1, 5)]
     made += [_found(*search, folder) for search in SEARCHES]
-    return [*made, _completed_3(folder), _completed_6(folder)]
+    made += [_completed_3(folder), _completed_6(folder)]
+    return made + [_doubled(best(lmax, folder=folder), folder) for lmax in (1, 2, 3)]
 
 
 def _natural(lmax: int) -> str:
@@ -583,6 +610,14 @@ def _found(solver: _Solver, tensor: CouplingTensor, symmetry: str, folder: FileP
     solution = solver.solve(tensor)
     fixed = not (isinstance(solver, EquivariantLevenbergMarquardt) and solver.free)
     return save(tensor.coupling, solution.factors, newton(tensor, symmetry, fixed), {}, solution.made_by, folder)
+
+
+def _doubled(entry: AtlasEntry, folder: FilePath) -> AtlasEntry:
+    """Features with both parities, as NequIP's."""
+    factors = both_parities(entry.factors, entry.coupling)
+    proof = {"kind": "both parities", "rotations": str(entry.coupling), "of": dict(entry.proof)}
+    made_by = {"construction": f"both parities, of {entry.stem}", **provenance(None)}
+    return save(doubled(entry.coupling), factors, proof, entry.arrays, made_by, folder)
 
 
 def _completed_3(folder: FilePath) -> AtlasEntry:

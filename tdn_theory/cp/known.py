@@ -54,7 +54,8 @@ def part(entry: atlas.AtlasEntry, coupling: Coupling) -> CPFactors | None:
     for have, wanted in zip(entry.coupling.modes, coupling.modes, strict=True):
         left, slots = list(range(len(have))), []
         for irrep in wanted:
-            slot = next((n for n in left if have[n].l == irrep.l), None)
+            alike = sorted((n for n in left if have[n].l == irrep.l), key=lambda n: have[n] != irrep)
+            slot = next(iter(alike), None)
             if slot is None:
                 return None
             left.remove(slot)

@@ -44,6 +44,10 @@ TARGETS = {
     ("0e+1o+2e x 0e+1o+2e+3o -> 0e+1o+2e+3o", "all"): 28,
     ("0+1+2 x 0+1+2+3 -> 0+1+2", "all"): 41,
     ("0+1+2 x 0+1+2 -> 0+1", "all"): 17,
+    ("0+1+2+3 x 0+1+2+3 -> 0+1", "all"): 31,
+    ("0e+1o+0o+1e x 0e+1o -> 0e+1o+0o+1e", "all"): 14,
+    ("0e+1o+2e+0o+1e+2o x 0e+1o+2e -> 0e+1o+2e+0o+1e+2o", "all"): 46,
+    ("0e+1o+2e+3o+0o+1e+2o+3e x 0e+1o+2e+3o -> 0e+1o+2e+3o+0o+1e+2o+3e", "all"): 132,
     ("0+1+2+3 x 0+1+2+3 -> 0", "all"): 16,
     ("0e+1o+2e x 0e+1o+2e -> 0e+1o", "all"): 12,
 }
@@ -182,6 +186,18 @@ def test_a_theorem_is_about_factors_and_says_which_paths_are_alive(monkeypatch):
         monkeypatch.setattr(atlas, "matrix_weights", lambda lmax, wrong=wrong: wrong)
         with refuses(ProofError, str(path), "by the theorem"):
             atlas.prove(entry.coupling, given, entry.proof)
+
+
+def test_both_parities_need_the_proof_of_the_product_for_rotations(tmp_path):
+    entry = next(e for e in ENTRIES if e.proof["kind"] == "both parities" and e.rank == 14)
+    A, B, C = (f.copy() for f in (entry.factors.A, entry.factors.B, entry.factors.C))
+    A[0, 0] *= 1 + 1e-15
+    with refuses(ProofError, "both parities"):
+        atlas.save(entry.coupling, CPFactors(A, B, C), entry.proof, {}, {}, tmp_path)
+    moved = CPFactors(np.roll(A, 1, axis=0), B, C)
+    with pytest.raises(ProofError):
+        atlas.save(entry.coupling, moved, entry.proof, {}, {}, tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_entries_are_made_again(tmp_path):

@@ -229,6 +229,25 @@ def test_rules_without_symmetry(entry):
     assert integrates(points, weights, entry.proof["degree"], False)
 
 
+@pytest.mark.parametrize("lmax", [1, 2])
+def test_both_parities_are_selected_from_a_product_for_rotations(lmax):
+    """In rational arithmetic: blocks allowed by parity are those of the entry for rotations, and the others zero."""
+
+    def tensor(factors):
+        A, B, C = (fractions(f) for f in (factors.A, factors.B, factors.C))
+        return np.array([[(A[k] * B[i]) @ C.T for i in range(len(B))] for k in range(len(A))], dtype=object)
+
+    single = tensor(atlas.best(lmax).factors)
+    entry = next(e for e in ENTRIES if e.proof["kind"] == "both parities" and e.factors.dims[1] == (lmax + 1) ** 2)
+    whole = tensor(entry.factors)
+    d = len(single)
+    parity = np.concatenate([np.full(2 * l + 1, (-1) ** l) for l in range(lmax + 1)])
+    even = (parity[:, None, None] * parity[:, None] * parity == 1).astype(int)
+    for z, x in np.ndindex(2, 2):
+        block = whole[z * d : (z + 1) * d, x * d : (x + 1) * d]
+        assert np.array_equal(block, single * (even if z == x else 1 - even))
+
+
 @pytest.mark.parametrize("size", [4, 9])
 def test_matrix_algorithms_on_unit_matrices(size):
     """Both sides are bilinear, so equality for all pairs of unit matrices is equality; the file is read anew here."""
