@@ -38,7 +38,7 @@ def cp_fit(
     paths: Annotated[PathsName, typer.Option(help="The paths of the tensor, all with weight 1.")] = PathsName.ALL,
 ) -> None:
     """Decompose a coupling tensor; every start is kept in the store when it ends, and not made again."""
-    from tdn_theory.coupling import CouplingTensor
+    from tdn_theory.coupling import Coupling, CouplingTensor
     from tdn_theory.cp.solution import recipe
     from tdn_theory.cp.solvers.als import AlternatingLeastSquares
     from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
@@ -51,9 +51,12 @@ def cp_fit(
             SolverName.ALS: lambda seed: AlternatingLeastSquares(rank, seed=seed),
             SolverName.ADAMW: lambda seed: SampledAdamW(rank, seed=seed),
         }[solver]
-        if (coupling is None) == (lmax is None):
+        if coupling is not None and lmax is None:
+            given = Coupling.of(coupling)
+        elif coupling is None and lmax is not None:
+            given = Coupling.of(lmax)
+        else:
             raise ValueError("give the irreps, e.g. '0e+1o x 0e+1o+2e -> 0e+1o', or --lmax L for the paper's features")
-        given = lmax if coupling is None else coupling
         tensor = CouplingTensor.even(given) if paths is PathsName.EVEN else CouplingTensor(given)
         store = Store()
         for number in track(range(seed, seed + starts), f"{tensor.coupling.label} R={rank} {solver}", console=console):

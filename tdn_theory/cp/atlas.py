@@ -291,7 +291,7 @@ def _of_both_parities(
     if _without_parity(known) != _without_parity(coupling) or not same:
         raise ProofError(f"the factors are not those of {rotations} with both parities")
     proven = prove(rotations, single, proof["of"], arrays)
-    slots = {path: (path.x % len(rotations.x), path.y, path.z % len(rotations.z)) for path in known.paths}
+    slots = {path: Path(path.x % len(rotations.x), path.y, path.z % len(rotations.z)) for path in known.paths}
     weights = {path: proven.weights[slot] for path, slot in slots.items() if slot in proven.weights}
     # A is halved, and A, B and C appear twice or four times: distances grow by 2 at most
     return Certificate(f"{proven.kind}, both parities", proven.statement, 2 * proven.radius, weights)
