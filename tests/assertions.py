@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import jaxtyping
 import numpy as np
 import pytest
+from scipy.linalg import block_diag
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
@@ -27,7 +29,7 @@ from tests import reference
 EPS = float(np.finfo(float).eps)
 
 Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""A bilinear map of features: (n, d), (n, d) -> (n, d)."""
+"""A bilinear map of features: (n, d1), (n, d2) -> (n, d3)."""
 
 
 def tolerance(lmax: int) -> float:
@@ -93,16 +95,15 @@ def assert_representation(wigner_D: Callable, lmax: int, first: np.ndarray, seco
     assert_close(matrix @ wigner_D(lmax, second), wigner_D(lmax, first @ second), atol, "D(R) D(S)")
 
 
-def probe(product: Product, d: int) -> np.ndarray:
+def probe(product: Product, d1: int, d2: int) -> np.ndarray:
     """The tensor M[k, i, j] of a bilinear map, from its values at all pairs of basis vectors."""
-    eye = np.eye(d)
-    values = product(np.repeat(eye, d, axis=0), np.tile(eye, (d, 1)))
-    return np.asarray(values).reshape(d, d, d).transpose(2, 0, 1)
+    values = np.asarray(product(np.repeat(np.eye(d1), d2, axis=0), np.tile(np.eye(d2), (d1, 1))))
+    return values.reshape(d1, d2, -1).transpose(2, 0, 1)
 
 
 def assert_equivariant(
     product: Product,
-    lmax: int,
+    coupling: CouplingLike,
     *,
     norm: float,
     wigner_D: Callable = rotation.wigner_D,
@@ -113,11 +114,13 @@ def assert_equivariant(
 ) -> None:
     """`product(D x, D y) = D product(x, y)`, for a `D` that represents rotations and a product that is not zero.
 
+    Where the irreps have parity, that is asked for rotations and for their products with inversion.
+
     Args:
-        product: Bilinear map (n, d), (n, d) -> (n, d).
-        lmax: Maximal degree of all three features.
+        product: Bilinear map (n, d1), (n, d2) -> (n, d3).
+        coupling: What acts on x, y and z; L for the paper's features.
         norm: Frobenius norm of the product's tensor, e.g. `CouplingTensor(lmax).norm`; not zero.
-        wigner_D: Action `(lmax, R) -> D(R)` on the features.
+        wigner_D: Action `(lmax, R) -> D(R)` on features of all degrees.
         rotations: Rotation matrices (n, 3, 3); by default four of the Haar measure, a half turn and a quarter turn.
         seed: Seed of the features, and of the rotations.
         rtol: Allowed error relative to `norm`, which is the root mean square length of the product of random features.
@@ -125,74 +128,91 @@ def assert_equivariant(
     """
     if not norm > 0:
         raise ValueError(f"norm is {norm}; every map that is zero is equivariant: give a product that is not")
+    coupling = Coupling.of(coupling)
     rng = np.random.default_rng(seed)
     if rotations is None:
         special = np.array([np.diag([1.0, -1.0, -1.0]), [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]])
         rotations = np.concatenate([special, rotation.haar_rotations(4, rng)])
-    d = irreps.dim(lmax)
-    assert_close(np.linalg.norm(probe(product, d)), norm, rtol * norm, f"norm of the tensor of {name}")
-    x, y = rng.standard_normal((2, 8, d))
+    d1, d2, _ = coupling.dims
+    assert_close(np.linalg.norm(probe(product, d1, d2)), norm, rtol * norm, f"norm of the tensor of {name}")
+    x, y = rng.standard_normal((8, d1)), rng.standard_normal((8, d2))
+    lmax = reference.highest(coupling)
     for first, second in zip(rotations, np.roll(rotations, 1, axis=0), strict=True):
         assert_representation(wigner_D, lmax, first, second)
         matrix = wigner_D(lmax, first)
-        # lengths of x and y are about sqrt(d), and roundoff grows with them
-        assert_close(product(x @ matrix.T, y @ matrix.T), product(x, y) @ matrix.T, rtol * norm, f"{name}(D x, D y)")
+        for sign in (1, -1) if coupling.parity else (1,):
+            D3, D1, D2 = (
+                block_diag(
+                    *(irrep.parity * part(matrix, irrep.l) if sign < 0 else part(matrix, irrep.l) for irrep in mode)
+                )
+                for mode in coupling.modes
+            )
+            # lengths of x and y are about sqrt(d), and roundoff grows with them
+            assert_close(product(x @ D1.T, y @ D2.T), product(x, y) @ D3.T, rtol * norm, f"{name}(D x, D y)")
+
+
+def part(matrix: np.ndarray, l: int) -> np.ndarray:
+    """The block of degree l of a matrix on all degrees."""
+    return matrix[irreps.component_slice(l), irreps.component_slice(l)]
 
 
 def assert_same_product(product: Product, tensor: np.ndarray, *, rtol: float = 1e-12, name: str = "product") -> None:
     """`product` is the bilinear map of `tensor[k, i, j]`, path weights, signs and order of the modes included."""
-    scale = float(np.linalg.norm(tensor))
-    assert_close(probe(product, tensor.shape[0]), tensor, rtol * scale, f"tensor of {name}")
-    x, y = np.random.default_rng(0).standard_normal((2, 5, tensor.shape[0]))
+    scale, rng = float(np.linalg.norm(tensor)), np.random.default_rng(0)
+    _, d1, d2 = tensor.shape
+    assert_close(probe(product, d1, d2), tensor, rtol * scale, f"tensor of {name}")
+    x, y = rng.standard_normal((5, d1)), rng.standard_normal((5, d2))
     wanted = np.einsum("kij,ni,nj->nk", tensor, x, y, optimize=True)
-    assert_close(product(x, y), wanted, rtol * scale * tensor.shape[0], f"{name}(x, y)")
+    assert_close(product(x, y), wanted, rtol * scale * max(tensor.shape), f"{name}(x, y)")
 
 
 def assert_spectrum(singular_values: Callable[[CouplingTensor, Any], np.ndarray], tensor: CouplingTensor) -> None:
     """`singular_values(tensor, mode)` are those of the three unfoldings, by numpy's SVD, descending."""
-    for mode in range(3):
-        unfolding = np.moveaxis(tensor.array, mode, 0).reshape(tensor.d, -1)
-        wanted = np.linalg.svd(unfolding, compute_uv=False)
+    for mode, d in enumerate(tensor.array.shape):
+        unfolding = np.moveaxis(tensor.array, mode, 0).reshape(d, -1)
+        values = np.linalg.svd(unfolding, compute_uv=False)
+        wanted = np.concatenate([values, np.zeros(d - len(values))])  # all d of them, where there are fewer columns
         # backward stability: an SVD errs by a small multiple of eps times the largest singular value
-        atol = 8 * tensor.d * EPS * max(float(wanted[0]), EPS)
+        atol = 8 * max(tensor.array.shape) * EPS * max(float(wanted[0]), EPS)
         assert_close(singular_values(tensor, mode), wanted, atol, f"singular_values({mode}) of {tensor}")
 
 
-def assert_projection(project: Callable[[np.ndarray], np.ndarray], lmax: int, seed: int = 0) -> None:
-    """`project` is the orthogonal projection onto the equivariant tensors, (d, d, d) -> (d, d, d).
+def assert_projection(project: Callable[[np.ndarray], np.ndarray], coupling: CouplingLike, seed: int = 0) -> None:
+    """`project` is the orthogonal projection onto the equivariant tensors, (d3, d1, d2) -> (d3, d1, d2).
 
     That is: idempotent, self-adjoint, the identity on coupling tensors, with values that commute with the generators.
-    For lmax <= 2 it is also compared with the Haar average itself, over a quadrature that integrates it exactly.
+    For degrees <= 2 it is also compared with the average over the group itself, by a quadrature that is exact for it.
     """
-    rng = np.random.default_rng(seed)
-    d = irreps.dim(lmax)
-    first, second = rng.standard_normal((2, d, d, d))
+    coupling, rng = Coupling.of(coupling), np.random.default_rng(seed)
+    first, second = rng.standard_normal((2, *coupling.shape))
     image = project(first)
     atol = 1e-12 * float(np.linalg.norm(first))
     assert_close(project(image), image, atol, "project(project(T))")
     left, right = float(np.vdot(image, second)), float(np.vdot(first, project(second)))
     assert_close(left, right, atol * float(np.linalg.norm(second)), "<project(S), T>")
-    coupling = CouplingTensor(lmax, tuple(rng.standard_normal(len(irreps.paths(lmax))))).array
-    assert_close(project(coupling), coupling, 1e-12 * float(np.linalg.norm(coupling)), "project(M)")
+    fixed = CouplingTensor(coupling, tuple(rng.standard_normal(len(coupling.paths)))).array
+    assert_close(project(fixed), fixed, 1e-12 * float(np.linalg.norm(fixed)), "project(M)")
+    lmax = reference.highest(coupling)
     for generator in rotation.generators(lmax):
-        outer = np.einsum("lk,kij->lij", generator, image)
-        inner = np.einsum("kij,ia->kaj", image, generator) + np.einsum("kij,ja->kia", image, generator)
+        X3, X1, X2 = (block_diag(*(part(generator, irrep.l) for irrep in mode)) for mode in coupling.modes)
+        outer = np.einsum("lk,kij->lij", X3, image)
+        inner = np.einsum("kij,ia->kaj", image, X1) + np.einsum("kij,ja->kia", image, X2)
         assert_close(outer, inner, atol * max(lmax, 1), "X project(T)")
     if lmax <= 2:
-        assert_close(image, reference.haar_average(first, lmax), atol, "project(T)")
+        assert_close(image, reference.haar_average(first, coupling), atol, "project(T)")
 
 
-def assert_mean_square(mean_square: Callable[[np.ndarray], float], tensor: np.ndarray, lmax: int) -> None:
-    """`mean_square(T)` is `E eps^2` (E6), by quadrature over all rotations."""
-    wanted = reference.mean_square_error(tensor, lmax)
+def assert_mean_square(mean_square: Callable[[np.ndarray], float], tensor: np.ndarray, coupling: CouplingLike) -> None:
+    """`mean_square(T)` is `E eps^2` (E6), by quadrature over the group."""
+    wanted = reference.mean_square_error(tensor, coupling)
     atol = 1e-11 * float(np.linalg.norm(tensor)) ** 2
     assert_close(mean_square(tensor), wanted, atol, "mean_square_error(T)")
 
 
-def assert_relative_error(relative: Callable[[np.ndarray], float], tensor: np.ndarray, lmax: int) -> None:
-    """`relative(T)` is `sqrt(E eps^2 / E |T(x, y)|^2)` by quadrature over all rotations, free of the scale of T."""
-    wanted = (reference.mean_square_error(tensor, lmax) / np.sum(tensor**2)) ** 0.5
-    for scale in (1.0, 1e-3, -7.0):
+def assert_relative_error(relative: Callable[[np.ndarray], float], tensor: np.ndarray, coupling: CouplingLike) -> None:
+    """`relative(T)` is `sqrt(E eps^2 / E |T(x, y)|^2)` by quadrature over the group, free of the scale of T."""
+    wanted = (reference.mean_square_error(tensor, coupling) / np.sum(tensor**2)) ** 0.5
+    for scale in (1.0, 1e-3, -7.0, 1e-200, 1e200):
         assert_close(relative(scale * tensor), wanted, 1e-11, f"relative error of {scale} T")
 
 
@@ -203,13 +223,15 @@ def assert_bound(bound: float, found: float, scale: float, where: str) -> None:
 
 
 def assert_supremum(
-    supremum: Callable[[np.ndarray], float], tensor: np.ndarray, search: Callable[[np.ndarray], Any]
+    supremum: Callable[[np.ndarray], float],
+    tensor: np.ndarray,
+    search: Callable[[np.ndarray], Any],
+    coupling: CouplingLike,
 ) -> None:
     """No equivariance error that `search(T)` finds (and proves by its rotation and vectors) is above `supremum(T)`."""
-    lmax = round(len(tensor) ** 0.5) - 1
     witness = search(tensor)
     assert_close([np.linalg.norm(witness.x), np.linalg.norm(witness.y)], [1.0, 1.0], 1e-12, "lengths of x, y")
-    found = reference.equivariance_error(tensor, lmax, witness.rotation, witness.x, witness.y)
+    found = reference.equivariance_error(tensor, coupling, witness.rotation, witness.x, witness.y)
     assert_close(witness.value, found, 1e-12 * float(np.linalg.norm(tensor)), "search(T).value")
     assert_bound(supremum(tensor), found, float(np.linalg.norm(tensor)), "supremum_bound(T)")
 
@@ -228,7 +250,7 @@ def assert_truncation_bound(
     truncated = np.asarray(tensor.array)
     squares = 0.0
     for mode, size in enumerate(ranks):
-        unfolding = np.moveaxis(tensor.array, mode, 0).reshape(tensor.d, -1)
+        unfolding = np.moveaxis(tensor.array, mode, 0).reshape(tensor.array.shape[mode], -1)
         U, values, _ = np.linalg.svd(unfolding, full_matrices=False)
         squares += float(np.sum(values[size:] ** 2))
         truncated = np.moveaxis(np.tensordot(U[:, :size] @ U[:, :size].T, np.moveaxis(truncated, mode, 0), 1), 0, mode)
@@ -265,13 +287,15 @@ def assert_bounds_atlas(bound: Callable[[CouplingTensor], int], lmax: int) -> No
                 raise AssertionError(f"got {found}, but should be in {entry.tensor.d}..{entry.rank} [bound of {entry}]")
 
 
-def assert_pair_bound(pair_bound: Callable[[int], int]) -> None:
-    """Bounds all tensors: at least the largest known rank of small ones and the generic rank, at most d^2."""
-    largest = {1: 1, 2: 3, 3: 5}  # of d x d x d tensors over the real numbers
-    for d in range(1, 50):
-        least = max(largest.get(d, 0), -(-(d**3) // (3 * d - 2)))
-        if not least <= pair_bound(d) <= d * d:
-            raise AssertionError(f"got {pair_bound(d)}, but should be in {least}..{d * d} [pair_bound({d})]")
+def assert_pair_bound(pair_bound: Callable[..., int]) -> None:
+    """Bounds all tensors: at least the largest known rank of small ones and the generic rank, at most d1 d2."""
+    largest = {(1, 1, 1): 1, (2, 2, 2): 3, (2, 2, 3): 3, (2, 2, 4): 4, (2, 3, 3): 4, (3, 3, 3): 5}  # over the reals
+    for dims in [*product(range(1, 7), repeat=3), *((d, d, d) for d in range(7, 50))]:
+        a, b, c = sorted(dims)
+        least = max(largest.get((a, b, c), 0), min(c, a * b), -(-(a * b * c) // (a + b + c - 2)))
+        found = pair_bound(a) if a == b == c else pair_bound(*dims)
+        if not least <= found <= a * b:
+            raise AssertionError(f"got {found}, but should be in {least}..{a * b} [pair_bound of {dims}]")
 
 
 def assert_kruskal_limit(kruskal_limit: Callable[[int], int]) -> None:
@@ -282,37 +306,44 @@ def assert_kruskal_limit(kruskal_limit: Callable[[int], int]) -> None:
             raise AssertionError(f"got {kruskal_limit(d)}, but should be {wanted} [kruskal_limit({d})]")
 
 
-def scaled_weights(lmax: int, weights: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """`w_p s_l3 t_l1 u_l2`, the weights after scaling every degree of every mode: shape (3, L+1)."""
-    factors = [scales[0, path.l3] * scales[1, path.l1] * scales[2, path.l2] for path in irreps.paths(lmax)]
-    return weights * np.array(factors)
+def scaled_weights(coupling: CouplingLike, weights: np.ndarray, scales: list[np.ndarray]) -> np.ndarray:
+    """`w_p s_z t_x u_y`, the weights after scaling every slot of the modes k, i, j."""
+    paths = Coupling.of(coupling).paths
+    return weights * np.array([scales[0][path.z] * scales[1][path.x] * scales[2][path.y] for path in paths])
 
 
-def assert_invariants(invariants: Callable[[int], list[dict[irreps.Path, int]]], lmax: int, seed: int) -> None:
-    """`invariants(L)` are independent, as many as there can be, and do not change under scalings of degrees."""
-    known = irreps.paths(lmax)
-    rng = np.random.default_rng(seed)
-    found = invariants(lmax)
+def assert_invariants(
+    invariants: Callable[[CouplingLike], list[dict[irreps.Path, int]]], coupling: CouplingLike, seed: int
+) -> None:
+    """`invariants(coupling)` are independent, as many as there can be, and do not change under scalings of slots."""
+    coupling, rng = Coupling.of(coupling), np.random.default_rng(seed)
+    known = coupling.paths
+    found = invariants(coupling)
     exponents = np.array([[powers.get(path, 0) for path in known] for powers in found]).reshape(-1, len(known))
     weights = rng.uniform(0.5, 2, len(known))
-    moves = []  # every scaling of one degree in one mode, to first order in the logarithms
-    for scale in np.eye(3 * (lmax + 1)).reshape(-1, 3, lmax + 1):
-        moved = scaled_weights(lmax, weights, np.exp(scale))
+    ends = np.cumsum([len(mode) for mode in coupling.modes])
+    moves = []  # every scaling of one slot in one mode, to first order in the logarithms
+    for scale in np.eye(ends[-1]):
+        moved = scaled_weights(coupling, weights, np.split(np.exp(scale), ends[:2]))
         moves.append(np.log(moved / weights))
         assert_close(exponents @ np.log(moved), exponents @ np.log(weights), 1e-9, "logarithms of the invariants")
     wanted = len(known) - np.linalg.matrix_rank(np.array(moves))
     if not np.linalg.matrix_rank(exponents) == len(found) == wanted:
         raise AssertionError(
-            f"got {len(found)} invariants, but should be {wanted} independent ones [invariants({lmax})]"
+            f"got {len(found)} invariants, but should be {wanted} independent ones [invariants({coupling})]"
         )
 
 
 def assert_jacobian(jacobian: Callable[[CPFactors], np.ndarray], seed: int = 0) -> None:
     """`jacobian(theta) v` is the derivative along v; by a central difference, which errs by h^2 for a cubic."""
-    theta, change = np.random.default_rng(seed).standard_normal((2, 3, 4, 2))
-    h = 1e-5
-    difference = (CPFactors(*(theta + h * change)).array - CPFactors(*(theta - h * change)).array) / (2 * h)
-    assert_close(jacobian(CPFactors(*theta)) @ change.ravel(), difference.ravel(), 1e-8, "J v")
+    for shape in ((4, 4, 4), (3, 4, 5)):
+        rng = np.random.default_rng(seed)
+        theta, change = ([rng.standard_normal((d, 2)) for d in shape] for _ in range(2))
+        h = 1e-5
+        ends = (CPFactors(*(t + sign * h * c for t, c in zip(theta, change, strict=True))).array for sign in (1, -1))
+        difference = np.subtract(*ends) / (2 * h)
+        along = np.concatenate([c.ravel() for c in change])
+        assert_close(jacobian(CPFactors(*theta)) @ along, difference.ravel(), 1e-8, "J v")
 
 
 def assert_reach(reach: Callable[[CPFactors], Any]) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from math import factorial, pi, sqrt
 
 import numpy as np
+from scipy.linalg import block_diag
 from scipy.special import lpmv
 
+from tdn_theory.coupling import Coupling, CouplingLike
 from tdn_theory.so3 import rotation
+from tdn_theory.so3.irreps import Irreps
 
 
 def ladder(l: int) -> np.ndarray:
@@ -91,30 +95,58 @@ def haar_quadrature(degree: int) -> tuple[np.ndarray, np.ndarray]:
     return rotations.reshape(-1, 3, 3), share.ravel()
 
 
-def haar_average(tensor: np.ndarray, lmax: int) -> np.ndarray:
-    """`integral D(R)^T T (D(R) (x) D(R)) dR`, the average over all rotations of the tensor."""
-    result = np.zeros_like(tensor)
-    rotations, weights = haar_quadrature(3 * lmax)
-    for matrix, weight in zip(rotation.wigner_D(lmax, rotations), weights, strict=True):
-        turned = np.tensordot(np.tensordot(tensor, matrix, (1, 0)), matrix, (1, 0))
-        result += weight * np.tensordot(matrix, turned, (0, 0))
+def representation(irreps: Irreps, matrix: np.ndarray) -> np.ndarray:
+    """`D(Q)`, block by block: an improper Q is inversion, which multiplies by the parity, and a rotation."""
+    proper = bool(np.linalg.det(matrix) > 0)
+    blocks = [rotation.wigner_d(irrep.l, matrix if proper else -matrix) for irrep in irreps]
+    signs = [1 if proper else irrep.parity for irrep in irreps]
+    return block_diag(*(sign * block for sign, block in zip(signs, blocks, strict=True)))
+
+
+@lru_cache(maxsize=2)
+def group_quadrature(coupling: Coupling, degree: int) -> list[tuple[float, tuple[np.ndarray, ...]]]:
+    """Weights, and `D` on the modes k, i, j, whose sum is the average over the group of the coupling."""
+    rotations, weights = haar_quadrature(degree)
+    blocks = [rotation.wigner_d(l, rotations) for l in range(highest(coupling) + 1)]
+    return [
+        (
+            float(weight) / len(signs),
+            tuple(block_diag(*(sign(irrep) * blocks[irrep.l][n] for irrep in mode)) for mode in coupling.modes),
+        )
+        for signs in [(lambda irrep: 1, lambda irrep: irrep.parity) if coupling.parity else (lambda irrep: 1,)]
+        for sign in signs
+        for n, weight in enumerate(weights)
+    ]
+
+
+def highest(coupling: Coupling) -> int:
+    """The largest degree of all irreps."""
+    return max(irrep.l for irreps in coupling.modes for irrep in irreps)
+
+
+def haar_average(tensor: np.ndarray, coupling: CouplingLike) -> np.ndarray:
+    """`integral D(R)^T T (D(R) (x) D(R)) dR`, the average over the group of the tensor."""
+    coupling, result = Coupling.of(coupling), np.zeros_like(tensor)
+    for weight, (D3, D1, D2) in group_quadrature(coupling, 3 * highest(coupling)):
+        result += weight * np.einsum("ck,cab,ai,bj->kij", D3, tensor, D1, D2, optimize=True)
     return result
 
 
-def equivariance_error(tensor: np.ndarray, lmax: int, matrix: np.ndarray, x: np.ndarray, y: np.ndarray) -> float:
+def equivariance_error(
+    tensor: np.ndarray, coupling: CouplingLike, matrix: np.ndarray, x: np.ndarray, y: np.ndarray
+) -> float:
     """E6, for one rotation and one pair of vectors."""
-    D = rotation.wigner_D(lmax, matrix)
-    turned = D @ np.einsum("kij,i,j->k", tensor, x, y)
-    return float(np.linalg.norm(turned - np.einsum("kij,i,j->k", tensor, D @ x, D @ y)))
+    D3, D1, D2 = (representation(irreps, matrix) for irreps in Coupling.of(coupling).modes)
+    turned = D3 @ np.einsum("kij,i,j->k", tensor, x, y)
+    return float(np.linalg.norm(turned - np.einsum("kij,i,j->k", tensor, D1 @ x, D2 @ y)))
 
 
-def mean_square_error(tensor: np.ndarray, lmax: int) -> float:
+def mean_square_error(tensor: np.ndarray, coupling: CouplingLike) -> float:
     """`E eps^2` for x, y of identity covariance: the squared norm of `D T - T (D (x) D)`, averaged by quadrature."""
-    rotations, weights = haar_quadrature(6 * lmax)  # degree 3 L in D, squared
-    total = 0.0
-    for D, weight in zip(rotation.wigner_D(lmax, rotations), weights, strict=True):
-        turned = np.tensordot(D, tensor, (1, 0))
-        inner = np.tensordot(np.tensordot(tensor, D, (1, 0)), D, (1, 0))
+    coupling, total = Coupling.of(coupling), 0.0
+    for weight, (D3, D1, D2) in group_quadrature(coupling, 6 * highest(coupling)):  # degree 3 L in D, squared
+        turned = np.tensordot(D3, tensor, (1, 0))
+        inner = np.tensordot(np.tensordot(tensor, D1, (1, 0)), D2, (1, 0))
         total += weight * float(np.sum((turned - inner) ** 2))
     return total
 

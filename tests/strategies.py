@@ -1,4 +1,4 @@
-"""The hypothesis strategies of the whole project: degrees, paths, rotations, vectors, features, coupling tensors.
+"""The hypothesis strategies of the whole project: degrees, paths, rotations, vectors, features, couplings, tensors.
 
 Every edge case that breaks equivariant code has a branch of its own: rotations about the poles, half turns, turns by
 almost nothing, the zero vector, vectors along an axis, tiny and huge vectors, path weights that vanish.
@@ -14,10 +14,11 @@ import hypothesis.strategies as st
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from tdn_theory.coupling import NORMALIZATIONS, CouplingTensor
+from tdn_theory.coupling import NORMALIZATIONS, Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.so3 import irreps
+from tdn_theory.so3.irreps import Irrep
 from tests.assertions import annotations_unchecked
 
 
@@ -82,34 +83,67 @@ def nonzero_vectors() -> st.SearchStrategy[np.ndarray]:
     return st.tuples(axes(), length).map(lambda pair: pair[1] * pair[0])
 
 
-def features(lmax: int) -> st.SearchStrategy[np.ndarray]:
-    """Features of one channel, degrees 0..lmax; entries are zero or large enough for their squares not to underflow."""
-    return hnp.arrays(float, irreps.dim(lmax), elements=st.floats(-10, 10).map(lambda x: x if abs(x) > 1e-100 else 0.0))
+def features(d: int) -> st.SearchStrategy[np.ndarray]:
+    """Features of d components; entries are zero or large enough for their squares not to underflow."""
+    return hnp.arrays(float, d, elements=st.floats(-10, 10).map(lambda x: x if abs(x) > 1e-100 else 0.0))
 
 
-def tensors(lmax: int) -> st.SearchStrategy[np.ndarray]:
-    """Tensors of shape (d, d, d) without any symmetry, normally distributed."""
-    return seeds().map(lambda seed: np.random.default_rng(seed).standard_normal((irreps.dim(lmax),) * 3))
+def cube(lmax: int) -> tuple[int, int, int]:
+    """Shape of the tensors of the paper's features."""
+    return (irreps.dim(lmax),) * 3
 
 
-def weights(lmax: int) -> st.SearchStrategy[tuple[float, ...]]:
-    """One weight per path, some of them zero; zero weights are exact, all others at least 1e-3 in magnitude."""
+def tensors(shape: tuple[int, int, int]) -> st.SearchStrategy[np.ndarray]:
+    """Tensors without any symmetry, normally distributed."""
+    return seeds().map(lambda seed: np.random.default_rng(seed).standard_normal(shape))
+
+
+def weights(count: int) -> st.SearchStrategy[tuple[float, ...]]:
+    """Path weights, some of them zero; zero weights are exact, all others at least 1e-3 in magnitude."""
     weight = st.one_of(st.just(0.0), st.just(1.0), st.floats(1e-3, 3), st.floats(-3, -1e-3))
-    count = len(irreps.paths(lmax))
     return st.lists(weight, min_size=count, max_size=count).map(tuple)
 
 
 @st.composite
+def couplings(draw: st.DrawFn, max_degree: int = 2) -> Coupling:
+    """Any irreps: unequal slots, with parity or without, missing degrees, copies, one scalar for a whole mode."""
+    parities = st.sampled_from([1, -1]) if draw(st.booleans()) else st.just(0)
+    some = st.lists(st.builds(Irrep, st.integers(0, max_degree), parities), min_size=1, max_size=3).map(tuple)
+    x, y = draw(some), draw(st.one_of(some, st.builds(Irrep, st.just(0), parities).map(lambda scalar: (scalar,))))
+    reached = {
+        Irrep(l, a.parity * b.parity)
+        for a in x
+        for b in y
+        for l in range(abs(a.l - b.l), a.l + b.l + 1)
+        if l <= max_degree
+    }
+    z = draw(st.lists(st.sampled_from(sorted(reached)), min_size=1, max_size=3).map(tuple))
+    z += draw(st.one_of(st.just(()), some.map(lambda list: list[:1])))  # one more, with a path or without
+    modes = draw(st.sampled_from([(x, y, z), (y, x, z), (z, y, x), (x, z, y)]))  # admissible is admissible
+    with annotations_unchecked():
+        return Coupling(*modes)
+
+
+@st.composite
 def coupling_tensors(draw: st.DrawFn, min_lmax: int = 0, max_lmax: int = 3, nonzero: bool = False) -> CouplingTensor:
-    """Coupling tensors: all ones, even paths only, random path weights; both normalisations."""
-    lmax = draw(lmaxes(min_lmax, max_lmax))
+    """Tensors of the paper's features and of any others: all ones, even paths, random weights; both normalisations."""
+    coupling = draw(st.one_of(lmaxes(min_lmax, max_lmax), couplings(min(max_lmax, 2))))
     normalization = draw(st.sampled_from(NORMALIZATIONS))
-    kind = draw(st.sampled_from(["ones", "even", "weighted"]))
-    chosen = draw(weights(lmax).filter(lambda w: not nonzero or any(w))) if kind == "weighted" else None
     with annotations_unchecked():  # the checker draws random numbers, which hypothesis does not allow here
+        coupling = Coupling.of(coupling)
+        kinds = ["ones", "weighted"] + ["even"] * (not nonzero or any(path.even for path in coupling.paths))
+        kind = draw(st.sampled_from(kinds))
+        known = weights(len(coupling.paths)).filter(lambda w: not nonzero or any(w))
+        chosen = draw(known) if kind == "weighted" else None
         if kind == "even":
-            return CouplingTensor.even(lmax, normalization)
-        return CouplingTensor(lmax, chosen, normalization)
+            return CouplingTensor.even(coupling, normalization)
+        return CouplingTensor(coupling, chosen, normalization)
+
+
+@st.composite
+def group_elements(draw: st.DrawFn, coupling: Coupling) -> np.ndarray:
+    """Rotations, and improper ones where the irreps have parity."""
+    return (draw(st.sampled_from([1.0, -1.0])) if coupling.parity else 1.0) * draw(rotations())
 
 
 def _cube_rotations() -> list[np.ndarray]:
@@ -126,11 +160,12 @@ BOUND_EXAMPLES = 1500 if os.environ.get("TDN_FULL") == "1" else 25
 """Examples per property of a bound; with `TDN_FULL=1` all of them together exceed ten thousand."""
 
 
-def factors(lmax: int, max_rank: int = 12) -> st.SearchStrategy[CPFactors]:
-    """Normal CP factors, of any scale, single and proportional terms among them."""
+def factors(shape: tuple[int, int, int], max_rank: int = 12) -> st.SearchStrategy[CPFactors]:
+    """Normal CP factors of tensors of a shape, of any scale, single and proportional terms among them."""
 
     def build(seed: int, rank: int, scale: float, repeat: bool) -> CPFactors:
-        A, B, C = np.random.default_rng(seed).standard_normal((3, irreps.dim(lmax), rank))
+        rng = np.random.default_rng(seed)
+        A, B, C = (rng.standard_normal((d, rank)) for d in shape)
         if repeat:
             B[:, -1] = B[:, 0]
         return CPFactors(scale * A, B, C)
@@ -139,10 +174,10 @@ def factors(lmax: int, max_rank: int = 12) -> st.SearchStrategy[CPFactors]:
     return st.builds(build, seeds(), st.integers(1, max_rank), scales, st.booleans())
 
 
-def perturbations(lmax: int) -> st.SearchStrategy[tuple[float, np.ndarray]]:
+def perturbations(shape: tuple[int, int, int]) -> st.SearchStrategy[tuple[float, np.ndarray]]:
     """A multiple s, and noise of norm 1e-12 to 10: `s M + noise` is at any distance from equivariant."""
     sizes = st.sampled_from([1e-12, 1e-6, 1e-2, 1.0, 10.0])
-    noises = st.tuples(tensors(lmax), sizes).map(lambda pair: pair[1] * pair[0] / np.linalg.norm(pair[0]))
+    noises = st.tuples(tensors(shape), sizes).map(lambda pair: pair[1] * pair[0] / np.linalg.norm(pair[0]))
     return st.tuples(st.floats(-2, 2), noises)
 
 

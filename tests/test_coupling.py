@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tdn_theory.coupling import CouplingTensor, Normalization, check_tensor
+from tdn_theory.coupling import Coupling, CouplingTensor, Normalization, check_tensor
 from tdn_theory.so3 import clebsch_gordan, exact, irreps
 from tests import strategies
 from tests.assertions import (
     EPS,
+    annotations_unchecked,
     assert_close,
     assert_equivariant,
     assert_projection,
@@ -64,7 +68,12 @@ def test_equivariance(lmax: int, normalization: Normalization) -> None:
 @settings(max_examples=40)
 def test_equivariance_of_any_weights(tensor: CouplingTensor, matrix: np.ndarray, seed: int) -> None:
     assert_equivariant(
-        product_of(tensor.array), tensor.lmax, norm=tensor.norm, rotations=matrix[None], seed=seed, name=repr(tensor)
+        product_of(tensor.array),
+        tensor.coupling,
+        norm=tensor.norm,
+        rotations=matrix[None],
+        seed=seed,
+        name=repr(tensor),
     )
 
 
@@ -76,7 +85,7 @@ def test_singular_values(tensor: CouplingTensor) -> None:
     for mode in (0, 1, 2):
         values = tensor.singular_values(mode)
         assert np.all(np.diff(values) <= 0)
-        assert_close(np.sum(values**2), tensor.norm**2, 8 * tensor.d * EPS * tensor.norm**2, "sum of sigma^2")
+        assert_close(np.sum(values**2), tensor.norm**2, 8 * max(tensor.dims) * EPS * tensor.norm**2, "sum of sigma^2")
 
 
 @pytest.mark.parametrize("lmax", range(1, 7))
@@ -101,14 +110,28 @@ def test_projection(lmax: int, normalization: Normalization) -> None:
     assert_projection(lambda array: start.project(array).array, lmax)
 
 
+@given(strategies.couplings(), st.data())
+@settings(max_examples=25)
+def test_projection_of_any_coupling(coupling: Coupling, data: st.DataObject) -> None:
+    """On all that the irreps allow; on some of their paths, on the span of these."""
+    assert_projection(lambda array: CouplingTensor(coupling).project(array).array, coupling)
+    some = data.draw(st.lists(st.sampled_from(coupling.paths), min_size=1, unique=True))
+    with annotations_unchecked():
+        tensor = CouplingTensor(Coupling(coupling.x, coupling.y, coupling.z, some))
+    array = data.draw(strategies.tensors(coupling.shape))
+    whole = CouplingTensor(coupling).project(array)
+    kept = {path: weight for path, weight in zip(whole.paths, whole.weights, strict=True) if path in some}
+    assert_close(tensor.project(array).array, CouplingTensor(coupling, kept).array, 1e-13 * array.size, "project(T)")
+
+
 @given(strategies.coupling_tensors(max_lmax=3), strategies.seeds())
 @settings(max_examples=25)
 def test_projection_finds_the_weights(tensor: CouplingTensor, seed: int) -> None:
     """Of M + noise orthogonal to every path tensor, the projection is M: weights and normalisation come back."""
-    noise = np.random.default_rng(seed).standard_normal((tensor.d,) * 3)
-    noise -= CouplingTensor(tensor.lmax).project(noise).array
+    noise = np.random.default_rng(seed).standard_normal(tensor.array.shape)
+    noise -= CouplingTensor(tensor.coupling).project(noise).array
     found = tensor.project(tensor.array + noise)
-    assert (found.lmax, found.normalization) == (tensor.lmax, tensor.normalization)
+    assert (found.coupling, found.normalization) == (tensor.coupling, tensor.normalization)
     assert_close(
         found.weights, tensor.weights, 1e-13 * max(1.0, float(np.linalg.norm(noise))), "weights of the projection"
     )
@@ -152,6 +175,9 @@ def test_repr() -> None:
     assert repr(CouplingTensor.even(2)) == "CouplingTensor(L=2, 11 paths)"
     assert repr(CouplingTensor(1, normalization="component")) == "CouplingTensor(L=1, 5 paths, component)"
     assert repr(CouplingTensor(1, (0.0, 1.0, 2.0, 1.0, 1.0))) == "CouplingTensor(L=1, 4 paths, weighted)"
+    assert repr(CouplingTensor("0e+1o x 1o -> 1e")) == "CouplingTensor(0e+1o x 1o -> 1e, 1 path)"
+    assert repr(Coupling.of(1)) == "Coupling(0+1 x 0+1 -> 0+1, 5 paths)"
+    assert [str(path) for path in Coupling.of("1o x 1o -> 2e+0e").paths] == ["1ox1o->2e", "1ox1o->0e"]
 
 
 def test_a_value_not_an_object() -> None:
@@ -179,11 +205,11 @@ def test_missing_paths_have_weight_zero() -> None:
     ("arguments", "error", "fragments"),
     [
         ((-1,), ValueError, ["lmax (L) is -1", "integer >= 0", "pass e.g. 2"]),
-        ((1.0,), TypeError, ["lmax (L) is 1.0", "must be an integer"]),
-        ((1, (1.0,) * 4), ValueError, ["4 weights given", "lmax 1 has 5 paths", "paths(1)"]),
-        ((1, {(1, 1, 3): 1.0}), ValueError, ["no path (1, 1, 3) for lmax 1", "paths(1)"]),
-        ((1, {(0, 2, 2): 1.0}), ValueError, ["no path (0, 2, 2) for lmax 1", "paths(1)"]),
-        ((1, {7: 1.0}), ValueError, ["no path 7 for lmax 1", "paths(1)"]),
+        ((1.0,), TypeError, ["coupling is 1.0", "must be an integer", "'0e+1o+2e'"]),
+        ((1, (1.0,) * 4), ValueError, ["4 weights given", "L=1 has 5 paths", "Coupling.paths"]),
+        ((1, {(1, 1, 3): 1.0}), ValueError, ["no path (1, 1, 3) in L=1", "(1, 1, 0)"]),
+        ((1, {(0, 2, 2): 1.0}), ValueError, ["no path (0, 2, 2) in L=1", "(1, 1, 0)"]),
+        ((1, {7: 1.0}), ValueError, ["no path 7 in L=1", "(1, 1, 0)"]),
         ((1, (1.0, float("nan"), 1.0, 1.0, 1.0)), ValueError, ["weight of path 1x1->0 is nan", "must be finite"]),
         ((1, (1.0, 1.0, 1.0, float("inf"), 1.0)), ValueError, ["weight of path 1x0->1 is inf", "must be finite"]),
         ((1, np.ones(5) * 1j), TypeError, ["weight of path 0x0->0 is", "1j", "must be a real number"]),
@@ -214,9 +240,113 @@ def test_bad_tensor(array: np.ndarray, error, fragments) -> None:
 
 
 def test_check_tensor() -> None:
-    assert check_tensor(np.ones((2, 2, 2), int)).dtype == float
-    with refuses(ValueError, "shape (2, 2, 3)", "must be (d, d, d)"):
-        check_tensor(np.zeros((2, 2, 3)))
+    assert check_tensor(np.ones((2, 2, 3), int)).dtype == float
+    with refuses(ValueError, "shape (2, 2)", "must be (d3, d1, d2)"):
+        check_tensor(np.zeros((2, 2)))
+
+
+@given(strategies.couplings())
+@settings(max_examples=40)
+def test_what_is_written_is_read(coupling: Coupling) -> None:
+    """Equal texts, equal couplings; another order of irreps is another coupling."""
+    assert Coupling.of(str(coupling)) == coupling == copy.deepcopy(coupling)
+    assert hash(Coupling.of(str(coupling))) == hash(coupling)
+    assert [path.irreps for path in copy.deepcopy(coupling).paths] == [path.irreps for path in coupling.paths]
+    with annotations_unchecked():
+        other = Coupling(coupling.x[::-1], coupling.y, coupling.z)
+    assert (other == coupling) == (coupling.x[::-1] == coupling.x)
+
+
+@given(strategies.couplings())
+@settings(max_examples=40)
+def test_paths_are_those_of_the_definition(coupling: Coupling) -> None:
+    """Every triple of slots that obeys the triangle and parity rules, once, ordered by (z, x, y)."""
+    wanted = [
+        (i, j, k)
+        for k, c in enumerate(coupling.z)
+        for i, a in enumerate(coupling.x)
+        for j, b in enumerate(coupling.y)
+        if max(a.l, b.l, c.l) * 2 <= a.l + b.l + c.l and a.parity * b.parity == c.parity
+    ]
+    assert list(coupling.paths) == wanted
+    assert all(path.degrees == (path.l1, path.l2, path.l3) for path in coupling.paths)
+    assert coupling.dims == tuple(
+        sum(2 * irrep.l + 1 for irrep in some) for some in (coupling.x, coupling.y, coupling.z)
+    )
+    assert coupling.complete == coupling == coupling.swapped.swapped
+
+
+@given(strategies.coupling_tensors(max_lmax=2))
+@settings(max_examples=25)
+def test_swapped(tensor: CouplingTensor) -> None:
+    """The same map of exchanged inputs, and its own inverse."""
+    assert_close(tensor.swapped.array, tensor.array.transpose(0, 2, 1), 1e-15 * tensor.norm, "swapped.array")
+    assert tensor.swapped.swapped == tensor
+
+
+def test_alive_leaves_out_paths_of_weight_zero() -> None:
+    tensor = CouplingTensor("0e+1o", {(1, 1, 0): 2.0, (0, 1, 1): -1.0}, "component")
+    assert tensor.alive.paths == ((1, 1, 0), (0, 1, 1))
+    assert tensor.alive.weights == (2.0, -1.0)
+    assert np.array_equal(tensor.alive.array, tensor.array)
+    assert tensor.alive.coupling.complete == tensor.coupling
+    with refuses(ValueError, "zero"):
+        _ = CouplingTensor(1, {}).alive
+
+
+def test_the_papers_features_in_other_words() -> None:
+    assert Coupling.of(2) == Coupling.of("0+1+2") == Coupling.of(np.arange(3)[2])
+    assert CouplingTensor("0+1+2") == CouplingTensor(2)
+    assert (CouplingTensor(2).lmax, CouplingTensor(2).d, CouplingTensor(2).dims) == (2, 9, (9, 9, 9))
+    assert np.array_equal(CouplingTensor("0e+1o+2e").array, CouplingTensor.even(2).array)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-170, 1e155, 1e200])
+def test_any_scale(scale: float) -> None:
+    """What squares would lose: the norm and the spectrum are those of weights 1, times the scale."""
+    for coupling in (1, "1o+1o+0e x 0e+1o -> 1o+1o"):
+        one = CouplingTensor(coupling)
+        tensor = CouplingTensor(coupling, tuple(scale * w for w in one.weights))
+        assert_close(tensor.norm / scale, one.norm, 1e-14 * one.norm, "norm / scale")
+        assert_close(tensor.project(tensor.array).weights / np.array(scale), one.weights, 1e-14, "weights / scale")
+        for mode in (0, 1, 2):
+            assert_close(tensor.singular_values(mode) / scale, one.singular_values(mode), 1e-14, "sigma / scale")
+
+
+@pytest.mark.parametrize(
+    ("given_value", "error", "fragments"),
+    [
+        ("0e+1", ValueError, ["with and without parity"]),
+        ("0e+1x", ValueError, ["0e+1x", "joined by +"]),
+        ("0e x 0e", ValueError, ["0e x 0e", "-> z-irreps"]),
+        ("0e x 0e -> 1o", ValueError, ["no path couples 0e x 0e -> 1o", "zero"]),
+        (None, TypeError, ["None", "'0e+1o+2e'"]),
+        (True, TypeError, ["True"]),
+    ],
+)
+def test_bad_couplings(given_value, error, fragments) -> None:
+    with refuses(error, *fragments):
+        Coupling.of(given_value)
+
+
+@pytest.mark.parametrize(
+    ("paths", "fragments"),
+    [
+        ([(0, 0, 2)], ["slot 2 of z", "2 slots"]),
+        ([(0, 1, 0)], ["0ex1o->0e", "not admissible"]),
+        ([(0, 0, 0), (0, 0, 0)], ["twice", "add up"]),
+        ([], ["no path couples"]),
+    ],
+)
+def test_bad_paths(paths, fragments) -> None:
+    irreps_of = Coupling.of("0e+1o").x
+    with refuses(ValueError, *fragments):
+        Coupling(irreps_of, irreps_of, irreps_of, paths)
+
+
+def test_no_maximal_degree() -> None:
+    with refuses(ValueError, "0e+1o x 0e+1o -> 0e+1o has no L", "without parity"):
+        _ = CouplingTensor("0e+1o").lmax
 
 
 @pytest.mark.parametrize("mode", [3, -1, "k"])

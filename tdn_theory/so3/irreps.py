@@ -89,7 +89,7 @@ class Path(tuple[int, int, int]):
 
     def __getnewargs__(self) -> tuple[int, int, int, tuple[Irrep, Irrep, Irrep]]:
         """For copies and pickles."""
-        return (*self, self.irreps)
+        return self[0], self[1], self[2], self.irreps
 
     def __repr__(self) -> str:
         return f"Path{tuple(self)}"

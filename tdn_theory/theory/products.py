@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -20,18 +20,9 @@ SAMPLES = 16
 """Random pairs at which a function is compared with its tensor."""
 
 
-@runtime_checkable
-class HasArray(Protocol):
-    """`CPFactors`, `CouplingTensor`, `nn.TensorProduct`, or anything else that knows its tensor."""
-
-    @property
-    def array(self) -> Float[np.ndarray, "d3 d1 d2"]:
-        """The tensor `T[k, i, j]`."""
-        ...
-
-
-Product = HasArray | np.ndarray | Callable[..., Any]
-"""A bilinear product: what has an `array`, the tensor `T[k, i, j]` itself, or a function (x, y) -> z."""
+Product = Any
+"""A bilinear product: what has an `array` (`CPFactors`, `CouplingTensor`, `nn.TensorProduct`, your own), the tensor
+`T[k, i, j]` itself, or a function (x, y) -> z. `as_tensor` says the rest."""
 
 
 def as_tensor(product: Product, coupling: CouplingLike | None = None) -> tuple[Float[np.ndarray, "d3 d1 d2"], Coupling]:
@@ -59,7 +50,7 @@ def as_tensor(product: Product, coupling: CouplingLike | None = None) -> tuple[F
     if coupling is None:
         coupling = getattr(product, "coupling", None)
     known = None if coupling is None else Coupling.of(coupling)
-    if isinstance(product, HasArray):
+    if hasattr(product, "array"):
         array = product.array
     elif callable(product):
         if known is None:
@@ -116,7 +107,7 @@ def _read_off(function: Callable[..., Any], coupling: Coupling) -> Float[np.ndar
     return array
 
 
-def _call(function: Callable[..., Any], x: np.ndarray, y: np.ndarray) -> tuple[Float[np.ndarray, "..."], float]:
+def _call(function: Any, x: np.ndarray, y: np.ndarray) -> tuple[Float[np.ndarray, "..."], float]:
     """The result as float64, and the unit roundoff of the numbers that the function returned.
 
     Torch modules get tensors. Other functions get arrays, and tensors if they refuse arrays.

@@ -819,7 +819,9 @@ def seven_terms(M: Tensor | None = None) -> list[Step]:
     off on the axis.
     """
     M = exact_tensor(1) if M is None else M
-    names = {path: sympy.Symbol("w" + "".join(map(str, path)), real=True) for path in paths(1)}
+    names: dict[Index, sympy.Symbol] = {
+        path: sympy.Symbol("w" + "".join(map(str, path)), real=True) for path in paths(1)
+    }
     x, rho = sympy.symbols("x:4", real=True), sympy.Symbol("rho", real=True)
     L = sympy.zeros(4)
     for (k, i, j), value in M.items():

@@ -10,8 +10,13 @@ from tests.assertions import EPS, assert_close, assert_same_product, refuses
 from tests.strategies import seeds
 
 
-def random_factors(seed: int, d: int, rank: int) -> CPFactors:
-    return CPFactors(*np.random.default_rng(seed).standard_normal((3, d, rank)))
+def random_factors(seed: int, d: int, rank: int, more: tuple[int, int] = (0, 0)) -> CPFactors:
+    """Of d x d x d tensors, or of ones with as many more components in the inputs."""
+    rng = np.random.default_rng(seed)
+    return CPFactors(*(rng.standard_normal((d + extra, rank)) for extra in (0, *more)))
+
+
+EXTRA = st.tuples(st.integers(0, 3), st.integers(0, 3))
 
 
 def by_definition(factors: CPFactors) -> np.ndarray:
@@ -21,19 +26,20 @@ def by_definition(factors: CPFactors) -> np.ndarray:
     )
 
 
-@given(seeds(), st.integers(1, 6), st.integers(1, 9))
-def test_array_and_evaluation(seed, d, rank):
-    factors = random_factors(seed, d, rank)
+@given(seeds(), st.integers(1, 6), st.integers(1, 9), EXTRA)
+def test_array_and_evaluation(seed, d, rank, more):
+    factors = random_factors(seed, d, rank, more)
+    assert factors.dims == (d + more[0], d + more[1], d)
     wanted = by_definition(factors)
     # a sum of `rank` products of three entries
     atol = 4 * (rank + 3) * EPS * factors.condition * np.linalg.norm(wanted)
     assert_close(factors.array, wanted, atol, f"{factors}.array")
-    assert_same_product(factors, wanted, rtol=4 * (rank + d) * EPS * factors.condition, name=repr(factors))
+    assert_same_product(factors, wanted, rtol=4 * (rank + d + 3) * EPS * factors.condition, name=repr(factors))
 
 
-@given(seeds(), st.integers(1, 5), st.integers(1, 6))
-def test_balance_keeps_the_tensor_and_equalises_the_lengths(seed, d, rank):
-    factors = random_factors(seed, d, rank)
+@given(seeds(), st.integers(1, 5), st.integers(1, 6), EXTRA)
+def test_balance_keeps_the_tensor_and_equalises_the_lengths(seed, d, rank, more):
+    factors = random_factors(seed, d, rank, more)
     balanced = factors.balance()
     atol = 16 * EPS * factors.condition * np.linalg.norm(factors.array)
     assert_close(balanced.array, factors.array, atol, "balance().array")
@@ -59,6 +65,29 @@ def test_residual_is_not_cancelled_by_rounding():
     factors = random_factors(0, 4, 5)
     off = factors.array + 1e-13 * np.linalg.norm(factors.array) * np.eye(64)[0].reshape(4, 4, 4)
     assert factors.relative_residual(off) == pytest.approx(1e-13, rel=1e-2)
+
+
+@pytest.mark.parametrize("exponents", [(660, -660, 0), (-660, -660, 700), (200, 200, 200), (-200, -200, -200)])
+def test_any_scale(exponents):
+    """Terms in range have a tensor, a balance and a condition, however large or small their vectors are."""
+    one = random_factors(0, 3, 4, (1, 2))
+    scales = [2.0**n for n in exponents]
+    factors = CPFactors(*(scale * f for scale, f in zip(scales, (one.A, one.B, one.C), strict=True)))
+    total = 2.0 ** sum(exponents)
+    assert_close(factors.array / total, one.array, 0.0, "array / scale")
+    assert factors.condition == one.condition
+    wanted = one.balance()
+    for name in "ABC":
+        found = getattr(factors.balance(), name) / np.cbrt(total)
+        assert_close(found, getattr(wanted, name), 1e-14 * np.abs(getattr(wanted, name)).max(), f"balance().{name}")
+    assert factors.relative_residual(total * (one.array + 0.1)) == one.relative_residual(one.array + 0.1)
+
+
+def test_no_common_dimension():
+    factors = random_factors(0, 3, 4, (1, 2))
+    assert repr(factors) == "CPFactors(R=4, 4 x 5 -> 3)"
+    with refuses(ValueError, "4 x 5 -> 3", "dims"):
+        _ = factors.d
 
 
 def test_shapes_broadcast():

@@ -10,5 +10,5 @@ from tests.strategies import coupling_tensors
 @given(coupling_tensors(max_lmax=3))
 def test_outer_product_reproduces_the_tensor(tensor):
     factors = outer_product(tensor)
-    assert factors.rank == tensor.d**2
+    assert factors.rank == tensor.dims[0] * tensor.dims[1]
     np.testing.assert_array_equal(factors.array, tensor.array)

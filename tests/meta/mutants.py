@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tdn_theory.coupling import Coupling, CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import irreps, rotation
 from tdn_theory.theory import bounds, cost, equivariance, rank, universality
@@ -78,19 +78,19 @@ def cyclic(tensor: CouplingTensor) -> np.ndarray:
 def wrong_normalisation(tensor: CouplingTensor) -> np.ndarray:
     """The other normalisation of the blocks."""
     other = "component" if tensor.normalization == "norm" else "norm"
-    return CouplingTensor(tensor.lmax, tensor.weights, other).array
+    return CouplingTensor(tensor.coupling, tensor.weights, other).array
 
 
 def one_path_scaled(tensor: CouplingTensor) -> np.ndarray:
     """One path 1 % too heavy."""
     weights = np.array(tensor.weights)
     weights[-1] *= 1.01
-    return CouplingTensor(tensor.lmax, weights, tensor.normalization).array
+    return CouplingTensor(tensor.coupling, weights, tensor.normalization).array
 
 
 def weights_exchanged(tensor: CouplingTensor) -> np.ndarray:
     """Path weights of the right length in the wrong order."""
-    return CouplingTensor(tensor.lmax, tensor.weights[::-1], tensor.normalization).array
+    return CouplingTensor(tensor.coupling, tensor.weights[::-1], tensor.normalization).array
 
 
 def _noise(tensor: CouplingTensor) -> np.ndarray:
@@ -118,16 +118,16 @@ EQUIVARIANT_BUT_OTHER = [swapped_inputs, swapped_output, cyclic, weights_exchang
 
 
 def _squares(tensor: CouplingTensor, mode: int, factor: Callable[[irreps.Path, int], float]) -> np.ndarray:
-    squares = np.zeros(tensor.lmax + 1)
+    """One number for each slot of the mode."""
+    squares = np.zeros(len(tensor.coupling.modes[mode]))
     for path, weight in zip(tensor.paths, tensor.weights, strict=True):
-        degree = (path.l3, path.l1, path.l2)[mode]
-        squares[degree] += weight**2 * factor(path, degree)
+        slot = (path.z, path.x, path.y)[mode]
+        squares[slot] += weight**2 * factor(path, tensor.coupling.modes[mode][slot].l)
     return squares
 
 
-def _spectrum(squares: np.ndarray, multiplicities: list[int] | None = None) -> np.ndarray:
-    multiplicities = multiplicities or [2 * l + 1 for l in range(len(squares))]
-    return np.sort(np.sqrt(np.repeat(squares, multiplicities)))[::-1]
+def _spectrum(squares: np.ndarray, tensor: CouplingTensor, mode: int) -> np.ndarray:
+    return np.sort(np.sqrt(np.repeat(squares, [irrep.dim for irrep in tensor.coupling.modes[mode]])))[::-1]
 
 
 def next_mode(tensor: CouplingTensor, mode: int) -> np.ndarray:
@@ -142,19 +142,36 @@ def ascending(tensor: CouplingTensor, mode: int) -> np.ndarray:
 
 def without_multiplicity(tensor: CouplingTensor, mode: int) -> np.ndarray:
     """sigma^2 = N_l instead of N_l / (2l+1)."""
-    return _spectrum(_squares(tensor, mode, lambda path, degree: tensor.block_norm(path) ** 2))
+    return _spectrum(_squares(tensor, mode, lambda path, degree: tensor.block_norm(path) ** 2), tensor, mode)
 
 
 def without_normalisation(tensor: CouplingTensor, mode: int) -> np.ndarray:
     """Blocks taken for unit-norm ones whatever they are: invisible for unit-norm tensors."""
-    return _spectrum(_squares(tensor, mode, lambda path, degree: 1 / (2 * degree + 1)))
+    return _spectrum(_squares(tensor, mode, lambda path, degree: 1 / (2 * degree + 1)), tensor, mode)
 
 
 def without_weights(tensor: CouplingTensor, mode: int) -> np.ndarray:
     """Weights forgotten: invisible at weights 1."""
-    return CouplingTensor(tensor.lmax, normalization=tensor.normalization).singular_values((0, 1, 2)[mode])
+    return CouplingTensor(tensor.coupling, normalization=tensor.normalization).singular_values((0, 1, 2)[mode])
 
 
+def copies_apart(tensor: CouplingTensor, mode: int) -> np.ndarray:
+    """Every slot on its own: right where no irrep occurs twice in a mode."""
+    squares = _squares(tensor, mode, lambda path, degree: tensor.block_norm(path) ** 2 / (2 * degree + 1))
+    return _spectrum(squares, tensor, mode)
+
+
+def copies_added(tensor: CouplingTensor, mode: int) -> np.ndarray:
+    """The trace of an irrep's Gram matrix as its only singular value: of all copies together, right for one."""
+    squares = _squares(tensor, mode, lambda path, degree: tensor.block_norm(path) ** 2 / (2 * degree + 1))
+    slots = tensor.coupling.modes[mode]
+    total = [
+        squares[[other == irrep for other in slots]].sum() * (slots.index(irrep) == n) for n, irrep in enumerate(slots)
+    ]
+    return _spectrum(np.array(total), tensor, mode)
+
+
+COPIES = [copies_apart, copies_added]
 SPECTRA = [next_mode, ascending, without_multiplicity, without_normalisation, without_weights]
 
 # Projections: (CouplingTensor, T) -> tensor
@@ -169,13 +186,13 @@ def twice_divided(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
     """w_p = <T, C_p> / ||C_p||^3: right for unit-norm blocks only."""
     found = tensor.project(array)
     weights = [w / found.block_norm(path) for path, w in zip(found.paths, found.weights, strict=True)]
-    return CouplingTensor(tensor.lmax, tuple(weights), tensor.normalization).array
+    return CouplingTensor(tensor.coupling, tuple(weights), tensor.normalization).array
 
 
 def one_path_lost(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
     """An orthogonal projection onto equivariant tensors, but not all of them."""
     found = tensor.project(array)
-    return CouplingTensor(tensor.lmax, (*found.weights[:-1], 0.0), tensor.normalization).array
+    return CouplingTensor(tensor.coupling, (*found.weights[:-1], 0.0), tensor.normalization).array
 
 
 def even_only(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
@@ -190,13 +207,32 @@ def identity(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
 
 def support(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
     """An orthogonal projection that keeps coupling tensors, onto all tensors with their sparsity."""
-    return np.where(CouplingTensor(tensor.lmax).array != 0, array, 0.0)
+    return np.where(CouplingTensor(tensor.coupling).array != 0, array, 0.0)
 
 
 def oblique(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
     """Idempotent, keeps coupling tensors, has equivariant values, but is not orthogonal."""
     rest = array - tensor.project(array).array
-    return tensor.project(array).array + rest[0, 0, 1] * CouplingTensor(tensor.lmax).array
+    return tensor.project(array).array + rest[0, 0, 1] * CouplingTensor(tensor.coupling).array
+
+
+def rotations_alone(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
+    """The projection on what commutes with rotations: inversion is forgotten."""
+    x, y, z = (
+        tuple(irreps.Irrep(irrep.l) for irrep in mode)
+        for mode in (tensor.coupling.x, tensor.coupling.y, tensor.coupling.z)
+    )
+    return CouplingTensor(Coupling(x, y, z)).project(array).array
+
+
+def first_copies(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
+    """Each irrep of the output taken once, as if a feature had every degree once."""
+    found, z = tensor.project(array), tensor.coupling.z
+    kept = {p: w for p, w in zip(found.paths, found.weights, strict=True) if z.index(z[p.z]) == p.z}
+    return CouplingTensor(tensor.coupling, kept, tensor.normalization).array
+
+
+OF_SLOTS = [rotations_alone, first_copies]
 
 
 def swapped_projection(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
@@ -207,62 +243,69 @@ def swapped_projection(tensor: CouplingTensor, array: np.ndarray) -> np.ndarray:
 PROJECTIONS = [halved, twice_divided, one_path_lost, even_only, identity, support, oblique, swapped_projection]
 
 
-# Equivariance errors: T -> mean square; T -> supremum; cores of truncation bounds
+# Equivariance errors: (T, coupling) -> mean square; -> supremum; cores of truncation bounds
 
 
-def mean_square_halved(array: np.ndarray) -> float:
+def mean_square_halved(array: np.ndarray, coupling: CouplingLike) -> float:
     """One of the two equal terms forgotten."""
-    return equivariance.mean_square_error(array) / 2
+    return equivariance.mean_square_error(array, coupling) / 2
 
 
-def mean_square_of_everything(array: np.ndarray) -> float:
+def mean_square_of_everything(array: np.ndarray, coupling: CouplingLike) -> float:
     """Twice the squared norm of T itself, not of its non-equivariant part."""
     return 2 * float(np.linalg.norm(array)) ** 2
 
 
-def mean_square_of_the_even_projection(array: np.ndarray) -> float:
+def mean_square_of_even_paths(array: np.ndarray, coupling: CouplingLike) -> float:
     """The projection of other paths than all."""
-    d = len(array)
-    rest = array - even_only(CouplingTensor(irreps.lmax_of(d)), array)
-    return 2 * float(np.linalg.norm(rest)) ** 2
+    found = CouplingTensor(coupling).project(array)
+    even = {path: weight for path, weight in zip(found.paths, found.weights, strict=True) if path.even}
+    return 2 * float(np.linalg.norm(array - CouplingTensor(coupling, even).array)) ** 2
 
 
-MEAN_SQUARES = [mean_square_halved, mean_square_of_everything, mean_square_of_the_even_projection]
+MEAN_SQUARES = [mean_square_halved, mean_square_of_everything, mean_square_of_even_paths]
 
 
-def relative_to_the_target(array: np.ndarray) -> float:
+def mean_square_of_rotations_alone(array: np.ndarray, coupling: CouplingLike) -> float:
+    """Inversion forgotten: what it forbids counts as equivariant."""
+    return 2 * float(np.linalg.norm(array - rotations_alone(CouplingTensor(coupling), array))) ** 2
+
+
+def relative_to_the_target(array: np.ndarray, coupling: CouplingLike) -> float:
     """Divided by the norm of the paper's tensor: a small product looks equivariant."""
-    target = CouplingTensor(irreps.lmax_of(len(array)))
-    return float(np.sqrt(equivariance.mean_square_error(array))) / target.norm
+    size = float(np.abs(array).max())  # without it the square would be out of range
+    return size * float(np.sqrt(equivariance.mean_square_error(array / size, coupling))) / CouplingTensor(coupling).norm
 
 
-def relative_to_the_equivariant_part(array: np.ndarray) -> float:
+def relative_to_the_equivariant_part(array: np.ndarray, coupling: CouplingLike) -> float:
     """Divided by `||P T||`: unbounded."""
-    projection = CouplingTensor(irreps.lmax_of(len(array))).project(array)
-    return float(np.sqrt(equivariance.mean_square_error(array))) / projection.norm
+    unit = array / np.abs(array).max()
+    return float(np.sqrt(equivariance.mean_square_error(unit, coupling))) / CouplingTensor(coupling).project(unit).norm
 
 
-def relative_without_the_two(array: np.ndarray) -> float:
+def relative_without_the_two(array: np.ndarray, coupling: CouplingLike) -> float:
     """The relative size of the non-equivariant part."""
-    return float(np.linalg.norm(equivariance.non_equivariant_part(array)) / np.linalg.norm(array))
+    unit = array / np.abs(array).max()
+    return float(np.linalg.norm(equivariance.non_equivariant_part(unit, coupling)) / np.linalg.norm(unit))
 
 
 RELATIVE_ERRORS = [relative_to_the_target, relative_to_the_equivariant_part, relative_without_the_two]
 
 
-def supremum_without_two(array: np.ndarray) -> float:
+def supremum_without_two(array: np.ndarray, coupling: CouplingLike) -> float:
     """The injective norm itself: the triangle inequality has two terms."""
-    return equivariance.supremum_bound(array).value / 2
+    return equivariance.supremum_bound(array, coupling=coupling).value / 2
 
 
-def supremum_of_entries(array: np.ndarray) -> float:
+def supremum_of_entries(array: np.ndarray, coupling: CouplingLike) -> float:
     """Twice the largest entry of N: a lower bound on the injective norm taken for an upper one."""
-    return 2 * float(np.abs(equivariance.non_equivariant_part(array)).max())
+    return 2 * float(np.abs(equivariance.non_equivariant_part(array, coupling)).max())
 
 
-def supremum_of_the_mean(array: np.ndarray) -> float:
+def supremum_of_the_mean(array: np.ndarray, coupling: CouplingLike) -> float:
     """The root mean square over unit vectors: errors are larger than that somewhere."""
-    return float(np.sqrt(equivariance.mean_square_error(array))) / len(array)
+    _, d1, d2 = array.shape
+    return float(np.sqrt(equivariance.mean_square_error(array, coupling) / (d1 * d2)))
 
 
 SUPREMA = [supremum_without_two, supremum_of_entries, supremum_of_the_mean]
@@ -270,14 +313,14 @@ SUPREMA = [supremum_without_two, supremum_of_entries, supremum_of_the_mean]
 
 def core_of_the_whole_rank(tensor: CouplingTensor, rank: int) -> tuple[int, int, int]:
     """R in every mode: an R x R x R core has more than R terms."""
-    size = min(rank, tensor.d)
-    return size, size, size
+    k, i, j = tensor.array.shape
+    return min(rank, k), min(rank, i), min(rank, j)
 
 
 def core_rounded_up(tensor: CouplingTensor, rank: int) -> tuple[int, int, int]:
     """The square root rounded up."""
-    size = min(bounds.integer_root(rank - 1, 2) + 1, tensor.d)
-    return size, size, size
+    size, (k, i, j) = bounds.integer_root(rank - 1, 2) + 1, tensor.array.shape
+    return min(size, k), min(size, i), min(size, j)
 
 
 CORES = [core_of_the_whole_rank, core_rounded_up]
@@ -375,17 +418,34 @@ COUPLING_BOUNDS = [as_many_steps_as_components, generic_rank, half_of_the_flatte
 # Closed formulas
 
 
-def pairs_without_the_last_slice(d: int) -> int:
+def _of_pairs(of_pair: Callable[[int, int], int], left: bool) -> Callable[..., int]:
+    def mutant(*dims: int) -> int:
+        dims = dims if len(dims) == 3 else dims * 3
+        found = []
+        for mode, slices in enumerate(dims):
+            m, n = sorted(dims[:mode] + dims[mode + 1 :])
+            found.append(slices // 2 * of_pair(m, n) + (slices % 2 * m if left else 0))
+        return min(found)
+
+    return mutant
+
+
+def pairs_without_the_last_slice(*dims: int) -> int:
     """The slice left over for odd d forgotten."""
-    return d // 2 * (3 * d // 2)
+    return _of_pairs(lambda m, n: min(m + n // 2, 2 * m), left=False)(*dims)
 
 
-def pairs_at_their_least(d: int) -> int:
-    """A pair of slices taken for d terms: the typical rank of a d x d x 2 tensor, not the largest."""
-    return -(-d // 2) * d
+def pairs_at_their_least(*dims: int) -> int:
+    """A pair of slices taken for n terms: the typical rank of an m x n x 2 tensor, not the largest."""
+    return _of_pairs(lambda m, n: min(n, 2 * m), left=True)(*dims)
 
 
-PAIR_BOUNDS = [pairs_without_the_last_slice, pairs_at_their_least]
+def pairs_of_any_width(*dims: int) -> int:
+    """Ranks of pairs, m + floor(n / 2), however wide: right for equal dimensions, more than m n at others."""
+    return _of_pairs(lambda m, n: m + n // 2, left=True)(*dims)
+
+
+PAIR_BOUNDS = [pairs_without_the_last_slice, pairs_at_their_least, pairs_of_any_width]
 
 
 def kruskal_without_the_two(d: int) -> int:
@@ -407,10 +467,15 @@ RIGHT_COST = cost.cost
 
 def _of_work(change: Callable[..., int]) -> Callable[..., cost.Cost]:
     def mutant(
-        method: cost.Method, lmax: int, channels: cost.Channels, edges: int = 1, rank: int | None = None, **options: Any
+        method: cost.Method,
+        coupling: CouplingLike,
+        channels: cost.Channels,
+        edges: int = 1,
+        rank: int | None = None,
+        **options: Any,
     ) -> cost.Cost:
-        right = RIGHT_COST(method, lmax, channels, edges, rank, **options)
-        more = edges * change(method, lmax, channels, rank, options.get("shared", True))
+        right = RIGHT_COST(method, coupling, channels, edges, rank, **options)
+        more = edges * change(method, coupling, channels, rank, options.get("shared", True))
         return replace(right, multiply_adds=right.multiply_adds + more)
 
     mutant.__name__ = change.__name__
@@ -418,52 +483,67 @@ def _of_work(change: Callable[..., int]) -> Callable[..., cost.Cost]:
 
 
 @_of_work
-def weights_forgotten(method, lmax, channels, rank, shared):
-    return -channels.mixings * (irreps.dim(lmax) if shared else cost.path_sums(lmax).outputs)
+def weights_forgotten(method, coupling, channels, rank, shared):
+    return -channels.mixings * (Coupling.of(coupling).dims[2] if shared else cost.path_sums(coupling).outputs)
 
 
 @_of_work
-def one_multiplication_per_coefficient(method, lmax, channels, rank, shared):
-    return -channels.pairs * cost.path_sums(lmax).nonzeros if method == "sparse" else 0
+def one_multiplication_per_coefficient(method, coupling, channels, rank, shared):
+    return -channels.pairs * cost.path_sums(coupling).nonzeros if method == "sparse" else 0
 
 
 @_of_work
-def outer_product_forgotten(method, lmax, channels, rank, shared):
-    sums = cost.path_sums(lmax)
-    return -channels.pairs * {"dense": irreps.dim(lmax) ** 2, "per_path": sums.inputs}.get(method, 0)
+def outer_product_forgotten(method, coupling, channels, rank, shared):
+    sums = cost.path_sums(coupling)
+    d1, d2, _ = Coupling.of(coupling).dims
+    return -channels.pairs * {"dense": d1 * d2, "per_path": sums.inputs}.get(method, 0)
 
 
 @_of_work
-def y_contracted_for_every_pair(method, lmax, channels, rank, shared):
-    return (channels.pairs - channels.v) * cost.path_sums(lmax).nonzeros if method == "y_first" else 0
+def y_contracted_for_every_pair(method, coupling, channels, rank, shared):
+    return (channels.pairs - channels.v) * cost.path_sums(coupling).nonzeros if method == "y_first" else 0
 
 
 @_of_work
-def transformed_back_before_mixing(method, lmax, channels, rank, shared):
+def transformed_back_before_mixing(method, coupling, channels, rank, shared):
     """For `uvw` the mixing happens in the R terms, and only W channels are transformed back."""
-    return (channels.pairs - channels.w) * irreps.dim(lmax) * (rank or 0) if method == "cp" else 0
+    return (channels.pairs - channels.w) * Coupling.of(coupling).dims[2] * (rank or 0) if method == "cp" else 0
 
 
 @_of_work
-def products_of_terms_forgotten(method, lmax, channels, rank, shared):
+def the_same_d_for_all(method, coupling, channels, rank, shared):
+    """Factors of x and y as tall as those of z: invisible for the paper's features."""
+    d1, d2, d3 = Coupling.of(coupling).dims
+    return (channels.u * (d3 - d1) + channels.v * (d3 - d2)) * (rank or 0) if method == "cp" else 0
+
+
+@_of_work
+def matrices_for_outer_products(method, coupling, channels, rank, shared):
+    """The matrices that take x to z counted as outer products of x and y: invisible for the paper's features."""
+    sums = cost.path_sums(coupling)
+    return channels.pairs * (sums.inputs - sums.matrices) if method == "y_first" and not shared else 0
+
+
+@_of_work
+def products_of_terms_forgotten(method, coupling, channels, rank, shared):
     return -channels.pairs * (rank or 0) if method == "cp" else 0
 
 
-def one_parameter_per_path(method, lmax, channels, edges=1, rank=None, **options):
+def one_parameter_per_path(method, coupling, channels, edges=1, rank=None, **options):
     """Parameters of all channels together."""
-    right = RIGHT_COST(method, lmax, channels, edges, rank, **options)
-    return replace(right, parameters=1 if options.get("shared", True) else cost.path_sums(lmax).paths)
+    right = RIGHT_COST(method, coupling, channels, edges, rank, **options)
+    return replace(right, parameters=1 if options.get("shared", True) else cost.path_sums(coupling).paths)
 
 
-def single_precision_always(method, lmax, channels, edges=1, rank=None, **options):
+def single_precision_always(method, coupling, channels, edges=1, rank=None, **options):
     """Four bytes whatever is asked for."""
-    return RIGHT_COST(method, lmax, channels, edges, rank, **options | {"bytes_per_number": 4})
+    return RIGHT_COST(method, coupling, channels, edges, rank, **options | {"bytes_per_number": 4})
 
 
-def constants_for_every_edge(method, lmax, channels, edges=1, rank=None, **options):
+def constants_for_every_edge(method, coupling, channels, edges=1, rank=None, **options):
     """Factors read again for every edge."""
-    right = RIGHT_COST(method, lmax, channels, edges, rank, **options)
-    return replace(right, bytes=edges * RIGHT_COST(method, lmax, channels, 1, rank, **options).bytes)
+    right = RIGHT_COST(method, coupling, channels, edges, rank, **options)
+    return replace(right, bytes=edges * RIGHT_COST(method, coupling, channels, 1, rank, **options).bytes)
 
 
 COSTS = [
@@ -473,6 +553,8 @@ COSTS = [
     y_contracted_for_every_pair,
     transformed_back_before_mixing,
     products_of_terms_forgotten,
+    the_same_d_for_all,
+    matrices_for_outer_products,
     one_parameter_per_path,
     single_precision_always,
     constants_for_every_edge,
@@ -481,23 +563,25 @@ COSTS = [
 # Universality: invariants of scalings, Jacobians, and what is reached
 
 
-def one_invariant_lost(lmax: int) -> list[dict[irreps.Path, int]]:
-    return universality.scaling_invariants(lmax)[1:]
+def one_invariant_lost(coupling: CouplingLike) -> list[dict[irreps.Path, int]]:
+    return universality.scaling_invariants(coupling)[1:]
 
 
-def one_invariant_twice(lmax: int) -> list[dict[irreps.Path, int]]:
+def one_invariant_twice(coupling: CouplingLike) -> list[dict[irreps.Path, int]]:
     """The right number, not independent."""
-    found = universality.scaling_invariants(lmax)
+    found = universality.scaling_invariants(coupling)
     return [*found[1:], found[-1]] if len(found) > 1 else [*found, *found]
 
 
-def weights_themselves(lmax: int) -> list[dict[irreps.Path, int]]:
+def weights_themselves(coupling: CouplingLike) -> list[dict[irreps.Path, int]]:
     """Independent and as many, but scalings change them."""
-    return [{path: 1} for path in irreps.paths(lmax)[: len(universality.scaling_invariants(lmax))]]
+    return [{path: 1} for path in Coupling.of(coupling).paths[: len(universality.scaling_invariants(coupling))]]
 
 
-def exponents_without_signs(lmax: int) -> list[dict[irreps.Path, int]]:
-    return [{path: abs(power) for path, power in powers.items()} for powers in universality.scaling_invariants(lmax)]
+def exponents_without_signs(coupling: CouplingLike) -> list[dict[irreps.Path, int]]:
+    return [
+        {path: abs(power) for path, power in powers.items()} for powers in universality.scaling_invariants(coupling)
+    ]
 
 
 INVARIANTS = [one_invariant_lost, one_invariant_twice, weights_themselves, exponents_without_signs]
@@ -506,18 +590,22 @@ INVARIANTS = [one_invariant_lost, one_invariant_twice, weights_themselves, expon
 def jacobian_without_one_factor(factors: CPFactors) -> np.ndarray:
     """Derivative by A and B; C is taken for constant."""
     result = universality.jacobian(factors).copy()
-    result[:, 2 * factors.A.size :] = 0
+    result[:, factors.A.size + factors.B.size :] = 0
     return result
 
 
 def jacobian_of_swapped_inputs(factors: CPFactors) -> np.ndarray:
-    return universality.jacobian(CPFactors(factors.A, factors.C, factors.B))
+    d1, d2, d3 = factors.dims
+    swapped = universality.jacobian(CPFactors(factors.A, factors.C, factors.B))
+    return swapped.reshape(d3, d2, d1, -1).transpose(0, 2, 1, 3).reshape(d1 * d2 * d3, -1)
 
 
 def jacobian_by_terms(factors: CPFactors) -> np.ndarray:
     """Unknowns in the order (term, component)."""
-    d, R = factors.A.shape
-    return universality.jacobian(factors).reshape(-1, 3, d, R).transpose(0, 1, 3, 2).reshape(d**3, -1)
+    right, R = universality.jacobian(factors), factors.rank
+    ends = np.cumsum([factors.A.size, factors.B.size])
+    parts = np.split(right, ends, axis=1)
+    return np.hstack([part.reshape(len(part), -1, R).transpose(0, 2, 1).reshape(len(part), -1) for part in parts])
 
 
 JACOBIANS = [jacobian_without_one_factor, jacobian_of_swapped_inputs, jacobian_by_terms]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.so3 import rotation
 from tdn_theory.theory import bounds, cost, equivariance, rank, universality
 from tests import reference
@@ -39,6 +39,7 @@ LMAX = 2
 FULL = CouplingTensor(LMAX)
 RNG = np.random.default_rng(2)
 WEIGHTED = CouplingTensor(LMAX, tuple(RNG.uniform(0.5, 2, 15)), "component")
+UNEQUAL = CouplingTensor("1o+0e+1o x 0e+1o+2e -> 2e+1o+1o+1e+0o", RNG.uniform(0.5, 2, 15), "component")
 FIRST, SECOND = rotation.haar_rotations(2, RNG)
 FAILS = r"got .*, but should be .*\[.*\]"
 
@@ -51,14 +52,14 @@ def product_of(array: np.ndarray):
     return lambda x, y: np.einsum("kij,ni,nj->nk", array, x, y, optimize=True)
 
 
-@pytest.mark.parametrize("tensor", [FULL, WEIGHTED], ids=repr)
+@pytest.mark.parametrize("tensor", [FULL, WEIGHTED, UNEQUAL], ids=repr)
 def test_the_right_thing_passes(tensor: CouplingTensor) -> None:
     assert_representation(rotation.wigner_D, LMAX, FIRST, SECOND)
-    assert_equivariant(product_of(tensor.array), LMAX, norm=tensor.norm)
+    assert_equivariant(product_of(tensor.array), tensor.coupling, norm=tensor.norm)
     assert_same_product(product_of(tensor.array), tensor.array)
     assert_spectrum(CouplingTensor.singular_values, tensor)
-    assert_projection(lambda array: tensor.project(array).array, LMAX)
-    assert_projection(lambda array: reference.haar_average(array, LMAX), LMAX)
+    assert_projection(lambda array: tensor.project(array).array, tensor.coupling)
+    assert_projection(lambda array: reference.haar_average(array, tensor.coupling), tensor.coupling)
 
 
 @pytest.mark.parametrize("wigner_D", mutants.WIGNERS, ids=name)
@@ -78,21 +79,21 @@ def test_commuting_is_not_enough(wigner_D: Callable) -> None:
     assert_close(turned, FULL.array, 1e-13, "D M (D (x) D)^T")
 
 
-@pytest.mark.parametrize("tensor", [FULL, WEIGHTED], ids=repr)
+@pytest.mark.parametrize("tensor", [FULL, WEIGHTED, UNEQUAL], ids=repr)
 @pytest.mark.parametrize("mutant", mutants.NOT_EQUIVARIANT, ids=name)
 def test_products_that_are_not_equivariant(mutant: Callable, tensor: CouplingTensor) -> None:
     with pytest.raises(AssertionError, match=r"got .*, but should be .*\[product\(D x, D y\)\]"):
-        assert_equivariant(product_of(mutant(tensor)), LMAX, norm=tensor.norm)
+        assert_equivariant(product_of(mutant(tensor)), tensor.coupling, norm=tensor.norm)
     with pytest.raises(AssertionError, match=FAILS):
         assert_same_product(product_of(mutant(tensor)), tensor.array)
 
 
-@pytest.mark.parametrize("tensor", [FULL, WEIGHTED], ids=repr)
+@pytest.mark.parametrize("tensor", [FULL, WEIGHTED, UNEQUAL], ids=repr)
 @pytest.mark.parametrize("mutant", mutants.WRONG_NORM, ids=name)
 def test_products_of_the_wrong_norm(mutant: Callable, tensor: CouplingTensor) -> None:
     """Equivariant all of them, the zero product first: so `assert_equivariant` asks for the norm as well."""
     with pytest.raises(AssertionError, match=r"got .*, but should be .*\[norm of the tensor of product\]"):
-        assert_equivariant(product_of(mutant(tensor)), LMAX, norm=tensor.norm)
+        assert_equivariant(product_of(mutant(tensor)), tensor.coupling, norm=tensor.norm)
     with pytest.raises(AssertionError, match=FAILS):
         assert_same_product(product_of(mutant(tensor)), tensor.array)
 
@@ -122,16 +123,40 @@ def test_a_zero_norm_is_refused() -> None:
         assert_equivariant(product_of(mutants.zero(FULL)), LMAX, norm=0.0)
 
 
+def test_wrong_products_of_any_features() -> None:
+    """Inversion is asked for: the same tensor with one irrep of the wrong parity is not equivariant."""
+    wrong = Coupling.of("1o+0e+1o x 0e+1o+2e -> 2e+1o+1o+1o+0o")
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\[product\(D x, D y\)\]"):
+        assert_equivariant(product_of(UNEQUAL.array), wrong, norm=UNEQUAL.norm)
+
+
 @pytest.mark.parametrize("mutant", mutants.SPECTRA, ids=name)
-def test_wrong_spectra(mutant: Callable) -> None:
+@pytest.mark.parametrize("tensor", [WEIGHTED, UNEQUAL], ids=repr)
+def test_wrong_spectra(mutant: Callable, tensor: CouplingTensor) -> None:
     with pytest.raises(AssertionError, match=r"got .*, but should be .*\[singular_values"):
-        assert_spectrum(mutant, WEIGHTED)
+        assert_spectrum(mutant, tensor)
+
+
+@pytest.mark.parametrize("mutant", mutants.COPIES, ids=name)
+def test_wrong_spectra_of_copies(mutant: Callable) -> None:
+    """Right where every irrep occurs once, so that only couplings with copies catch them."""
+    assert_spectrum(mutant, WEIGHTED)
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\[singular_values"):
+        assert_spectrum(mutant, UNEQUAL)
 
 
 @pytest.mark.parametrize("mutant", mutants.PROJECTIONS, ids=name)
 def test_wrong_projections(mutant: Callable) -> None:
     with pytest.raises(AssertionError, match=r"got .*, but should be .*\["):
         assert_projection(lambda array: mutant(WEIGHTED, array), LMAX)
+
+
+@pytest.mark.parametrize("mutant", mutants.OF_SLOTS, ids=name)
+def test_wrong_projections_of_any_features(mutant: Callable) -> None:
+    """Right for the paper's features."""
+    assert_projection(lambda array: mutant(FULL, array), LMAX)
+    with pytest.raises(AssertionError, match=r"got .*, but should be .*\["):
+        assert_projection(lambda array: mutant(UNEQUAL, array), UNEQUAL.coupling)
 
 
 def test_closeness() -> None:
@@ -150,39 +175,63 @@ def test_closeness() -> None:
         CouplingTensor(1)
 
 
-NOISY = FULL.array + 0.3 * np.random.default_rng(3).standard_normal((9, 9, 9))
+def noisy(tensor: CouplingTensor) -> np.ndarray:
+    return tensor.array + 0.3 * np.random.default_rng(3).standard_normal(tensor.array.shape)
+
+
+NOISY = [(noisy(tensor), tensor.coupling) for tensor in (FULL, UNEQUAL)]
+
+
+def searched(coupling: Coupling) -> Callable:
+    return lambda array: equivariance.supremum_search(array, coupling=coupling)
 
 
 def test_the_right_errors_and_bounds_pass() -> None:
-    assert_mean_square(equivariance.mean_square_error, NOISY, LMAX)
-    assert_relative_error(equivariance.rms_error_relative_to_output, NOISY, LMAX)
-    assert_supremum(lambda array: equivariance.supremum_bound(array).value, NOISY, equivariance.supremum_search)
+    for array, coupling in NOISY:
+        assert_mean_square(lambda T, c=coupling: equivariance.mean_square_error(T, c), array, coupling)
+        assert_relative_error(lambda T, c=coupling: equivariance.rms_error_relative_to_output(T, c), array, coupling)
+        assert_supremum(
+            lambda T, c=coupling: equivariance.supremum_bound(T, coupling=c).value, array, searched(coupling), coupling
+        )
     for core in (bounds.theorem_core, bounds.square_root_core, bounds.best_core):
-        assert_truncation_bound(core, FULL, 17)
+        for tensor in (FULL, UNEQUAL):
+            assert_truncation_bound(core, tensor, 17)
 
 
 @pytest.mark.parametrize("mutant", mutants.RELATIVE_ERRORS, ids=name)
-def test_wrong_relative_errors(mutant: Callable) -> None:
+@pytest.mark.parametrize(("array", "coupling"), NOISY, ids=["paper", "unequal"])
+def test_wrong_relative_errors(array: np.ndarray, coupling: Coupling, mutant: Callable) -> None:
     with pytest.raises(AssertionError, match=FAILS):
-        assert_relative_error(mutant, NOISY, LMAX)
+        assert_relative_error(lambda T: mutant(T, coupling), array, coupling)
 
 
 @pytest.mark.parametrize("mutant", mutants.MEAN_SQUARES, ids=name)
-def test_wrong_mean_squares(mutant: Callable) -> None:
+@pytest.mark.parametrize(("array", "coupling"), NOISY, ids=["paper", "unequal"])
+def test_wrong_mean_squares(array: np.ndarray, coupling: Coupling, mutant: Callable) -> None:
     with pytest.raises(AssertionError, match=FAILS):
-        assert_mean_square(mutant, NOISY, LMAX)
+        assert_mean_square(lambda T: mutant(T, coupling), array, coupling)
+
+
+def test_mean_squares_without_inversion() -> None:
+    """Right where the irreps have no parity."""
+    (array, coupling), (other, unequal) = NOISY
+    assert_mean_square(lambda T: mutants.mean_square_of_rotations_alone(T, coupling), array, coupling)
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_mean_square(lambda T: mutants.mean_square_of_rotations_alone(T, unequal), other, unequal)
 
 
 @pytest.mark.parametrize("mutant", mutants.SUPREMA, ids=name)
-def test_wrong_suprema(mutant: Callable) -> None:
+@pytest.mark.parametrize(("array", "coupling"), NOISY, ids=["paper", "unequal"])
+def test_wrong_suprema(array: np.ndarray, coupling: Coupling, mutant: Callable) -> None:
     with pytest.raises(AssertionError, match=FAILS):
-        assert_supremum(mutant, NOISY, equivariance.supremum_search)
+        assert_supremum(lambda T: mutant(T, coupling), array, searched(coupling), coupling)
 
 
 @pytest.mark.parametrize("mutant", mutants.CORES, ids=name)
-def test_wrong_cores(mutant: Callable) -> None:
+@pytest.mark.parametrize("tensor", [FULL, UNEQUAL], ids=repr)
+def test_wrong_cores(tensor: CouplingTensor, mutant: Callable) -> None:
     with pytest.raises(AssertionError, match=FAILS):
-        assert_truncation_bound(mutant, FULL, 17)
+        assert_truncation_bound(mutant, tensor, 17)
 
 
 def test_the_right_ranks_pass() -> None:
@@ -232,13 +281,14 @@ def test_wrong_kruskal_limits(mutant: Callable) -> None:
 def count_everything() -> None:
     """The tests of the cost model, by programs that count their own multiplications."""
     for connection in cost.CONNECTIONS:
-        for method in ("dense", "per_path", "sparse"):
-            test_cost.test_pairwise_methods(method, connection, 1)
-        for method, lmax in (("cp", 1), ("matrix", 2)):
-            test_cost.test_transformed_methods(method, lmax, connection)
-        for method in cost.UNSHARED:
-            test_cost.test_weights_per_path(method, connection, 1)
-        test_cost.test_y_first(connection, 1)
+        for coupling in (1, test_cost.UNEQUAL):
+            for method in ("dense", "per_path", "sparse"):
+                test_cost.test_pairwise_methods(method, connection, coupling)
+            for method in cost.UNSHARED:
+                test_cost.test_weights_per_path(method, connection, coupling)
+            test_cost.test_y_first(connection, coupling)
+            test_cost.test_transformed_methods("cp", coupling, connection)
+        test_cost.test_transformed_methods("matrix", 2, connection)
     test_cost.test_bytes()
 
 
@@ -250,16 +300,17 @@ def test_wrong_costs(mutant: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_right_universality_passes() -> None:
-    assert_invariants(universality.scaling_invariants, LMAX, seed=0)
+    for coupling in (LMAX, UNEQUAL.coupling):
+        assert_invariants(universality.scaling_invariants, coupling, seed=0)
     assert_jacobian(universality.jacobian)
     assert_reach(universality.reach)
 
 
 @pytest.mark.parametrize("mutant", mutants.INVARIANTS, ids=name)
-@pytest.mark.parametrize("lmax", [1, 2])
-def test_wrong_invariants(mutant: Callable, lmax: int) -> None:
+@pytest.mark.parametrize("coupling", [1, 2, UNEQUAL.coupling], ids=str)
+def test_wrong_invariants(mutant: Callable, coupling: CouplingLike) -> None:
     with pytest.raises(AssertionError, match=FAILS):
-        assert_invariants(mutant, lmax, seed=0)
+        assert_invariants(mutant, coupling, seed=0)
 
 
 @pytest.mark.parametrize("mutant", mutants.JACOBIANS, ids=name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isqrt
 
 import numpy as np
 import pytest
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
-from tdn_theory.so3.irreps import component_slice, dim, paths
 from tdn_theory.theory import cost
 from tdn_theory.theory.cost import Channels
 from tests.assertions import assert_close, refuses
@@ -39,29 +39,35 @@ class Counter:
 Bilinear = Callable[[Counter, np.ndarray, np.ndarray], np.ndarray]
 
 
-def dense(lmax: int) -> Bilinear:
-    M = CouplingTensor(lmax).array.reshape(dim(lmax), -1)
-    return lambda count, x, y: count.matmul(M, count.outer(x, y).ravel())
+UNEQUAL = "0e+1o+1o x 1o+0e+2e -> 1o+0e"
+"""An order of its own, copies, and three dimensions."""
 
 
-def by_path(lmax: int, weights: np.ndarray, outputs: list[np.ndarray]) -> Bilinear:
-    """Every block on its own; appends the path outputs instead of adding them up if `outputs` is wanted."""
+def dense(coupling: CouplingLike) -> Bilinear:
+    M = CouplingTensor(coupling).array
+    return lambda count, x, y: count.matmul(M.reshape(len(M), -1), count.outer(x, y).ravel())
+
+
+def by_path(coupling: CouplingLike, outputs: list[np.ndarray]) -> Bilinear:
+    """Every block on its own; `outputs` holds those of the last call."""
+    coupling = Coupling.of(coupling)
 
     def product(count: Counter, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        z = np.zeros(dim(lmax))
+        z = np.zeros(coupling.dims[2])
         outputs.clear()
-        for path in paths(lmax):
-            pair = count.outer(x[component_slice(path.l1)], y[component_slice(path.l2)]).ravel()
-            part = count.matmul(clebsch_gordan(*path).reshape(2 * path.l3 + 1, -1), pair)
+        for path in coupling.paths:
+            k, i, j = coupling.where(path)
+            block = clebsch_gordan(*path.degrees)
+            part = count.matmul(block.reshape(len(block), -1), count.outer(x[i], y[j]).ravel())
             outputs.append(part)
-            z[component_slice(path.l3)] += part
+            z[k] += part
         return z
 
     return product
 
 
-def sparse(lmax: int) -> Bilinear:
-    M = CouplingTensor(lmax).array
+def sparse(coupling: CouplingLike) -> Bilinear:
+    M = CouplingTensor(coupling).array
 
     def product(count: Counter, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         z = np.zeros(len(M))
@@ -77,10 +83,10 @@ def channels_of(connection: cost.Connection) -> Channels:
     return Channels.of("uvw", 3, 2, 4) if connection == "uvw" else Channels.of(connection, 3)
 
 
-def inputs(lmax: int, channels: Channels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(lmax)
+def inputs(coupling: CouplingLike, channels: Channels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng, (d1, d2, _) = np.random.default_rng(1), Coupling.of(coupling).dims
     shape = (channels.u, channels.v, channels.w) if channels.connection == "uvw" else (channels.u,)
-    x, y = rng.standard_normal((channels.u, dim(lmax))), rng.standard_normal((channels.v, dim(lmax)))
+    x, y = rng.standard_normal((channels.u, d1)), rng.standard_normal((channels.v, d2))
     return x, y, rng.standard_normal(shape)
 
 
@@ -100,50 +106,53 @@ def mix(
     return np.sum(mixed, axis=1)
 
 
-def wanted(lmax: int, channels: Channels, M: np.ndarray) -> np.ndarray:
-    x, y, weights = inputs(lmax, channels)
+def wanted(coupling: CouplingLike, channels: Channels, M: np.ndarray) -> np.ndarray:
+    x, y, weights = inputs(coupling, channels)
     products = {(u, v): np.einsum("kij,i,j->k", M, x[u], y[v]) for u, v in pairs(channels)}
     return mix(Counter(), channels, products, weights)
 
 
-@pytest.mark.parametrize("lmax", [0, 1, 2])
+@pytest.mark.parametrize("coupling", [0, 1, 2, UNEQUAL])
 @pytest.mark.parametrize("connection", cost.CONNECTIONS)
 @pytest.mark.parametrize("method", ["dense", "per_path", "sparse"])
-def test_pairwise_methods(method: cost.Method, connection: cost.Connection, lmax: int) -> None:
+def test_pairwise_methods(method: cost.Method, connection: cost.Connection, coupling: CouplingLike) -> None:
     channels, count = channels_of(connection), Counter()
-    x, y, weights = inputs(lmax, channels)
-    product = {"dense": dense(lmax), "per_path": by_path(lmax, weights, []), "sparse": sparse(lmax)}[method]
+    x, y, weights = inputs(coupling, channels)
+    product = {"dense": dense(coupling), "per_path": by_path(coupling, []), "sparse": sparse(coupling)}[method]
     z = mix(count, channels, {(u, v): product(count, x[u], y[v]) for u, v in pairs(channels)}, weights)
-    assert_close(z, wanted(lmax, channels, CouplingTensor(lmax).array), 1e-12, method)
-    assert cost.cost(method, lmax, channels).multiply_adds == count.multiplications
+    assert_close(z, wanted(coupling, channels, CouplingTensor(coupling).array), 1e-12, method)
+    assert cost.cost(method, coupling, channels).multiply_adds == count.multiplications
 
 
-@pytest.mark.parametrize("lmax", [0, 1, 2])
+@pytest.mark.parametrize("coupling", [0, 1, 2, UNEQUAL])
 @pytest.mark.parametrize("connection", cost.CONNECTIONS)
-def test_y_first(connection: cost.Connection, lmax: int) -> None:
+def test_y_first(connection: cost.Connection, coupling: CouplingLike) -> None:
     channels, count = channels_of(connection), Counter()
-    x, y, weights = inputs(lmax, channels)
-    M = CouplingTensor(lmax).array
+    x, y, weights = inputs(coupling, channels)
+    M = CouplingTensor(coupling).array
     matrices = []
     for v in range(channels.v):
-        matrix = np.zeros((dim(lmax),) * 2)
+        matrix = np.zeros(M.shape[:2])
         for k, i, j in np.argwhere(M):
             count.multiplications += 1
             matrix[k, i] += M[k, i, j] * y[v, j]
         matrices.append(matrix)
     z = mix(count, channels, {(u, v): count.matmul(matrices[v], x[u]) for u, v in pairs(channels)}, weights)
-    assert_close(z, wanted(lmax, channels, M), 1e-12, "y_first")
-    assert cost.cost("y_first", lmax, channels).multiply_adds == count.multiplications
+    assert_close(z, wanted(coupling, channels, M), 1e-12, "y_first")
+    assert cost.cost("y_first", coupling, channels).multiply_adds == count.multiplications
 
 
 @pytest.mark.parametrize("connection", cost.CONNECTIONS)
-@pytest.mark.parametrize(("method", "lmax"), [("cp", 0), ("cp", 1), ("cubature", 2), ("matrix", 0), ("matrix", 2)])
-def test_transformed_methods(method: cost.Method, lmax: int, connection: cost.Connection) -> None:
+@pytest.mark.parametrize(
+    ("method", "coupling"), [("cp", 0), ("cp", 1), ("cp", UNEQUAL), ("cubature", 2), ("matrix", 0), ("matrix", 2)]
+)
+def test_transformed_methods(method: cost.Method, coupling: CouplingLike, connection: cost.Connection) -> None:
     """Into another space, multiply there (R numbers, or n x n matrices), mix, and back."""
     channels, count = channels_of(connection), Counter()
-    x, y, weights = inputs(lmax, channels)
-    n, R = lmax + 1, dim(lmax) if method == "matrix" else 7
-    factors = CPFactors(*np.random.default_rng(1).standard_normal((3, dim(lmax), R)))
+    x, y, weights = inputs(coupling, channels)
+    shape = Coupling.of(coupling).shape
+    n, R = isqrt(shape[0]), shape[0] if method == "matrix" else 7
+    factors = CPFactors(*(np.random.default_rng(mode).standard_normal((d, R)) for mode, d in enumerate(shape)))
 
     def multiply(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         if method == "matrix":
@@ -162,37 +171,37 @@ def test_transformed_methods(method: cost.Method, lmax: int, connection: cost.Co
         unit = np.eye(n * n).reshape(n * n, n, n)
         structure = np.einsum("pab,qbc,rac->rpq", unit, unit, unit).reshape(R, R, R)
         tensor = np.einsum("rpq,kr,ip,jq->kij", structure, factors.A, factors.B, factors.C, optimize=True)
-    assert_close(z, wanted(lmax, channels, tensor), 1e-9, method)
+    assert_close(z, wanted(coupling, channels, tensor), 1e-9, method)
     rank = None if method == "matrix" else R
-    assert cost.cost(method, lmax, channels, rank=rank).multiply_adds == count.multiplications
+    assert cost.cost(method, coupling, channels, rank=rank).multiply_adds == count.multiplications
 
 
-@pytest.mark.parametrize("lmax", [1, 2])
+@pytest.mark.parametrize("coupling", [1, 2, UNEQUAL])
 @pytest.mark.parametrize("connection", cost.CONNECTIONS)
 @pytest.mark.parametrize("method", cost.UNSHARED)
-def test_weights_per_path(method: cost.Method, connection: cost.Connection, lmax: int) -> None:
+def test_weights_per_path(method: cost.Method, connection: cost.Connection, coupling: CouplingLike) -> None:
     channels, count = channels_of(connection), Counter()
-    x, y, _ = inputs(lmax, channels)
+    x, y, _ = inputs(coupling, channels)
     if method == "y_first":
-        count.multiplications += channels.v * int(np.count_nonzero(CouplingTensor(lmax).array))
+        count.multiplications += channels.v * int(np.count_nonzero(CouplingTensor(coupling).array))
     for u, v in pairs(channels):
         outputs: list[np.ndarray] = []
         if method == "per_path":
-            by_path(lmax, np.ones(1), outputs)(count, x[u], y[v])
+            by_path(coupling, outputs)(count, x[u], y[v])
         elif method == "sparse":
-            sparse(lmax)(count, x[u], y[v])
-            outputs = [np.zeros(2 * path.l3 + 1) for path in paths(lmax)]
+            sparse(coupling)(count, x[u], y[v])
+            outputs = [np.zeros(2 * path.l3 + 1) for path in Coupling.of(coupling).paths]
         else:
-            for path in paths(lmax):
-                block = clebsch_gordan(*path) @ y[v, component_slice(path.l2)]
-                outputs.append(count.matmul(block, x[u, component_slice(path.l1)]))
+            for path in Coupling.of(coupling).paths:
+                _, i, j = Coupling.of(coupling).where(path)
+                outputs.append(count.matmul(clebsch_gordan(*path.degrees) @ y[v, j], x[u, i]))
         for part in outputs:
             for _ in range(channels.w if connection == "uvw" else 1):
                 count.times(part, 1.0)
-    found = cost.cost(method, lmax, channels, shared=False)
+    found = cost.cost(method, coupling, channels, shared=False)
     assert found.multiply_adds == count.multiplications
-    assert found.parameters == len(paths(lmax)) * channels.mixings
-    assert cost.cost(method, lmax, channels).parameters == channels.mixings
+    assert found.parameters == len(Coupling.of(coupling).paths) * channels.mixings
+    assert cost.cost(method, coupling, channels).parameters == channels.mixings
 
 
 def test_bytes() -> None:
@@ -206,12 +215,14 @@ def test_bytes() -> None:
     assert cost.cost("dense", 1, channels, edges=10).multiply_adds == 10 * cost.cost("dense", 1, channels).multiply_adds
 
 
-@pytest.mark.parametrize("lmax", range(4))
-def test_path_sums(lmax: int) -> None:
-    sums = cost.path_sums(lmax)
-    assert sums.nonzeros == np.count_nonzero(CouplingTensor(lmax).array)
-    assert sums.blocks == sum(clebsch_gordan(*path).size for path in paths(lmax))
-    assert sums.inputs == sum((2 * p.l1 + 1) * (2 * p.l3 + 1) for p in paths(lmax))
+@pytest.mark.parametrize("coupling", [*range(4), UNEQUAL])
+def test_path_sums(coupling: CouplingLike) -> None:
+    sums, paths = cost.path_sums(coupling), Coupling.of(coupling).paths
+    assert sums.nonzeros == np.count_nonzero(CouplingTensor(coupling).array)
+    assert sums.blocks == sum(clebsch_gordan(*path.degrees).size for path in paths)
+    assert sums.inputs == sum((2 * p.l1 + 1) * (2 * p.l2 + 1) for p in paths)
+    assert sums.matrices == sum((2 * p.l1 + 1) * (2 * p.l3 + 1) for p in paths)
+    assert (sums.inputs == sums.matrices) == (coupling != UNEQUAL)
 
 
 def test_growth_and_crossover() -> None:
@@ -232,6 +243,8 @@ def test_errors_teach() -> None:
         cost.cost("cp", 1, uvu, rank=7, shared=False)
     with refuses(ValueError, "L is 3", "even L"):
         cost.cost("matrix", 3, uvu)
+    with refuses(ValueError, "has no L", "0..L"):
+        cost.cost("matrix", UNEQUAL, uvu)
     with refuses(ValueError, "u is 0", "at least 1"):
         Channels.of("uvu", 0)
     with refuses(ValueError, "connection is 'uvv'", "uvu"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import PAPER_SCHEDULES
 from tdn_theory.so3 import exact, irreps
@@ -33,17 +33,23 @@ def random_factors(lmax: int, rank: int, seed: int = 0) -> CPFactors:
     return CPFactors(*np.random.default_rng(seed).standard_normal((3, irreps.dim(lmax), rank)))
 
 
-@given(st.data(), strategies.lmaxes(0, 2), strategies.rotations())
+ANY = st.one_of(strategies.lmaxes(0, 2).map(Coupling.of), strategies.couplings())
+"""The paper's features, and any other ones."""
+
+
+@given(st.data(), ANY)
 @settings(max_examples=strategies.BOUND_EXAMPLES)
-def test_per_sample(data: st.DataObject, lmax: int, matrix: np.ndarray) -> None:
+def test_per_sample(data: st.DataObject, coupling: Coupling) -> None:
     """By factors and by the tensor, as the definition says."""
-    factors = data.draw(strategies.factors(lmax))
-    x, y = data.draw(strategies.features(lmax)), data.draw(strategies.features(lmax))
-    wanted = reference.equivariance_error(factors.array, lmax, matrix, x, y)
+    d1, d2, _ = coupling.dims
+    matrix = data.draw(strategies.group_elements(coupling))
+    factors = data.draw(strategies.factors(coupling.shape))
+    x, y = data.draw(strategies.features(d1)), data.draw(strategies.features(d2))
+    wanted = reference.equivariance_error(factors.array, coupling, matrix, x, y)
     terms = np.prod([np.linalg.norm(f, axis=0) for f in (factors.A, factors.B, factors.C)], axis=0).sum()
     atol = 1e-13 * float(terms * np.linalg.norm(x) * np.linalg.norm(y))
-    assert_close(equivariance.equivariance_error(factors, matrix, x, y), wanted, atol, "eps of factors")
-    assert_close(equivariance.equivariance_error(factors.array, matrix, x, y), wanted, atol, "eps of a tensor")
+    for product in (factors, factors.array):
+        assert_close(equivariance.equivariance_error(product, matrix, x, y, coupling), wanted, atol, "eps")
 
 
 def test_batches(rng: np.random.Generator) -> None:
@@ -108,57 +114,108 @@ def test_seeds() -> None:
     assert equivariance.monte_carlo(factors, 20, 1) != equivariance.monte_carlo(factors, 20, 2)
 
 
-@given(strategies.lmaxes(0, 2).flatmap(strategies.tensors))
+@given(st.data(), ANY)
 @settings(max_examples=10)
-def test_exact_mean_square(tensor: np.ndarray) -> None:
-    assert_mean_square(equivariance.mean_square_error, tensor, round(len(tensor) ** 0.5) - 1)
+def test_exact_mean_square(data: st.DataObject, coupling: Coupling) -> None:
+    tensor = data.draw(strategies.tensors(coupling.shape))
+    assert_mean_square(lambda array: equivariance.mean_square_error(array, coupling), tensor, coupling)
+
+
+@given(st.data(), strategies.couplings())
+@settings(max_examples=10)
+def test_sampling_agrees_for_any_coupling(data: st.DataObject, coupling: Coupling) -> None:
+    """Rotations and, where the irreps have parity, improper ones."""
+    tensor = data.draw(strategies.tensors(coupling.shape))
+    found = equivariance.monte_carlo(tensor, 4000, coupling=coupling)
+    wanted = equivariance.mean_square_error(tensor, coupling)
+    assert_close(found.mean_square, wanted, 6 * found.mean_square_se + 1e-12, "monte_carlo")
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_any_scale(scale: float) -> None:
+    """Lengths are right; squares that float64 cannot hold say so."""
+    one = random_factors(1, 3)
+    array = scale * one.array
+    x, y, R = np.ones(4), np.arange(4.0), haar_rotations(1, np.random.default_rng(0))[0]
+    for function in (
+        lambda product: float(equivariance.equivariance_error(product, R, x, y)),
+        lambda product: equivariance.supremum_bound(product).value,
+        lambda product: equivariance.supremum_search(product, starts=1, sweeps=3).value,
+    ):
+        assert_close(function(array) / scale, function(one.array), 1e-6 * function(one.array), "error / scale")
+    assert_close(
+        equivariance.rms_error_relative_to_output(array), equivariance.rms_error_relative_to_output(one), 1e-12, "rms"
+    )
+    for function in (equivariance.mean_square_error, lambda product: equivariance.monte_carlo(product, 10)):
+        with refuses(ValueError, "mean square", "float64 cannot hold", "scale the tensor"):
+            function(array)
+
+
+def test_parity_forbids_what_rotations_allow() -> None:
+    """The cross product of vectors is a pseudovector: into 1o it is equivariant under rotations alone."""
+    cross = CouplingTensor("1").array
+    assert equivariance.rms_error_relative_to_output(cross, "1") < 1e-14
+    assert equivariance.rms_error_relative_to_output(cross, "1o x 1o -> 1e") < 1e-14
+    assert_close(equivariance.rms_error_relative_to_output(cross, "1e x 1e -> 1e"), 0.0, 1e-14, "relative error")
+    with refuses(ValueError, "no path couples 1o x 1o -> 1o"):
+        equivariance.rms_error_relative_to_output(cross, "1o")
+    both = np.zeros((4, 3, 3))
+    both[1:] = cross
+    assert_close(equivariance.rms_error_relative_to_output(both, "1o x 1o -> 0e+1o"), np.sqrt(2), 1e-14, "no part")
 
 
 @given(strategies.coupling_tensors(0, 3))
 @settings(max_examples=strategies.BOUND_EXAMPLES)
 def test_equivariant_maps_have_no_error(tensor: CouplingTensor) -> None:
     atol = 1e-14 * max(tensor.norm, 1e-300)
-    assert_close(equivariance.non_equivariant_part(tensor.array), np.zeros_like(tensor.array), atol, "N of M")
-    assert equivariance.supremum_bound(tensor.array).value <= 1e-13 * tensor.norm * tensor.d
+    assert_close(equivariance.non_equivariant_part(tensor), np.zeros_like(tensor.array), atol, "N of M")
+    assert equivariance.supremum_bound(tensor).value <= 1e-13 * tensor.norm * max(tensor.dims)
 
 
-@given(st.data(), strategies.coupling_tensors(0, 2), strategies.rotations())
+@given(st.data(), strategies.coupling_tensors(0, 2))
 @settings(max_examples=strategies.BOUND_EXAMPLES)
-def test_only_the_non_equivariant_part_counts(data: st.DataObject, tensor: CouplingTensor, matrix: np.ndarray) -> None:
+def test_only_the_non_equivariant_part_counts(data: st.DataObject, tensor: CouplingTensor) -> None:
     """Adding any equivariant map changes no error (fact 1)."""
-    array = data.draw(strategies.tensors(tensor.lmax))
-    x, y = data.draw(strategies.features(tensor.lmax)), data.draw(strategies.features(tensor.lmax))
-    before = equivariance.equivariance_error(array, matrix, x, y)
-    after = equivariance.equivariance_error(array + tensor.array, matrix, x, y)
-    part = equivariance.equivariance_error(equivariance.non_equivariant_part(array), matrix, x, y)
+    coupling, matrix = tensor.coupling, data.draw(strategies.group_elements(tensor.coupling))
+    array = data.draw(strategies.tensors(coupling.shape))
+    x, y = (data.draw(strategies.features(d)) for d in coupling.dims[:2])
+    rest = equivariance.non_equivariant_part(array, coupling)
+    before, after, part = (
+        equivariance.equivariance_error(T, matrix, x, y, coupling) for T in (array, array + tensor.array, rest)
+    )
     size = float(np.linalg.norm(array) + tensor.norm) * float(np.linalg.norm(x) * np.linalg.norm(y))
     assert_close([after, part], [before, before], 1e-13 * size, "eps")
 
 
-@given(st.data(), strategies.coupling_tensors(0, 2), strategies.rotations())
+@given(st.data(), strategies.coupling_tensors(0, 2))
 @settings(max_examples=strategies.BOUND_EXAMPLES)
-def test_supremum_bound_holds_everywhere(data: st.DataObject, tensor: CouplingTensor, matrix: np.ndarray) -> None:
-    multiple, noise = data.draw(strategies.perturbations(tensor.lmax))
-    product = data.draw(st.one_of(st.just(multiple * tensor.array + noise), strategies.factors(tensor.lmax)))
-    x, y = data.draw(strategies.features(tensor.lmax)), data.draw(strategies.features(tensor.lmax))
-    found = float(equivariance.equivariance_error(product, matrix, x, y))
+def test_supremum_bound_holds_everywhere(data: st.DataObject, tensor: CouplingTensor) -> None:
+    coupling, matrix = tensor.coupling, data.draw(strategies.group_elements(tensor.coupling))
+    multiple, noise = data.draw(strategies.perturbations(coupling.shape))
+    product = data.draw(st.one_of(st.just(multiple * tensor.array + noise), strategies.factors(coupling.shape)))
+    x, y = (data.draw(strategies.features(d)) for d in coupling.dims[:2])
+    found = float(equivariance.equivariance_error(product, matrix, x, y, coupling))
     lengths = float(np.linalg.norm(x) * np.linalg.norm(y))
-    scale = float(np.linalg.norm(as_tensor(product)[0])) * lengths
+    scale = float(np.linalg.norm(as_tensor(product, coupling)[0])) * lengths
     for relaxation in ("partial_transpose", "unfolding"):
-        bound = equivariance.supremum_bound(product, relaxation).value
+        bound = equivariance.supremum_bound(product, relaxation, coupling).value
         assert_bound(bound * lengths, found, scale, f"supremum_bound(T, {relaxation!r})")
 
 
-@given(strategies.lmaxes(0, 2).flatmap(strategies.tensors))
+@given(st.data(), ANY)
 @settings(max_examples=5)
-def test_supremum_bound_against_search(tensor: np.ndarray) -> None:
+def test_supremum_bound_against_search(data: st.DataObject, coupling: Coupling) -> None:
     """And, by fact 3, the search finds at least half of it once the injective norm is known well: within two here."""
 
     def search(array: np.ndarray) -> equivariance.Witness:
-        return equivariance.supremum_search(array, starts=2)
+        return equivariance.supremum_search(array, starts=2, coupling=coupling)
 
-    assert_supremum(lambda array: equivariance.supremum_bound(array).value, tensor, search)
-    assert equivariance.supremum_bound(tensor).value <= 2 * search(tensor).value + 1e-12
+    def bound(array: np.ndarray) -> float:
+        return equivariance.supremum_bound(array, coupling=coupling).value
+
+    tensor = data.draw(strategies.tensors(coupling.shape))
+    assert_supremum(bound, tensor, search, coupling)
+    assert bound(tensor) <= 2 * search(tensor).value + 1e-12
 
 
 @pytest.mark.parametrize("lmax", [1, 2, 3])
@@ -176,7 +233,7 @@ def test_injective_norm_of_a_rank_one_tensor() -> None:
         assert wanted <= found <= wanted * (1 + 1e-9)
 
 
-@given(strategies.lmaxes(0, 2).flatmap(strategies.tensors), st.sampled_from([1e-200, 1e-30, 1.0, 1e30, 1e200]))
+@given(ANY.flatmap(lambda c: strategies.tensors(c.shape)), st.sampled_from([1e-200, 1e-30, 1.0, 1e30, 1e200]))
 @settings(max_examples=10)
 def test_injective_norm_scales(tensor: np.ndarray, scale: float) -> None:
     one, other = equivariance.injective_norm_bound(tensor), equivariance.injective_norm_bound(scale * tensor)

@@ -8,11 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
 from matplotlib.mathtext import MathTextParser
 
 from tdn_theory.coupling import Coupling
 from tdn_theory.so3.irreps import admissible, paths
 from tdn_theory.theory import proofs
+from tests import strategies
 from tests.assertions import refuses
 
 PROOFS = [
@@ -34,6 +36,52 @@ def test_proofs(proof: Callable, lmax: int) -> None:
     assert steps
     assert proofs.failed(steps) == []
     assert all(step.cases > 0 and step.claim for step in steps)
+
+
+COUPLINGS = ["0e+1o x 0e+1o+2e -> 0e+1o", "1+0 x 0+1+2 -> 1+0", "0e+1o x 0e+1o -> 0e"]
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: proof.__name__)
+@pytest.mark.parametrize("coupling", COUPLINGS)
+def test_proofs_of_other_couplings(proof: Callable, coupling: str) -> None:
+    if proof is proofs.three_inputs and coupling == COUPLINGS[2]:
+        with refuses(ValueError, "cannot be chained", "those of x"):
+            proof(coupling)
+        return
+    steps = proof(coupling)
+    assert proofs.failed(steps) == []
+    for step in steps:
+        MathTextParser("path").parse(f"${step.latex}$")
+
+
+@given(strategies.couplings())
+@settings(max_examples=10)
+def test_proofs_with_copies(coupling: Coupling) -> None:
+    """What is claimed where an irrep has several slots; the truncation of T1 is not."""
+    for proof in (proofs.equivariance, proofs.orthogonality, proofs.spectrum, proofs.schur, proofs.outer_product):
+        assert proofs.failed(proof(coupling)) == []
+    if any(len(set(mode)) < len(mode) for mode in coupling.modes):
+        with refuses(ValueError, "an irrep twice", "without copies"):
+            proofs.theorem_3_1(coupling)
+
+
+def test_a_swapped_tensor_of_unequal_slots_is_refused() -> None:
+    """Inputs exchanged, or a path with the wrong sign: E2's step fails, and the spectrum's does if a copy is lost."""
+    coupling = Coupling.of("1+1 x 0+1 -> 1")
+    right = proofs.exact_tensor(coupling)
+    second = {index: value for index, value in right.items() if index[1] >= 3}
+    for wrong in (second, {index: {root: -c for root, c in value.items()} for index, value in right.items()}):
+        assert any("M = sum_p C_p" in claim for claim in proofs.failed(proofs.equivariance(coupling, wrong)))
+    assert proofs.failed(proofs.spectrum(coupling, second))
+
+
+def test_inversion_is_checked_where_there_is_parity() -> None:
+    """The cross product into 1o commutes with the generators, and not with inversion."""
+    coupling = Coupling.of("1o x 1o -> 1e+1o+0e")
+    cross = {(k + 3, i, j): value for (k, i, j), value in proofs.exact_tensor("1").items()}
+    claims = proofs.failed(proofs.commuting(coupling, cross))
+    assert len(claims) == 1
+    assert "inversion" in claims[0]
 
 
 def test_seven_terms() -> None:

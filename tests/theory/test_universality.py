@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.so3.irreps import paths
 from tdn_theory.theory import universality
 from tests import strategies
 from tests.assertions import (
@@ -23,39 +22,51 @@ from tests.assertions import (
     scaled_weights,
 )
 
+ANY = st.one_of(st.integers(1, 3).map(Coupling.of), strategies.couplings())
 
-@given(st.integers(1, 3), strategies.seeds())
+
+@given(ANY, strategies.seeds())
 @settings(max_examples=20)
-def test_invariants_are_invariant(lmax: int, seed: int) -> None:
-    assert_invariants(universality.scaling_invariants, lmax, seed)
-    assert len(universality.scaling_invariants(lmax)) == len(paths(lmax)) - universality.scaling_dimension(lmax)
+def test_invariants_are_invariant(coupling: Coupling, seed: int) -> None:
+    assert_invariants(universality.scaling_invariants, coupling, seed)
+    invariants = len(universality.scaling_invariants(coupling))
+    assert invariants == len(coupling.paths) - universality.scaling_dimension(coupling)
 
 
-@given(st.integers(1, 3), strategies.seeds())
+@given(ANY, strategies.seeds())
 @settings(max_examples=20)
-def test_values_of_invariants(lmax: int, seed: int) -> None:
-    """Signs of the weights and of the scalings included; another weight changes some of them."""
+def test_values_of_invariants(coupling: Coupling, seed: int) -> None:
+    """Signs of the weights and of the scalings included; another weight changes those in which it occurs."""
     rng = np.random.default_rng(seed)
-    weights = rng.uniform(0.5, 2, len(paths(lmax))) * rng.choice([-1, 1], len(paths(lmax)))
-    other = scaled_weights(lmax, weights, rng.uniform(0.5, 2, (3, lmax + 1)) * rng.choice([-1, 1], (3, lmax + 1)))
-    invariants = universality.scaling_invariants(lmax)
-    for invariant in invariants:
-        value = universality.invariant_value(lmax, invariant, weights)
-        assert_close(universality.invariant_value(lmax, invariant, other), value, 1e-9 * abs(value), "invariant")
+    weights = rng.uniform(0.5, 2, len(coupling.paths)) * rng.choice([-1, 1], len(coupling.paths))
+    scales = [rng.uniform(0.5, 2, len(mode)) * rng.choice([-1, 1], len(mode)) for mode in coupling.modes]
+    other = scaled_weights(coupling, weights, scales)
     changed = weights * np.where(np.arange(len(weights)) == 0, 2.0, 1.0)
-    before, after = ([universality.invariant_value(lmax, i, w) for i in invariants] for w in (weights, changed))
-    assert not np.allclose(before, after)
+    for invariant in universality.scaling_invariants(coupling):
+        value, scaled, moved = (universality.invariant_value(coupling, invariant, w) for w in (weights, other, changed))
+        assert_close(scaled, value, 1e-9 * abs(value), "invariant")
+        assert (coupling.paths[0] in invariant) == (abs(moved - value) > 1e-9 * abs(value))
 
 
 def test_scaling_keeps_the_rank() -> None:
     """Scaling degrees of the factors scales the weights, and the number of terms stays."""
     rng = np.random.default_rng(0)
-    scales = rng.uniform(0.5, 2, (3, 2))
+    scales = list(rng.uniform(0.5, 2, (3, 2)))
     factors = outer_product(CouplingTensor(1))
     k, i, j = (np.repeat(scale, [1, 3])[:, None] for scale in scales)
     turned = CPFactors(k * factors.A, i * factors.B, j * factors.C)
     found = universality.reach(turned)
     assert_close(found.weights, scaled_weights(1, np.ones(5), scales), 1e-12, "weights")
+
+
+@given(strategies.couplings())
+@settings(max_examples=15)
+def test_the_outer_product_reaches_everything(coupling: Coupling) -> None:
+    """With one term for each pair of input components every tensor is reached, hence every equivariant one (T2)."""
+    found = universality.reach(outer_product(CouplingTensor(coupling)), coupling)
+    assert (found.alive, found.dimension, found.paths) == (len(coupling.paths),) * 3
+    assert found.scaling == universality.scaling_dimension(coupling)
+    assert_close(found.weights, np.ones(len(coupling.paths)), 1e-12, "weights")
 
 
 def test_reach() -> None:
