@@ -149,8 +149,9 @@ def integrates(points, weights, degree, invariant=lambda a, b, c: True):
 
     On the sphere the polynomials of degree <= t are the homogeneous ones of degrees t and t - 1. The points and weights
     may be those of one of each orbit of a group, the weights times the length of the orbit, and `invariant` says of
-    exponents whether the group leaves the monomial alone; of the others the mean over an orbit is zero. A point on an axis, whose orbit would grow if it moved, stays there: its monomials do not change to first
-    order when it leaves the axis, and unknowns that change nothing are not among those that count.
+    exponents whether the group leaves the monomial alone; of the others the mean over an orbit is zero. A point on an
+    axis, whose orbit would grow if it moved, stays there: its monomials do not change to first order when it leaves the
+    axis, and unknowns that change nothing are not among those that count.
     """
     N = len(points)
     exponents = ((a, b, d - a - b) for d in (degree, degree - 1) for a in range(d + 1) for b in range(d - a + 1))
