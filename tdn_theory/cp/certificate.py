@@ -65,7 +65,7 @@ UNIT = 2.0**-53
 COUPLING_ERROR = 4e-15
 """Bound on the error of an entry of a float64 path tensor of unit norm, up to L = `COUPLING_LMAX`."""
 
-COUPLING_LMAX = 6
+COUPLING_LMAX = 8
 
 
 class ProofError(ValueError):
