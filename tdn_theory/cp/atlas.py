@@ -418,7 +418,7 @@ def best(
             f"no entry for {coupling.label}, paths={paths!r}, rank <= {max_rank}, error <= {max_error:.1e}; at hand: "
             f"{at_hand or 'none'} of {len(coupling.paths)} paths; {_how_to_find(coupling)}"
         )
-    return fitting[0]
+    return min(fitting, key=lambda entry: (entry.rank, entry.factors.condition))
 
 
 def _check_paths(coupling: Coupling, paths: Which) -> Which:

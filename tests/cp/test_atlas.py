@@ -39,6 +39,7 @@ TARGETS = {
     **{("+".join(f"{l}{'eo'[l % 2]}" for l in range(lmax + 1)), "all"): rank for lmax, rank in ((2, 18), (5, 82))},
     ("0+1 x 0+1+2+3 -> 0+1", "all"): 12,
     ("0+1 x 0+1+2+3 -> 0+1", "even"): 9,
+    ("0+1 x 0+1+2+3 -> 0+1", "any"): 9,
     ("0e+1o x 0e+1o+2e+3o -> 0e+1o", "all"): 9,
     ("0e+1o+2e x 0e+1o+2e+3o -> 0e+1o+2e", "all"): 22,
     ("0e+1o+2e x 0e+1o+2e+3o -> 0e+1o+2e+3o", "all"): 28,
