@@ -55,5 +55,6 @@ def info() -> None:
         table.add_row("versions", ", ".join(f"{name} {number}" for name, number in versions().items()))
         table.add_row("own solutions", f"{user_folder()} ({len(Store(also=()).entries())})")
         table.add_row("shipped solutions", f"{SHIPPED} ({len(Store(SHIPPED, ()).entries())})")
-        table.add_row("stored for", ", ".join(dict.fromkeys(e.tensor.coupling.label for e in store.entries())))
+        labels = dict.fromkeys(entry.tensor.coupling.label for entry in store.entries())
+        table.add_row("couplings stored", ", ".join(labels))
     console.print(table)

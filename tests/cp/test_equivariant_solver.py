@@ -7,12 +7,13 @@ from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT, Status
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt, _Anchored
+from tdn_theory.theory.equivariance import rms_error_relative_to_output
 from tests.assertions import refuses
 
 
 def problems(tau):
-    tensor = CouplingTensor(1)
-    for symmetry, rank in (("C1", 3), ("C2*Z3", 7)):
+    one, unequal = CouplingTensor(1), CouplingTensor("1+0+1 x 0+1 -> 1+1", normalization="component")
+    for tensor, symmetry, rank in ((one, "C1", 3), (one, "C2*Z3", 7), (unequal, "C1", 3)):
         rng = np.random.default_rng(0)
         layout = EquivariantLevenbergMarquardt(rank, symmetry=symmetry)._layout(tensor, rng)
         yield _Anchored(tensor, layout, tau), layout.start(tensor, rng)
@@ -66,6 +67,32 @@ def test_degrees_not_in_use_are_exactly_zero():
     for settings in ({}, {"symmetry": "C1*S3", "orbits": ("S3++++++",) * 10}):
         factors = EquivariantLevenbergMarquardt(10, free=False, stage_iterations=3, **settings).solve(tensor).factors
         assert not np.any(np.stack([factors.A, factors.B, factors.C])[:, :4])
+
+
+@pytest.mark.parametrize(
+    ("coupling", "rank"),
+    [("0+1 x 0+1+2+3 -> 0+1", 12), ("0e+1o x 0e+1o+2e+3o -> 0e+1o", 9), ("0+1+2 x 0+1+2 -> 0", 9), ("1+1 x 0 -> 1", 3)],
+)
+def test_unequal_slots_are_exact(coupling, rank):
+    """Products of real networks, and a scalar output, which takes one term for each component."""
+    tensor = CouplingTensor(coupling)
+    solutions = (EquivariantLevenbergMarquardt(rank, seed=seed).solve(tensor) for seed in range(8))
+    solution = next(s for s in solutions if s.exact and not s.made_by["dead"])
+    assert solution.factors.dims == tensor.dims
+    assert rms_error_relative_to_output(solution.factors, coupling) < EXACT
+
+
+@pytest.mark.parametrize("scale", [1e-180, 1e180])
+def test_any_scale(scale):
+    tensor = CouplingTensor("0e+1o x 0e+1o+2e -> 0e+1o", (scale,) * 5)
+    solution = EquivariantLevenbergMarquardt(9, seed=1).solve(tensor)
+    assert solution.exact
+    assert all(0.01 < abs(w) / scale < 100 for w in solution.tensor.weights)
+
+
+def test_symmetries_are_those_of_the_papers_features():
+    with refuses(ValueError, "has no L", "degrees 0..L"):
+        EquivariantLevenbergMarquardt(9, symmetry="C2").solve(CouplingTensor("0e+1o x 0e+1o+2e -> 0e+1o"))
 
 
 def test_a_start_is_used():

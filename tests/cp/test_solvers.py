@@ -6,7 +6,7 @@ from hypothesis import given, settings
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.cp.solution import EXACT, CPSolution, Status, best
+from tdn_theory.cp.solution import EXACT, CPSolution, Status, best, is_exact
 from tdn_theory.cp.solvers.als import AlternatingLeastSquares
 from tdn_theory.cp.solvers.levenberg_marquardt import CPProblem, Formed, Iterative, LevenbergMarquardt, normal_matrix
 from tdn_theory.cp.solvers.sampled_adamw import SampledAdamW
@@ -53,6 +53,56 @@ def test_levenberg_marquardt_finds_exact_decompositions(linear_solver):
     assert found.residual <= 1e-14
     assert found.status is Status.CONVERGED
     assert found.factors.condition < 100
+
+
+MACE = "0e+1o+2e x 0e+1o+2e+3o -> 0e+1o"
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_every_solver_takes_any_coupling(solver):
+    """Three different dimensions; bounded from below by the spectra of all three unfoldings."""
+    tensor = CouplingTensor(MACE)
+    solution = solver.solve(tensor)
+    assert solution.factors.dims == tensor.dims == (9, 16, 4)
+    assert solution.residual == pytest.approx(np.linalg.norm(solution.factors.array - tensor.array) / tensor.norm)
+    tails = [np.linalg.norm(tensor.singular_values(mode)[3:]) / tensor.norm for mode in (0, 1, 2)]
+    assert max(tails) <= solution.residual < 1
+
+
+@pytest.mark.parametrize("exponent", [-201, -67, 67, 201])
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_every_solver_takes_any_scale(solver, exponent):
+    """2^603 is 1e181; factors of 8^n M are 2^n times those of M, to the last bit."""
+    one, scaled = CouplingTensor(1), CouplingTensor(1, (8.0**exponent,) * 5)
+    found, wanted = solver.solve(scaled), solver.solve(one)
+    assert found.residual == wanted.residual
+    assert found.status is wanted.status
+    np.testing.assert_array_equal(found.factors.array / 8.0**exponent, wanted.factors.array)
+
+
+@pytest.mark.parametrize("light", [1e-13, 1e-200])
+def test_a_decomposition_that_ignores_a_path_is_not_exact(light):
+    """One term for weights (1, light, ...) has a residual of roundoff; it takes six at least."""
+    tensor = CouplingTensor(1, (1.0, light, light, light, light))
+    solution = LevenbergMarquardt(1, ridge=0).solve(tensor)
+    assert solution.residual <= EXACT
+    assert not solution.exact
+    assert solution.status is Status.UNRESOLVED
+    assert "scale slots" in solution.status.message
+    others = [CPSolution(tensor, solution.factors, Status.UNRESOLVED, residual) for residual in (1e-13, 1e-14)]
+    assert best(others).residual == 1e-14  # by residual: none is exact
+
+
+def test_a_light_path_that_is_there_is_exact():
+    """Weights that differ by 1e-5 are resolved: exact means every path, to six digits."""
+    weights = (1.0, 1e-5, 1.0, 1e-5, 1.0)
+    exact = best([LevenbergMarquardt(8, seed=s, ridge=1e-3).solve(CouplingTensor(1)) for s in range(3)])
+    scales = np.repeat([1.0, 1e-5], [1, 3])[:, None]
+    tensor = CouplingTensor(1, {(0, 0, 0): 1.0, (1, 1, 0): 1e-5, (0, 1, 1): 1.0, (1, 0, 1): 1e-5, (1, 1, 1): 1e-5})
+    factors = CPFactors(exact.factors.A, scales * exact.factors.B, exact.factors.C)
+    assert is_exact(tensor, factors.relative_residual(tensor.array))
+    assert not is_exact(tensor, 1e-11)
+    assert not is_exact(CouplingTensor(1, weights), 5e-12 / 2)
 
 
 def test_rank_two_is_found_for_a_tensor_of_rank_two():
@@ -145,6 +195,10 @@ def test_bad_settings(solver):
             solver(rank)
     with refuses(ValueError, "zero", "nonzero weight"):
         solver(2).solve(CouplingTensor(1, {}))
+    if solver is LevenbergMarquardt:
+        start = CPFactors(np.ones((4, 2)), np.ones((9, 2)), np.ones((9, 2)))
+        with refuses(ValueError, "(9, 9, 4)", "needs (9, 16, 4)"):
+            solver(2).solve(CouplingTensor(MACE), start)
 
 
 def test_bad_levenberg_marquardt_settings():

@@ -39,6 +39,36 @@ def test_round_trip(tmp_path):
     assert loaded.made_by == json.loads(json.dumps(made.made_by))
 
 
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        CouplingTensor("0e+1o x 0e+1o+2e -> 1o"),
+        CouplingTensor("1o+0e x 1o -> 1e+0e", (0.5, -2.0), "component"),
+        CouplingTensor("0+1 x 0+1 -> 0+1", {(1, 1, 1): 1.0}).alive,
+        CouplingTensor("2+0+2 x 1 -> 1"),
+    ],
+    ids=repr,
+)
+def test_any_coupling_is_kept(tmp_path, tensor):
+    """Told apart by irreps, their order, paths and weights; found again by exactly these."""
+    store = Store(tmp_path, ())
+    store.save(solution())
+    path = store.save(LevenbergMarquardt(2, max_iterations=3).solve(tensor))
+    (entry,) = store.entries(tensor)
+    assert entry.path == path
+    assert store.best(tensor, 2).tensor == tensor == entry.tensor
+    assert len(store.entries()) == 2
+    with refuses(LookupError, "R=5", "stored ranks are [2]", "solve(tensor)" if not tensor.coupling.cube else "cp fit"):
+        store.best(tensor, 5)
+
+
+def test_names_of_files(tmp_path):
+    store = Store(tmp_path, ())
+    assert store.save(solution()).name.startswith("L1-R3-")
+    made = LevenbergMarquardt(2, max_iterations=3).solve(CouplingTensor("0e+1o x 0e+1o+2e -> 1o"))
+    assert store.save(made).name.startswith("0e+1o_x_0e+1o+2e_to_1o-R2-")
+
+
 def test_ranks_and_seeds_of_numpy_are_kept(tmp_path):
     store, (rank, seed) = Store(tmp_path, ()), np.array([3, 0])
     with annotations_unchecked():
@@ -107,13 +137,19 @@ def swap_the_tensor(path: Path) -> None:
     files.write_json(path, manifest)
 
 
+def swap_the_irreps(path: Path) -> None:
+    manifest = files.read_json(path)
+    manifest["tensor"]["lmax"] = 2
+    files.write_json(path, {**manifest, "tensor": {**manifest["tensor"], "weights": [1.0] * 15}})
+
+
 def forget_the_residual(path: Path) -> None:
     path.write_text(json.dumps({**files.read_json(path), "residual": float("nan")}))
 
 
 @pytest.mark.parametrize(
     "damage",
-    [damage_content, truncate, remove, lie_about_the_residual, forget_the_residual, swap_the_tensor],
+    [damage_content, truncate, remove, lie_about_the_residual, forget_the_residual, swap_the_tensor, swap_the_irreps],
 )
 def test_damage_is_told_and_nothing_else_is_lost(tmp_path, damage):
     store = Store(tmp_path, ())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import scipy.linalg
 from hypothesis import given, settings
+from scipy.spatial.transform import Rotation
 
 from tdn_theory.so3 import irreps, rotation
 from tests import reference, strategies
@@ -155,3 +157,38 @@ def test_bad_lmax(function) -> None:
         function(-1)
     with refuses(TypeError, "maximal degree lmax (L) is 1.5"):
         function(1.5)
+
+
+IRREPS = [irreps.parse_irreps(text) for text in ("2e+1o+1o+0o", "0+2+2+1", "3o")]
+
+
+@given(st.sampled_from(IRREPS), strategies.rotations(), strategies.rotations(), st.booleans())
+@settings(max_examples=40)
+def test_representations_of_any_irreps(some, first, second, invert) -> None:
+    """Blocks on the diagonal in the order of the list, nothing between copies; inversion is the parity."""
+    if invert and some[0].parity:
+        first = -first
+    D = rotation.representation(some, first)
+    assert_close(D, reference.representation(some, first), 1e-13, "representation")
+    product = rotation.representation(some, first @ second)
+    assert_close(D @ rotation.representation(some, second), product, tolerance(3), "D(Q) D(R)")
+
+
+@pytest.mark.parametrize("some", IRREPS, ids=str)
+def test_generators_of_any_irreps(some) -> None:
+    """The derivative of the representation at the identity, by a central difference."""
+    h = 1e-5
+    for axis, generator in zip(np.eye(3), rotation.representation_generators(some), strict=True):
+        turned = [rotation.representation(some, Rotation.from_rotvec(s * h * axis).as_matrix()) for s in (1, -1)]
+        assert_close(generator, (turned[0] - turned[1]) / (2 * h), 1e-8, "generators")
+
+
+def test_inversion_needs_parity() -> None:
+    assert_close(
+        rotation.representation(irreps.parse_irreps("0e+0o+1o"), -np.eye(3)),
+        np.diag([1.0, -1, -1, -1, -1]),
+        4 * EPS,
+        "D(-1)",
+    )
+    with refuses(ValueError, "no parity", "determinant +1"):
+        rotation.representation(irreps.parse_irreps("0+1"), -np.eye(3))

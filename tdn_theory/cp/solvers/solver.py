@@ -46,9 +46,10 @@ def check_tensor_not_zero(tensor: CouplingTensor) -> None:
 def at_unit_scale(tensor: CouplingTensor) -> tuple[CouplingTensor, float]:
     """`(M / s^3, s)` with s a power of two, so that squares of what the solvers compute are in the range of float64.
 
-    The factors of M are those of M / s^3 times s each. s is 1 while the largest entry lies between 1/8 and 8.
+    The factors of M are those of M / s^3 times s each, and those of 8^n M exactly 2^n times those of M. s is 1 while
+    the largest entry lies between 1/2 and 4.
     """
-    exponent = int(power_of_two(tensor.array).item() / 3)
+    exponent = round((power_of_two(tensor.array).item() - 1) / 3)
     weights = tuple(np.ldexp(tensor.weights, -3 * exponent).tolist())
     return CouplingTensor(tensor.coupling, weights, tensor.normalization), 2.0**exponent
 
