@@ -6,6 +6,7 @@ import numpy as np
 
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp import atlas
+from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
 
@@ -33,6 +34,8 @@ def least_exact(tensor: CouplingTensor, store: Store) -> CPFactors:
         )
     parts = [part(entry, coupling) for entry in atlas.entries()]
     known = [factors for factors in parts if factors is not None]
+    if 1 in tensor.dims[:2]:  # with one scalar there is one product for each component of the other input
+        known.append(outer_product(tensor))
     fitted = [entry for entry in store.entries(tensor) if entry.exact]
     if fitted:
         known.append(store.load(min(fitted, key=lambda entry: (entry.rank, entry.condition))).factors)

@@ -20,6 +20,8 @@ RANKS = {
     "0e+1o+2e x 0e+1o+2e+3o -> 0e+1o": 22,  # a part of the one to 0e+1o+2e
     "2e+0e x 3o+1o -> 1o": 22,  # in any order
     "3 x 1+2 -> 2+3": 53,  # the other 13 of 66 terms are zero there
+    "0 x 0+1+2 -> 0+1+2": 9,
+    "0o x 0e+1o -> 0o+1e": 4,
     "0o+0e+1o+1e x 0e+1o -> 0o+0e+1o+1e": 14,
     "0o+1e x 0e+1o -> 0o+1e": None,  # its paths are those of even degrees alone: a part of L = 1, even
 }
