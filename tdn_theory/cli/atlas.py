@@ -30,14 +30,15 @@ def atlas_list(lmax: Annotated[int | None, typer.Option(help="Only this maximal 
     with errors_as_messages():
         rows = [entry.row() for entry in atlas.entries() if lmax in (None, entry.lmax)]
     table = Table(title="Atlas", box=None, padding=(0, 1, 0, 0))
-    for column in ("L", "R", "paths", "weight >=", "rms", "sup <=", "fp32", "factor <=", "madds"):
+    table.add_column("features", overflow="fold")
+    for column in ("R", "paths", "weight >=", "rms", "sup <=", "fp32", "factor <=", "madds"):
         table.add_column(column, justify="right", no_wrap=" " not in column)
     table.add_column("proof", overflow="fold")
     for row in rows:
         known = f"{row['paths_alive']}/{row['paths']}{' even' if row['even_only'] else ''}"
         weights = (f"{row['least_weight']:.2g}", *(f"{row[key]:.0e}" for key in ("rms_error", "supremum_bound")))
         sizes = (f"{row['float32_error']:.0e}", f"{row['largest_factor']:.2g}", str(row["multiply_adds"]))
-        table.add_row(str(row["L"]), str(row["R"]), known, *weights, *sizes, row["proof"])
+        table.add_row(row["coupling"], str(row["R"]), known, *weights, *sizes, row["proof"])
     console.print(table)
 
 

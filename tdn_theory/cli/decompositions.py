@@ -28,8 +28,9 @@ RankOption = Annotated[int, typer.Option(help="Number of terms R.")]
 
 @app.command("fit")
 def cp_fit(
-    lmax: LmaxOption,
     rank: RankOption,
+    coupling: Annotated[str | None, typer.Argument(help="Irreps, e.g. '0e+1o x 0e+1o+2e -> 0e+1o'.")] = None,
+    lmax: Annotated[int | None, typer.Option(help="Maximal degree L of the paper's features, instead.")] = None,
     solver: Annotated[SolverName, typer.Option(help="Algorithm.")] = SolverName.LM,
     starts: Annotated[int, typer.Option(min=1, help="Random starts, with seeds seed, seed+1, ...")] = 5,
     seed: SeedOption = 0,
@@ -37,7 +38,7 @@ def cp_fit(
     paths: Annotated[PathsName, typer.Option(help="The paths of the tensor, all with weight 1.")] = PathsName.ALL,
 ) -> None:
     """Decompose a coupling tensor; every start is kept in the store when it ends, and not made again."""
-    from tdn_theory.coupling import CouplingTensor
+    from tdn_theory.coupling import Coupling, CouplingTensor
     from tdn_theory.cp.solution import recipe
     from tdn_theory.cp.solvers.als import AlternatingLeastSquares
     from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
@@ -50,9 +51,15 @@ def cp_fit(
             SolverName.ALS: lambda seed: AlternatingLeastSquares(rank, seed=seed),
             SolverName.ADAMW: lambda seed: SampledAdamW(rank, seed=seed),
         }[solver]
-        tensor = CouplingTensor.even(lmax) if paths is PathsName.EVEN else CouplingTensor(lmax)
+        if coupling is not None and lmax is None:
+            given = Coupling.of(coupling)
+        elif coupling is None and lmax is not None:
+            given = Coupling.of(lmax)
+        else:
+            raise ValueError("give the irreps, e.g. '0e+1o x 0e+1o+2e -> 0e+1o', or --lmax L for the paper's features")
+        tensor = CouplingTensor.even(given) if paths is PathsName.EVEN else CouplingTensor(given)
         store = Store()
-        for number in track(range(seed, seed + starts), f"L={lmax} R={rank} {solver}", console=console):
+        for number in track(range(seed, seed + starts), f"{tensor.coupling.label} R={rank} {solver}", console=console):
             chosen = make(number)
             kept = [e for e in store.entries(tensor, rank) if recipe(chosen).items() <= e.made_by.items()]
             if kept:

@@ -15,6 +15,10 @@ residual `F(x) = T - sum w M` lies in S, so the equations are its coordinates th
 this restriction, the Brent-type equations of a symmetric solution are usually dependent; within it they are
 independent, and that is not assumed but proven below.
 
+A mask for each mode. Components of a mode that are zero in all terms stay zero, and so does the tensor there; they are
+left out, of the unknowns as of the equations. So a single path, or slots that no path in use has, need no proof of
+their own, and modes may have different dimensions.
+
 The argument. Let J = F'(x_0), B any matrix with `J B ~ 1`, and look for `x = x_0 + B y`. The map `y -> y - F(x_0 + B
 y)` is continuous and sends the ball `|y| <= r` into itself when
 
@@ -45,13 +49,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.linalg import qr
+from scipy.linalg import block_diag, qr
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solvers.solver import check_tensor_not_zero
 from tdn_theory.cp.symmetry import Group, action, group
-from tdn_theory.so3.irreps import Path, component_slice
+from tdn_theory.so3.clebsch_gordan import clebsch_gordan
+from tdn_theory.so3.irreps import Irreps, Path, component_slice
 
 if TYPE_CHECKING:
     from tdn_theory.cp.constructions.cubature import CubatureRule
@@ -60,7 +65,7 @@ UNIT = 2.0**-53
 COUPLING_ERROR = 4e-15
 """Bound on the error of an entry of a float64 path tensor of unit norm, up to L = `COUPLING_LMAX`."""
 
-COUPLING_LMAX = 6
+COUPLING_LMAX = 8
 
 
 class ProofError(ValueError):
@@ -108,33 +113,38 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
 
     Raises:
         ProofError: A term is zero, the set of terms does not have this symmetry, or the bounds do not close.
-        ValueError: The symmetry is not one of signed permutations, the tensor is zero or not in the norm normalisation,
-            or L is above `COUPLING_LMAX`.
+        ValueError: The symmetry is not one of signed permutations, or exchanges modes of different irreps, the tensor
+            is zero or not in the norm normalisation, or a degree is above `COUPLING_LMAX`.
     """
-    if tensor.lmax > COUPLING_LMAX:
+    coupling = tensor.coupling
+    highest = max(irrep.l for mode in coupling.modes for irrep in mode)
+    if highest > COUPLING_LMAX:
         raise ValueError(
-            f"L is {tensor.lmax}; the error of path tensors is bounded up to L = {COUPLING_LMAX}: "
+            f"{tensor} has degree {highest}; the error of path tensors is bounded up to degree {COUPLING_LMAX}: "
             "show COUPLING_ERROR for more degrees first"
         )
-    if tensor.normalization != "norm" or tensor.d != factors.d:
+    if tensor.normalization != "norm" or tensor.dims != factors.dims:
         raise ValueError(
-            f"{tensor} must have d = {factors.d} and unit-norm paths; give normalization='norm' and the same L"
+            f"{tensor} must have (d1, d2, d3) = {factors.dims} and unit-norm paths; give normalization='norm' and the "
+            "same irreps"
         )
-    signs = _SignedAction.of(group(symmetry), tensor.lmax)
     check_tensor_not_zero(tensor)
-    given = np.stack([factors.A, factors.B, factors.C])
     balanced = factors.balance()
-    stored = np.stack([balanced.A, balanced.B, balanced.C])
-    if not np.any(stored, axis=(0, 1)).all():
+    given, stored = ([f.A, f.B, f.C] for f in (factors, balanced))
+    if not all(np.any(factor, axis=0).all() for factor in stored):
         raise ProofError("a term is zero; leave it out")
-    used = signs.used(stored)
-    _check_components(tensor, used)
-    theta, spread = signs.symmetrise(stored)
+    # components in which all terms are zero stay so, and the tensor is zero there, exactly: they are left out
+    masks = [np.any(factor != 0, axis=1) for factor in stored]
+    _check_components(tensor, masks)
+    signs = _SignedAction.of(group(symmetry), coupling, masks)
+    whole = np.vstack([factor[mask] for factor, mask in zip(stored, masks, strict=True)])
+    theta, spread = signs.symmetrise(whole)
     classes, directions = signs.path_classes(tensor)
-    entries, lengths = signs.entries(used)
+    entries, lengths = signs.entries()
     root = np.sqrt(lengths)
-    k, i, j = np.unravel_index(entries, (tensor.d,) * 3)
-    A, B, C = theta
+    indices = np.unravel_index(entries, signs.shape)
+    A, B, C = (theta[mode] for mode in signs.modes)
+    k, i, j = indices
 
     weights = np.array([tensor.weights[c[0]] if fixed else 0.0 for c in classes])
     columns = np.stack([root * m.reshape(-1)[entries] for m in directions], axis=1)
@@ -148,16 +158,14 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
     epsilon = 1.01 * float(np.linalg.norm(np.abs(residual) + rounding))
 
     # dT at the entries for each unknown: a column of spread changes all terms of one orbit
-    jacobian = np.zeros((len(entries), spread.shape[1]))
+    jacobian = np.zeros((len(entries), spread.shape[2]))
     products = (B[i] * C[j], A[k] * C[j], A[k] * B[i])
-    for m, index in enumerate((k, i, j)):
-        block = spread[m * factors.d * factors.rank : (m + 1) * factors.d * factors.rank]
-        block = block.reshape(factors.d, factors.rank, -1)
-        for component in range(factors.d):
+    for mode, index, product in zip(signs.modes, indices, products, strict=True):
+        for component, block in enumerate(spread[mode]):
             rows = index == component
-            jacobian[rows] += products[m][rows] @ block[component]
+            jacobian[rows] += product[rows] @ block
     jacobian *= root[:, None]
-    longest = float(np.linalg.norm(theta, axis=1).max()) * 1.0001
+    longest = max(float(np.linalg.norm(theta[mode], axis=0).max()) for mode in signs.modes) * 1.0001
     jacobian_error = gamma(3 * factors.rank + 6) * float(root.max()) * longest**2 * 3 * factors.rank
     if not fixed:
         jacobian = np.hstack([jacobian, -columns])
@@ -181,13 +189,16 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
     if min(min(abs(low), abs(high)) if low * high > 0 else 0.0 for low, high in intervals.values()) == 0:
         raise ProofError("a path in use is not proven to be alive: its weight's interval holds zero")
     # columns of the solution, scaled back as the balance scaled those of the factors
-    unbalance = float(np.max(np.linalg.norm(given, axis=1) / np.linalg.norm(stored, axis=1)))
+    unbalance = max(
+        float(np.max(np.linalg.norm(before, axis=0) / np.linalg.norm(after, axis=0)))
+        for before, after in zip(given, stored, strict=True)
+    )
     kept = "their stored values" if fixed else "real numbers in the stated intervals"
     return Certificate(
         "Newton-Kantorovich",
         f"exact real factors of rank {factors.rank} exist within the radius of the stored ones; their tensor is the "
         f"sum of the {len(intervals)} path tensors in use, the weights being {kept}",
-        1.01 * unbalance * (radius + float(np.linalg.norm(theta - stored))),
+        1.01 * unbalance * (radius + float(np.linalg.norm(theta - whole))),
         intervals,
         {
             "epsilon": epsilon,
@@ -199,12 +210,13 @@ def prove_decomposition(factors: CPFactors, tensor: CouplingTensor, fixed: bool,
     )
 
 
-def _check_components(tensor: CouplingTensor, used: Bool[np.ndarray, " d"]) -> None:
+def _check_components(tensor: CouplingTensor, masks: list[Bool[np.ndarray, "_"]]) -> None:
     for path, weight in zip(tensor.paths, tensor.weights, strict=True):
-        for l in path if weight else ():
-            if not used[component_slice(l)].all():
+        for name, mask, part in zip("ABC", masks, tensor.coupling.where(path), strict=True):
+            if weight and not mask[part].all():
                 raise ProofError(
-                    f"path {path} is in use, but the factors are zero in degree {l}; set its weight to zero"
+                    f"path {path} is in use, but factor {name} is zero at some of its components; set its weight to "
+                    "zero"
                 )
 
 
@@ -244,51 +256,74 @@ def _radius(epsilon: float, delta: float, q: float, c: float, beta: float) -> fl
 
 @dataclass(frozen=True, eq=False)
 class _SignedAction:
-    """A group acting by signed permutations of the d components and permutations of the modes."""
+    """A group acting by signed permutations of the n components of a term and permutations of its modes.
+
+    A term is one vector: its factors one after the other, at the components that are not zero in all terms.
+    """
 
     whole: Group
-    matrices: tuple[np.ndarray, ...]  # exact, entries -1, 0, 1
+    modes: tuple[slice, slice, slice]
+    matrices: tuple[tuple[np.ndarray, ...], ...]  # for each element and mode; exact, entries -1, 0, 1
+    parts: tuple[dict[int, slice], ...]  # for each mode: the components of the slots that are not zero
 
     @classmethod
-    def of(cls, whole: Group, lmax: int) -> _SignedAction:
+    def of(cls, whole: Group, coupling: Coupling, masks: list[Bool[np.ndarray, "_"]]) -> _SignedAction:
+        ends = np.cumsum([0, *(mask.sum() for mask in masks)]).tolist()
+        modes = slice(ends[0], ends[1]), slice(ends[1], ends[2]), slice(ends[2], ends[3])
+        parts = []
+        for mask, slots in zip(masks, coupling.slices, strict=True):
+            starts = [int(mask[: slot.start].sum()) for slot in slots]
+            parts.append(
+                {
+                    n: slice(a, a + s.stop - s.start)
+                    for n, (a, s) in enumerate(zip(starts, slots, strict=True))
+                    if mask[s].all()
+                }
+            )
         matrices = []
         for element in whole.elements:
-            matrix = action(lmax, element.matrix)
-            rounded = np.rint(matrix)
-            if np.abs(matrix - rounded).max() > 1e-9:
-                raise ValueError(
-                    f"{whole.name} does not act by signed permutations at L = {lmax}; "
-                    "use C1, C2 or D2, with *Z3, *Z2, *S3 or *i"
-                )
-            matrices.append(rounded)
-        return cls(whole, tuple(matrices))
+            found = []
+            for mode, source in enumerate(element.permutation):
+                if coupling.modes[mode] != coupling.modes[source] or (masks[mode] != masks[source]).any():
+                    raise ValueError(
+                        f"{whole.name} exchanges modes of {coupling} that differ; use a group that does not"
+                    )
+                matrix = _action(coupling.modes[mode], element.matrix)[np.ix_(masks[mode], masks[mode])]
+                rounded = np.rint(matrix)
+                if np.abs(matrix - rounded).max() > 1e-9 or (np.abs(rounded).sum(axis=1) != 1).any():
+                    raise ValueError(
+                        f"{whole.name} does not act by signed permutations on {coupling}; "
+                        "use C1, C2 or D2, with *Z3, *Z2, *S3 or *i"
+                    )
+                found.append(rounded)
+            matrices.append(tuple(found))
+        return cls(whole, modes, tuple(matrices), tuple(parts))
 
-    def image(self, g: int, term: Float[np.ndarray, "3 *rest"]) -> Float[np.ndarray, "3 *rest"]:
-        return np.stack([self.matrices[g] @ term[p] for p in self.whole.elements[g].permutation])
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of the tensors at these components."""
+        k, i, j = (mode.stop - mode.start for mode in self.modes)
+        return k, i, j
+
+    def image(self, g: int, term: Float[np.ndarray, "n *rest"]) -> Float[np.ndarray, "n *rest"]:
+        permutation = self.whole.elements[g].permutation
+        return np.concatenate([D @ term[self.modes[p]] for D, p in zip(self.matrices[g], permutation, strict=True)])
 
     def symmetrise(
-        self, theta: Float[np.ndarray, "3 d R"]
-    ) -> tuple[Float[np.ndarray, "3 d R"], Float[np.ndarray, "n m"]]:
+        self, theta: Float[np.ndarray, "n R"]
+    ) -> tuple[Float[np.ndarray, "n R"], Float[np.ndarray, "n R m"]]:
         """Find the orbits among the terms, and replace them by exact ones.
 
         Returns:
-            Factors whose terms are exact orbits, and the isometry from the unknowns to the factors, shape (3 d R, m).
+            Factors whose terms are exact orbits, and the isometry from the unknowns to the factors.
         """
-        _, d, R = theta.shape
-        used = self.used(theta)
+        n, R = theta.shape
         result, columns, left = np.empty_like(theta), [], list(range(R))
         while left:
-            first = theta[:, :, left[0]]
-            images = [self.image(g, first) for g in range(len(self.whole))]
+            first = theta[:, left[0]]
             stabiliser, where, orbit = [], {}, []
-            for g, image in enumerate(images):
-                found = None
-                for r in left:
-                    chi = np.einsum("mk,mk->m", image, theta[:, :, r])
-                    chi /= np.linalg.norm(image, axis=1) * np.linalg.norm(theta[:, :, r], axis=1)
-                    if np.all(np.abs(np.abs(chi) - 1) < 1e-9) and np.prod(np.sign(chi)) > 0:
-                        found = r, np.sign(chi)
-                        break
+            for g in range(len(self.whole)):
+                found = self._among(theta, left, self.image(g, first))
                 if found is None:
                     raise ProofError(
                         f"the terms are not invariant under {self.whole.name}: an image of term {left[0]} is missing"
@@ -300,65 +335,71 @@ class _SignedAction:
                     where[r] = (g, chi)
                     orbit.append(r)
             # exact representative space: signed sums of unit vectors over the stabiliser, with disjoint supports
-            basis, seen = [], np.zeros((3, d), bool)
-            for m in range(3):
-                for k in range(d):
-                    if seen[m, k] or not used[k]:
-                        continue
-                    unit = np.zeros((3, d))
-                    unit[m, k] = 1
-                    total = sum(chi[:, None] * self.image(g, unit) for g, chi in stabiliser)
-                    seen |= sum(np.abs(self.image(g, unit)) for g, _ in stabiliser) > 0
-                    if np.any(total):
-                        basis.append(np.sign(total) / np.sqrt(np.count_nonzero(total)))
-            phi = np.array([np.vdot(b, first) for b in basis])
-            representative = np.einsum("x,xmk->mk", phi, np.array(basis))
+            basis: list[np.ndarray] = []
+            seen = np.zeros(n, bool)
+            for component in range(n):
+                if seen[component]:
+                    continue
+                unit = np.zeros(n)
+                unit[component] = 1
+                total = sum(chi * self.image(g, unit) for g, chi in stabiliser)
+                seen |= sum(np.abs(self.image(g, unit)) for g, _ in stabiliser) > 0
+                if np.any(total):
+                    basis.append(np.sign(total) / np.sqrt(np.count_nonzero(total)))
+            representative = np.transpose(basis) @ (np.array(basis) @ first)
             for r in orbit:
                 g, chi = where[r]
-                result[:, :, r] = chi[:, None] * self.image(g, representative)
+                result[:, r] = chi * self.image(g, representative)
             for b in basis:
-                column = np.zeros((3, d, R))
+                column = np.zeros((n, R))
                 for r in orbit:
                     g, chi = where[r]
-                    column[:, :, r] = chi[:, None] * self.image(g, b)
-                columns.append(column.reshape(-1) / np.sqrt(len(orbit)))
+                    column[:, r] = chi * self.image(g, b)
+                columns.append(column / np.sqrt(len(orbit)))
             left = [r for r in left if r not in where]
         if np.abs(result - theta).max() > 1e-9 * np.abs(theta).max():
             raise ProofError(f"the terms are not invariant under {self.whole.name}")
-        return result, np.stack(columns, axis=1)
+        return result, np.stack(columns, axis=2)
 
-    @staticmethod
-    def used(theta: Float[np.ndarray, "3 d R"]) -> Bool[np.ndarray, " d"]:
-        """Components in which some factor is not zero; in the others the tensor is zero, exactly."""
-        return np.any(theta != 0, axis=(0, 2))
+    def _among(
+        self, theta: Float[np.ndarray, "n R"], left: list[int], image: Float[np.ndarray, " n"]
+    ) -> tuple[int, Float[np.ndarray, " n"]] | None:
+        """Which of the terms `left` has the vectors of `image` up to scale, and the signs, for each component."""
+        for r in left:
+            cosines = [
+                image[mode] @ theta[mode, r] / (np.linalg.norm(image[mode]) * np.linalg.norm(theta[mode, r]))
+                for mode in self.modes
+            ]
+            if np.all(np.abs(np.abs(cosines) - 1) < 1e-9) and np.prod(np.sign(cosines)) > 0:
+                return r, np.repeat(np.sign(cosines), self.shape)
+        return None
 
-    def entries(self, used: Bool[np.ndarray, " d"]) -> tuple[np.ndarray, np.ndarray]:
+    def entries(self) -> tuple[np.ndarray, np.ndarray]:
         """One entry (flat index) of each orbit of entries that carries an invariant tensor, and the orbits' lengths."""
-        d = len(self.matrices[0])
-        least, length = np.arange(d**3), np.zeros(d**3)
-        alive = (used[:, None, None] & used[:, None] & used).ravel()
-        signed = np.arange(1, d**3 + 1).reshape((d,) * 3).astype(float)
+        size = int(np.prod(self.shape))
+        least, length = np.arange(size), np.zeros(size)
+        alive = np.ones(size, bool)
+        signed = np.arange(1, size + 1).reshape(self.shape).astype(float)
         for g in range(len(self.whole)):
             moved = self._move(g, signed).reshape(-1)
             least = np.minimum(least, np.abs(moved) - 1)
-            length += np.abs(moved) == np.arange(1, d**3 + 1)
-            alive &= moved != -np.arange(1.0, d**3 + 1)
-        first = np.flatnonzero((least == np.arange(d**3)) & alive)
+            length += np.abs(moved) == np.arange(1, size + 1)
+            alive &= moved != -np.arange(1.0, size + 1)
+        first = np.flatnonzero((least == np.arange(size)) & alive)
         return first, len(self.whole) / length[first]
 
-    def _move(self, g: int, tensor: Float[np.ndarray, "d d d"]) -> Float[np.ndarray, "d d d"]:
-        D, permutation = self.matrices[g], self.whole.elements[g].permutation
-        return np.einsum("ka,ib,jc,abc->kij", D, D, D, tensor.transpose(permutation), optimize=True)
+    def _move(self, g: int, tensor: Float[np.ndarray, "k i j"]) -> Float[np.ndarray, "k i j"]:
+        permutation = self.whole.elements[g].permutation
+        return np.einsum("ka,ib,jc,abc->kij", *self.matrices[g], tensor.transpose(permutation), optimize=True)
 
-    def path_classes(self, tensor: CouplingTensor) -> tuple[list[list[int]], list[Float[np.ndarray, "d d d"]]]:
+    def path_classes(self, tensor: CouplingTensor) -> tuple[list[list[int]], list[Float[np.ndarray, "k i j"]]]:
         """Sets of paths in use that the group exchanges, and the sum of the path tensors of each set."""
-        unit = CouplingTensor(tensor.lmax).array
         permutations = {e.permutation for e in self.whole.elements}
         classes: dict[tuple[int, int, int], list[int]] = {}
         for n, (path, weight) in enumerate(zip(tensor.paths, tensor.weights, strict=True)):
             if weight != 0:
-                degrees = (path.l3, path.l1, path.l2)
-                images = [(degrees[p[0]], degrees[p[1]], degrees[p[2]]) for p in permutations]
+                slots = (path.z, path.x, path.y)
+                images = [(slots[p[0]], slots[p[1]], slots[p[2]]) for p in permutations]
                 classes.setdefault(min(images), []).append(n)
         directions = []
         for members in classes.values():
@@ -366,11 +407,11 @@ class _SignedAction:
                 raise ValueError(
                     f"{self.whole.name} exchanges paths of different weights; give the tensor symmetric weights"
                 )
-            total = np.zeros_like(unit)
+            total = np.zeros(self.shape)
             for n in members:
                 path = tensor.paths[n]
-                where = (component_slice(path.l3), component_slice(path.l1), component_slice(path.l2))
-                total[where] = unit[where]
+                where = tuple(part[s] for part, s in zip(self.parts, (path.z, path.x, path.y), strict=True))
+                total[where] = clebsch_gordan(*path.degrees)
             for g in range(len(self.whole)):
                 if np.abs(self._move(g, total) - total).max() > 1e-12:
                     raise ValueError(
@@ -378,6 +419,15 @@ class _SignedAction:
                     )
             directions.append(total)
         return list(classes.values()), directions
+
+
+def _action(irreps: Irreps, matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "d d"]:
+    """`D(Q)` on a list of irreps; the inversion is the parity, or `(-1)^l` for irreps that have none."""
+    whole = action(max(irrep.l for irrep in irreps), matrix)
+    inverted = np.linalg.det(matrix) < 0
+    signs = [irrep.parity * (-1) ** irrep.l if inverted and irrep.parity else 1 for irrep in irreps]
+    blocks = [whole[component_slice(irrep.l), component_slice(irrep.l)] for irrep in irreps]
+    return block_diag(*(sign * block for sign, block in zip(signs, blocks, strict=True)))
 
 
 # Cubature. Unknowns x: the weight w_o of each orbit, and a rotation vector omega_o of its seed v_o in the tangent

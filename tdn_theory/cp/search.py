@@ -44,14 +44,7 @@ def run(
     for row in rows:
         factors = row.pop("factors")
         if factors is not None:
-            entry = atlas.save(
-                CPFactors(*np.array(factors)),
-                [tuple(path) for path in row["proof"]["paths"]],
-                row["proof"],
-                {},
-                row["made_by"],
-                folder,
-            )
+            entry = atlas.save(lmax, CPFactors(*np.array(factors)), row["proof"], {}, row["made_by"], folder)
             row["entry"] = repr(entry)
     return rows
 
@@ -74,7 +67,7 @@ def attempt(lmax: int, rank: int, paths: Paths, symmetry: str, seed: int) -> dic
         if row["dead"] or not solution.exact:
             return row | {"entry": "paths died" if row["dead"] else "not exact"}
         try:
-            atlas.prove(solution.factors, row["proof"])
+            atlas.prove(tensor.coupling, solution.factors, row["proof"])
         except ProofError as error:
             return row | {"entry": f"not proven: {error}"}
     factors = solution.factors

@@ -91,7 +91,7 @@ class Store:
         factors = solution.factors
         content = npz_bytes({"A": factors.A, "B": factors.B, "C": factors.C})
         checksum = sha256(content)
-        stem = f"{_key(solution.tensor.coupling)}-R{factors.rank}-{checksum[:16]}"
+        stem = f"{file_key(solution.tensor.coupling)}-R{factors.rank}-{checksum[:16]}"
         manifest = self.folder / f"{stem}.json"
         write_bytes(self.folder / f"{stem}.npz", content)
         write_json(
@@ -114,7 +114,7 @@ class Store:
         Raises:
             DamagedError: A manifest cannot be read; the message names the file.
         """
-        pattern = f"{'*' if tensor is None else _key(tensor.coupling)}-R{'*' if rank is None else rank}-*.json"
+        pattern = f"{'*' if tensor is None else file_key(tensor.coupling)}-R{'*' if rank is None else rank}-*.json"
         found = [_read_manifest(path) for folder in (self.folder, *self.also) for path in sorted(folder.glob(pattern))]
         found = [entry for entry in found if tensor is None or entry.tensor == tensor]
         return sorted(found, key=_order)
@@ -170,7 +170,7 @@ class Store:
         return self.load(self.find(tensor, rank, solver))
 
 
-def _key(coupling: Coupling) -> str:
+def file_key(coupling: Coupling) -> str:
     """What the names of a coupling's files begin with; paths are told apart by the manifest alone."""
     return coupling.label.replace("=", "").replace(" -> ", "_to_").replace(" ", "_")
 
@@ -198,6 +198,8 @@ def _from_json(content: Mapping[str, Any]) -> CouplingTensor:
 def _how_to_make(tensor: CouplingTensor, rank: int) -> str:
     if tensor.coupling.cube:
         return f"'tdn-theory cp fit --lmax {tensor.lmax} --rank {rank}'"
+    if tensor == CouplingTensor(tensor.coupling.complete):
+        return f"'tdn-theory cp fit \"{tensor.coupling}\" --rank {rank}'"
     return f"Store().save(LevenbergMarquardt({rank}).solve(tensor))"
 
 

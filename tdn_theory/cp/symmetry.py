@@ -37,6 +37,7 @@ Permutation = tuple[int, int, int]
 IDENTITY: Permutation = (0, 1, 2)
 CYCLE: Permutation = (1, 2, 0)
 SWAP: Permutation = (0, 2, 1)
+TRANSPOSITION: Permutation = (1, 0, 2)
 
 
 class Element(NamedTuple):
@@ -83,6 +84,7 @@ _EXTENSIONS: dict[str, list[Element]] = {
     "Z2": [Element(-_E, SWAP)],
     "S3": [Element(_E, CYCLE), Element(-_E, SWAP)],
     "i": [Element(-_E, IDENTITY)],
+    "t": [Element(_E, TRANSPOSITION)],
 }
 
 
@@ -162,8 +164,9 @@ def group(name: str) -> Group:
     """A group by name: a rotation group, `*` and an extension, e.g. `"T*Z3"`.
 
     Rotation groups are C1 .. C5, D2 .. D5, T, O, I. Extensions: `Z3` cyclic exchange of the modes, `Z2` exchange of the
-    inputs with inversion, `S3` both, `i` inversion of all modes (even paths). With `~` instead of `*`, the threefold
-    rotations of C3 or T come with a cyclic exchange of the modes and the others without.
+    inputs with inversion, `S3` both, `i` inversion of all modes (even paths), `t` exchange of the output and the first
+    input (even paths). With `~` instead of `*`, the threefold rotations of C3 or T come with a cyclic exchange of the
+    modes and the others without.
 
     Raises:
         ValueError: There is no such group.

@@ -72,7 +72,8 @@ def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None =
             coupling tensor of all paths of even l1 + l2 + l3, with one set of weights: the sum of the old ones over
             paths, divided by the root of their number. Outputs of the same irrep all get the sum over paths, scaled to
             keep their variance. Odd paths, and products with scalars only, stay exact.
-        rank: Rank of the stored CP factors for `cp`; None is the paper's 7 L^2.
+        rank: Rank of the stored CP factors of degrees 0..L to cut for `cp`; None takes the least exact ones known of
+            each product's irreps, see `TensorProduct`.
 
     Returns:
         What was replaced, what was left and why, and the equivariance error of the new products.
@@ -80,7 +81,7 @@ def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None =
     Raises:
         ValueError: The method is unknown, a rank is given without `cp`, or `model` is a tensor product itself.
         TypeError: `model` is scripted.
-        LookupError: No CP factors of this rank are stored.
+        LookupError: No CP factors of this rank are stored, or no exact ones known; the message says how to fit them.
     """
     from e3nn import o3
 

@@ -19,6 +19,7 @@ from torch import Tensor
 from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor, error_relative_to_output
 from tdn_theory.cp.constructions.cubature import gaunt, lebedev
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.known import least_exact
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
 from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear, factored
@@ -67,7 +68,7 @@ class TensorProduct(torch.nn.Module):
         channels: Channels in the order of the mode's letters.
         mode: The mode.
         method: The method.
-        factors: The CP factors, whole, if the method has any.
+        factors: The CP factors of the coupling, if the method has any.
         weight: The internal weights, if there are any.
 
     Args:
@@ -76,10 +77,11 @@ class TensorProduct(torch.nn.Module):
         channels: One number for every distinct letter of the mode, in order; a plain number means (c,) for `uuu`, and
             one channel of harmonics, (c, 1), for `uvu`.
         mode: See above.
-        method: `exact`: the coupling tensor itself. `per_path`: the same with weights for every path. `cp`: the shipped
-            CP factors of rank 7 L^2 (E5). `cubature`: the Gaunt tensor, exactly equivariant with path weights of its
-            own, even paths only. Or the `CPFactors` to use, which must be those of
-            `parts.whole(tensor)`.
+        method: `exact`: the coupling tensor itself. `per_path`: the same with weights for every path. `cp`: CP factors;
+            for the paper's features the shipped ones of rank 7 L^2 (E5), for other irreps the least exact ones known,
+            with path weights of their own (`cp.known.least_exact`). `cubature`: the Gaunt tensor, exactly equivariant
+            with path weights of its own, even paths only. Or the `CPFactors` to use: those of the coupling, or of
+            `parts.whole(tensor)`, whose rows are cut.
         weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
@@ -91,7 +93,7 @@ class TensorProduct(torch.nn.Module):
     Raises:
         TypeError: `coupling` is none of these.
         ValueError: An option is unknown, or options do not fit together.
-        LookupError: `cp` is asked for, and no factors are stored for this tensor.
+        LookupError: `cp` is asked for, and no factors are known; the message says how to fit them.
 
     >>> product = TensorProduct(1, 8)
     >>> product
@@ -146,9 +148,9 @@ class TensorProduct(torch.nn.Module):
         self._slots = slot_slices(self._inner.z)
         masters: dict[str, np.ndarray] = {}
         if self.factors is not None:
-            x, y = self.factors.B[rows(self.coupling.x)], self.factors.C[rows(self.coupling.y)]
+            x, y = self.factors.B, self.factors.C
             x, y = (y, x) if self._swapped else (x, y)
-            masters = {"_A": self.factors.A[rows(self.coupling.z)], "_B": x, "_C": y}
+            masters = {"_A": self.factors.A, "_B": x, "_C": y}
             self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
         self._shapes = [array.shape for array in self._arrays]  # an array in a compiled graph is compared at every call
         self._y_channels = self._u if self._swapped else self._v
@@ -566,16 +568,29 @@ def _check_channels(mode: Mode, channels: int | tuple[int, ...]) -> tuple[int, .
 def _factors(tensor: CouplingTensor, method: Method | CPFactors) -> CPFactors | None:
     if method in ("exact", "per_path"):
         return None
-    parent = whole(tensor)
     if isinstance(method, CPFactors):
+        if method.dims == tensor.dims:
+            return method
+        parent = whole(tensor)
         if method.dims != parent.dims:
-            raise ValueError(f"{method} does not fit; {tensor} needs factors of {parent}, with d = {parent.d}")
-        return method
+            raise ValueError(
+                f"{method} does not fit; {tensor} needs factors of its own irreps, with (d1, d2, d3) = {tensor.dims}, "
+                f"or of {parent}, with d = {parent.d}"
+            )
+        return _cut(method, tensor.coupling)
     if method == "cubature":
+        parent = whole(tensor)
         if not any(path.even for path in tensor.paths):
             raise ValueError(f"{tensor} has odd paths only, of which the cubature product has none: it would be zero")
-        return _cubature(parent)
-    return Store().best(parent, quadratic(parent.lmax)).factors
+        return _cut(_cubature(parent), tensor.coupling)
+    if tensor.coupling.cube:
+        return Store().best(whole(tensor), quadratic(tensor.lmax)).factors
+    return least_exact(tensor, Store())
+
+
+def _cut(factors: CPFactors, coupling: Coupling) -> CPFactors:
+    z, x, y = map(rows, coupling.modes)
+    return CPFactors(factors.A[z], factors.B[x], factors.C[y])
 
 
 def _cubature(parent: CouplingTensor) -> CPFactors:

@@ -52,6 +52,14 @@ def test_fit_show_and_list():
     assert "LevenbergMarquardt" in run("cp", "list", "--lmax", 1)
 
 
+def test_fit_of_other_irreps():
+    coupling = "0e+1o x 1o -> 0e+1o"
+    assert "converged" in run("cp", "fit", coupling, "--rank", 6, "--starts", 1)
+    assert Store(also=()).entries(CouplingTensor(coupling), 6)
+    assert coupling in run("cp", "list")
+    assert coupling in run("info")
+
+
 def test_version():
     assert run("--version").strip() == __version__
 
@@ -115,6 +123,8 @@ def test_check_writes_its_record(tmp_path):
         (("check", "F2"), ("no check of F2", "E1")),
         (("cp", "fit", "--lmax", -1, "--rank", 3), ("-1", ">= 0")),
         (("cp", "fit", "--lmax", 1, "--rank", 0), ("rank is 0", ">= 1")),
+        (("cp", "fit", "--rank", 3), ("irreps", "--lmax")),
+        (("cp", "fit", "0e+1o", "--lmax", 1, "--rank", 3), ("irreps", "--lmax")),
         (("cp", "show", "--lmax", 1, "--rank", 99), ("R=99", "cp fit")),
         (("reproduce", "E2", "--seed", "-1"), ("Invalid value", "--seed")),
         (("reproduce", "E2", "--preset", "huge"), ("huge", "quick", "smallest")),

@@ -112,7 +112,7 @@ def test_exact_conversion_changes_nothing(name):
         assert torch.equal(model.state_dict()["inner.product.weight"], state["inner.product.weight"])
 
 
-@pytest.mark.parametrize("method", ["cubature", "cp"])  # at L = 2 the paper's rank is enough for all even paths
+@pytest.mark.parametrize("method", ["cubature", "cp"])  # both are exact
 def test_conversion_to_shared_weights_is_a_new_model(method):
     torch.manual_seed(0)
     model = Holder(convolution())

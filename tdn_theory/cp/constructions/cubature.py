@@ -1,6 +1,7 @@
 """Exact, O(3)-equivariant factors of Gaunt tensors from cubature rules on the sphere.
 
-With points q and weights w_q of a rule that integrates all polynomials of degree 3L exactly,
+Let L1, L2, L3 be the largest degrees of x, y and z. With points q and weights w_q of a rule that integrates all
+polynomials of degree `t = L1 + L2 + L3` exactly (3L for the paper's features),
 
     T[k, i, j] = sum_q w_q Y_k(q) Y_i(q) Y_j(q) = mean of Y_k Y_i Y_j over the sphere,
 
@@ -17,21 +18,25 @@ at m = (1, -1, 0): in spin-weighted harmonics d_1 + i d_2 takes Y_l to `sqrt(l (
 bracket is the part of `(d_1 - i d_2) f (d_1 + i d_2) g` that is odd in the exchange of the spins, which odd sums alone
 have.
 
-How few points. A rule of N points has 3N unknowns for `(3L+1)^2` conditions, less 3 rotations: `N >= ((3L+1)^2 + 3) /
-3` for rules without symmetry. Invariance under a finite group (Sobolev) counts invariant conditions and orbits instead,
-and can do better. `RULES` holds the recipe of one rule per L, found by Gauss-Newton on the moments; all weights turned
-out positive:
+How few points. A rule of N points has 3N unknowns for `(t+1)^2` conditions, less 3 rotations: `N >= ((t+1)^2 + 3) / 3`
+for rules without symmetry. Invariance under a finite group (Sobolev) counts invariant conditions and orbits instead.
+Pairs of antipodes integrate odd polynomials to zero by themselves. For odd t that leaves the even degrees up to t - 1,
+`t (t+1) / 2` conditions for N / 2 pairs of 3 unknowns, hence `N >= (t (t+1) + 6) / 3`: 82 instead of 87 at t = 15, 156
+instead of 163 at t = 21. For even t it loses. `RULES` holds the recipe of one rule per degree, found by Gauss-Newton on
+the moments; all weights turned out positive:
 
-    L                       1    2    3    4    5    6
-    degree 3L               3    6    9   12   15   18
-    points                  6   18   32   58   86  122
-    Lebedev's               6   26   38   86   86  146   (the least that is strong enough, with positive weights)
+    degree t       3    5    6    7    8    9   12   15   18   21   24
+    points         6   12   18   22   28   32   58   82  122  156  210
+    Lebedev's      6   14   26   26   38   38   86   86  146  170  302   (the least strong enough with positive weights)
 
-The first is the octahedron, the third the icosahedron and its dual (classical).
+The first is the octahedron, the second the icosahedron, the sixth the icosahedron and its dual (classical). That of
+degree 7 has 11 pairs, no more than the sixth powers whose sum is `(x^2 + y^2 + z^2)^3` (Reznick). With more symmetry
+than the inversion counting allows no fewer: mirrors and axes included, 82 and 156 are the least for all groups of
+`symmetry.py`.
 
-Sources: Lebedev, Zh. Vychisl. Mat. Mat. Fiz. 16 (1976) 293; McLaren, Math. Comp. 17 (1963) 361; Hardin and Sloane,
-Discrete Comput. Geom. 15 (1996) 429; Ahrens and Beylkin, Proc. R. Soc. A 465 (2009) 3103. The rules of degrees 6, 12,
-15 and 18 were computed here.
+Sources: Lebedev, Zh. Vychisl. Mat. Mat. Fiz. 16 (1976) 293; McLaren, Math. Comp. 17 (1963) 361; Reznick, Mem. AMS 463
+(1992); Hardin and Sloane, Discrete Comput. Geom. 15 (1996) 429; Ahrens and Beylkin, Proc. R. Soc. A 465 (2009) 3103.
+The rules of degrees 6 to 8 and from 12 on were computed here.
 """
 
 from __future__ import annotations
@@ -44,13 +49,14 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
+from tdn_theory.coupling import Coupling
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.symmetry import action, group
 from tdn_theory.so3.harmonics import spherical_harmonics
-from tdn_theory.so3.irreps import Path, check_lmax, paths
+from tdn_theory.so3.irreps import Irreps, Path, check_degree
 from tdn_theory.so3.rotation import generators
 
 
@@ -152,35 +158,38 @@ class Recipe:
 
 GOLDEN = (1 + 5**0.5) / 2
 RULES: dict[int, Recipe] = {
-    1: Recipe("O*i", 0, ((1, 0, 0),), 0),
-    2: Recipe("C1", 18, (), 0),
-    3: Recipe("T*i", 0, ((1, 1, 1), (0, 1, GOLDEN), (0, GOLDEN, 1 / GOLDEN)), 0),
-    4: Recipe("C1", 58, (), 1),
-    5: Recipe("C2", 43, (), 0),
-    6: Recipe("D2", 30, ((0, 0, 1),), 1),
+    3: Recipe("O*i", 0, ((1, 0, 0),), 0),
+    5: Recipe("T*i", 0, ((0, 1, GOLDEN),), 0),
+    6: Recipe("C1", 18, (), 0),
+    7: Recipe("C1*i", 11, (), 0),
+    8: Recipe("C1", 28, (), 0),
+    9: Recipe("T*i", 0, ((1, 1, 1), (0, 1, GOLDEN), (0, GOLDEN, 1 / GOLDEN)), 0),
+    12: Recipe("C1", 58, (), 1),
+    15: Recipe("C1*i", 41, (), 2),
+    18: Recipe("D2", 30, ((0, 0, 1),), 1),
+    21: Recipe("C1*i", 78, (), 7),
+    24: Recipe("D2", 52, ((0, 0, 1),), 1),
 }
-"""Recipes by L."""
+"""Recipes by degree."""
 
 
 @lru_cache(maxsize=16)
-def rule(lmax: int) -> CubatureRule:
-    """The rule of degree 3L with the fewest points known to the package, computed by its recipe.
+def rule(degree: int) -> CubatureRule:
+    """The rule of this degree or more with the fewest points known to the package, computed by its recipe.
 
     Raises:
         ValueError: There is no recipe.
 
-    >>> rule(2)
+    >>> rule(6)
     CubatureRule(18 points, degree 6, C1)
     """
-    if check_lmax(lmax) not in RULES:
-        raise ValueError(
-            f"no recipe for L = {lmax}; there are recipes for L = {sorted(RULES)}, and lebedev(degree) for more"
-        )
-    recipe = RULES[lmax]
-    return find_rule(3 * lmax, recipe)
+    strong = [known for known in RULES if known >= check_degree(degree, "degree")]
+    if not strong:
+        raise ValueError(f"no recipe for degree {degree}; the highest is {max(RULES)}, and lebedev(degree) has more")
+    return find_rule(min(strong), RULES[min(strong)])
 
 
-def find_rule(degree: int, recipe: Recipe, iterations: int = 200) -> CubatureRule:
+def find_rule(degree: int, recipe: Recipe, iterations: int = 400) -> CubatureRule:
     """Solve the invariant moment equations by Levenberg-Marquardt.
 
     Unknowns are the relative changes of the weights, and a rotation vector for each seed. Rotating a point by omega
@@ -240,29 +249,41 @@ def find_rule(degree: int, recipe: Recipe, iterations: int = 200) -> CubatureRul
     return found
 
 
-def gaunt(lmax: int, rule: CubatureRule) -> CPFactors:
+def gaunt(coupling: int | str | Coupling, rule: CubatureRule) -> CPFactors:
     """Factors of the mean of `Y_k Y_i Y_j` (harmonics of component normalisation), one term per point.
 
+    Args:
+        coupling: Degrees of z, x and y; L for the paper's features.
+        rule: The rule.
+
     Raises:
-        ValueError: The degree of the rule is below 3L.
+        ValueError: The degree of the rule is below the sum of the largest degrees of x, y and z.
     """
-    harmonics = _harmonics(lmax, rule)
-    return CPFactors(harmonics * rule.weights, harmonics, harmonics)
+    coupling = _strong_enough(coupling, rule)
+    harmonics = spherical_harmonics(_highest(coupling), rule.points, "component").T
+    z, x, y = (harmonics[_components(irreps)] for irreps in coupling.modes)
+    return CPFactors(z * rule.weights, x, y)
 
 
-def bracket(lmax: int, rule: CubatureRule) -> CPFactors:
+def bracket(coupling: int | str | Coupling, rule: CubatureRule) -> CPFactors:
     """Factors of the mean of `Y_k {Y_i, Y_j}`, the Poisson bracket on the sphere, two terms per point.
 
+    Args:
+        coupling: Degrees of z, x and y; L for the paper's features.
+        rule: The rule.
+
     Raises:
-        ValueError: The degree of the rule is below 3L.
+        ValueError: The degree of the rule is below the sum of the largest degrees of x, y and z.
     """
-    _harmonics(lmax, rule)
-    out, d1, d2 = _tangential(lmax, rule.points, rule.weights)
-    return CPFactors(np.hstack([out, -out]), np.hstack([d1, d2]), np.hstack([d2, d1]))
+    coupling = _strong_enough(coupling, rule)
+    harmonics, first, second = _tangential(_highest(coupling), rule.points)
+    z, x, y = (_components(irreps) for irreps in coupling.modes)
+    out = harmonics[z] * rule.weights
+    return CPFactors(np.hstack([out, -out]), np.hstack([first[x], second[x]]), np.hstack([second[y], first[y]]))
 
 
 @lru_cache(maxsize=16)
-def gaunt_weights(lmax: int) -> Mapping[Path, float]:
+def gaunt_weights(coupling: int | str | Coupling) -> Mapping[Path, float]:
     """`|w_p|` of `gaunt` in closed form (module docstring), for the paths whose weight is not zero: the even ones.
 
     The symbol is computed exactly, and the weight rounded to float64.
@@ -273,12 +294,13 @@ def gaunt_weights(lmax: int) -> Mapping[Path, float]:
     from sympy import sqrt
     from sympy.physics.wigner import wigner_3j
 
-    exact = {p: sqrt(prod(2 * l + 1 for l in p)) * wigner_3j(*p, 0, 0, 0) for p in paths(lmax)}
+    known = Coupling.of(coupling).complete.paths
+    exact = {p: sqrt(prod(2 * l + 1 for l in p.degrees)) * wigner_3j(*p.degrees, 0, 0, 0) for p in known}
     return MappingProxyType({path: abs(float(weight)) for path, weight in exact.items() if weight != 0})
 
 
 @lru_cache(maxsize=16)
-def bracket_weights(lmax: int) -> Mapping[Path, float]:
+def bracket_weights(coupling: int | str | Coupling) -> Mapping[Path, float]:
     """`|w_p|` of `bracket` in closed form (module docstring), for the paths whose weight is not zero.
 
     The symbol is computed exactly, and the weight rounded to float64.
@@ -289,18 +311,18 @@ def bracket_weights(lmax: int) -> Mapping[Path, float]:
     from sympy import sqrt
     from sympy.physics.wigner import wigner_3j
 
-    exact = {
-        p: sqrt(p.l1 * (p.l1 + 1) * p.l2 * (p.l2 + 1) * prod(2 * l + 1 for l in p)) * wigner_3j(*p, 1, -1, 0)
-        for p in paths(lmax)
-        if not p.even
-    }
+    def squared_factors(path: Path) -> int:
+        return path.l1 * (path.l1 + 1) * path.l2 * (path.l2 + 1) * prod(2 * l + 1 for l in path.degrees)
+
+    odd = [path for path in Coupling.of(coupling).complete.paths if not path.even]
+    exact = {p: sqrt(squared_factors(p)) * wigner_3j(*p.degrees, 1, -1, 0) for p in odd}
     return MappingProxyType({path: abs(float(weight)) for path, weight in exact.items() if weight != 0})
 
 
 def _tangential(
-    lmax: int, points: Float[np.ndarray, "N 3"], weights: Float[np.ndarray, " N"]
+    lmax: int, points: Float[np.ndarray, "N 3"]
 ) -> tuple[Float[np.ndarray, "d N"], Float[np.ndarray, "d N"], Float[np.ndarray, "d N"]]:
-    """Weighted harmonics, and their derivatives along an oriented orthonormal basis of each tangent plane."""
+    """Harmonics, and their derivatives along an oriented orthonormal basis of each tangent plane."""
     harmonics = spherical_harmonics(lmax, points, "component").T
     # rounded, so that components that are equal but for rounding choose the same axis on every machine
     helper = np.eye(3)[np.argmin(np.round(np.abs(points), 6), axis=1)]
@@ -311,28 +333,52 @@ def _tangential(
     along = np.einsum("aij,jq->aiq", generators(lmax), harmonics)
     d1 = np.einsum("aiq,qa->iq", along, np.cross(points, first))
     d2 = np.einsum("aiq,qa->iq", along, np.cross(points, second))
-    return harmonics * weights, d1, d2
+    return harmonics, d1, d2
 
 
-def _harmonics(lmax: int, rule: CubatureRule) -> Float[np.ndarray, "d N"]:
-    if rule.degree < 3 * check_lmax(lmax):
-        raise ValueError(f"{rule} is too weak for L = {lmax}: products of three harmonics need degree {3 * lmax}")
-    return spherical_harmonics(lmax, rule.points, "component").T
+def _components(irreps: Irreps) -> Int[np.ndarray, " d"]:
+    """Where the components of these irreps are among harmonics of all degrees."""
+    return np.concatenate([np.arange(irrep.l**2, (irrep.l + 1) ** 2) for irrep in irreps])
 
 
-def cubature(lmax: int, paths: Literal["even", "all"] = "even") -> CPFactors:
+def _highest(coupling: Coupling) -> int:
+    return max(irrep.l for irreps in coupling.modes for irrep in irreps)
+
+
+def _strong_enough(coupling: int | str | Coupling, rule: CubatureRule) -> Coupling:
+    coupling = Coupling.of(coupling)
+    if rule.degree < product_degree(coupling):
+        raise ValueError(
+            f"{rule} is too weak for {coupling.label}: products of three harmonics need degree "
+            f"{product_degree(coupling)}"
+        )
+    return coupling
+
+
+def product_degree(coupling: Coupling) -> int:
+    """Degree of the products `Y_k Y_i Y_j`: the sum of the largest degrees of x, y and z."""
+    return sum(max(irrep.l for irrep in irreps) for irreps in coupling.modes)
+
+
+def cubature(coupling: int | str | Coupling, paths: Literal["even", "all"] = "even") -> CPFactors:
     """Exact factors from the smallest rule: even paths with N terms, or all paths with 3N.
+
+    Args:
+        coupling: Degrees of z, x and y; L for the paper's features.
+        paths: Which paths are to be alive.
 
     Raises:
         ValueError: There is no recipe for this degree, or `paths` is neither `"even"` nor `"all"`.
 
-    >>> cubature(1), cubature(1, "all")
-    (CPFactors(R=6, d=4), CPFactors(R=18, d=4))
+    >>> cubature(1), cubature(1, "all"), cubature("0e+1o+2e x 0e+1o+2e+3o -> 0e+1o+2e")
+    (CPFactors(R=6, d=4), CPFactors(R=18, d=4), CPFactors(R=22, 9 x 16 -> 9))
     """
     if paths not in ("even", "all"):
         raise ValueError(f"paths is {paths!r}; it must be 'even' or 'all'")
-    even = gaunt(lmax, rule(lmax))
+    coupling = Coupling.of(coupling)
+    smallest = rule(product_degree(coupling))
+    even = gaunt(coupling, smallest)
     if paths == "even":
         return even
-    odd = bracket(lmax, rule(lmax))
+    odd = bracket(coupling, smallest)
     return CPFactors(*(np.hstack([getattr(even, name), getattr(odd, name)]) for name in "ABC"))

@@ -16,8 +16,9 @@ An orthonormal basis `u_k` of irreps turns an algorithm `X Y = sum_r <a_r, X> <b
 with a 6j symbol. The factor s: u_0 is the identity over its length, sqrt n as a matrix of numbers, sqrt(n/2) as one of
 quaternions, and `w_000 = <u_0, u_0 u_0>` is one over that length.
 
-A path is missing exactly where the symbol vanishes. Up to L = 6 this happens twice, and no rule of SO(3) asks for it;
-a larger group does, of which the rotations of V are a part.
+A path is missing exactly where the symbol vanishes. Up to L = 8 this happens three times, and no rule of SO(3) asks for
+it. Twice a larger group does, of which the rotations of V are a part; no reason is known to us for the zeros at L = 8,
+the six paths of degrees 5, 6, 7.
 
 * L = 3, path 2x2->2. V has dimension 4 and rotations lie in Sp(4), the double cover of SO(5). The operators of degree
   2 are the vector of SO(5), that is, five gamma matrices: `X Y + Y X` is a multiple of the identity. The path is
@@ -36,9 +37,12 @@ basis: 4 multiplications. The quaternion product has the same terms with other s
 reversed, all are equal but one in each component: `x_0 y_0, x_3 y_2, x_1 y_3, x_2 y_1`, which are subtracted twice.
 
 Sources. The zero of {5 5 3; 3 3 3}, by G2: Racah, Phys. Rev. 76 (1949) 1352. Algorithms: 2x2, 7 multiplications
-(Strassen, Numer. Math. 13 (1969) 354); 3x3, 23 (Laderman, Bull. AMS 82 (1976) 126); 5x5, 93, and 7x7, 249, are files of
-the package, found by `flip_graph.py` and taken from Sedoglavic's catalogue (fmm.univ-lille.fr). Quaternions: Howell and
-Lafon (1975) prove that 8 is the real rank. `MatrixAlgorithm.check` proves each.
+(Strassen, Numer. Math. 13 (1969) 354); 3x3, 23 (Laderman, Bull. AMS 82 (1976) 126). Others are files of the package:
+4x4, 48 (Dumas, Pernet and Sedoglavic, hal-05112145, from github.com/jgdumas/plinopt; it divides by two, and needs no
+commuting entries, so it serves for quaternions); 5x5, 93, found by `flip_graph.py`; 7x7, 249, from Sedoglavic's
+catalogue (fmm.univ-lille.fr); 9x9, 486 (Perminov, github.com/dronperminov/FastMatrixMultiplication, MIT licence; the
+Kronecker square of 3x3 has 529). Quaternions: Howell and Lafon (1975) prove that 8 is the real rank.
+`MatrixAlgorithm.check` proves each.
 """
 
 from __future__ import annotations
@@ -273,8 +277,8 @@ def matrix_multiplication(lmax: int) -> CPFactors:
     Raises:
         ValueError: No algorithm of the size needed is at hand.
 
-    >>> [matrix_multiplication(lmax).rank for lmax in (1, 2, 3, 4, 5, 6)]
-    [8, 23, 56, 93, 184, 249]
+    >>> [matrix_multiplication(lmax).rank for lmax in (1, 2, 3, 4, 5, 6, 7, 8)]
+    [8, 23, 56, 93, 184, 249, 384, 486]
     """
     return factors_of(algorithm(lmax + 1 if lmax % 2 == 0 else (lmax + 1) // 2), lmax)
 

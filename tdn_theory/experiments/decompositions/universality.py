@@ -63,11 +63,11 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         for R in Rs
         for n in range(size.starts)
     ]
-    known = [{"stem": entry.stem} for entry in atlas.entries() if entry.lmax <= size.largest_entry]
+    degrees = range(1, size.largest_entry + 1)
+    known = [{"stem": entry.stem} for entry in atlas.entries() if entry.lmax in degrees]
     tries = {"starts": size.starts, "seed": seed}
     sets = [{"chosen": chosen, **tries} for chosen in sets_of_paths() if len(chosen) <= size.paths]
     maps = [{"lmax": 1, "rank": R, "maps": size.maps, **tries} for R in size.ranks[1]]
-    degrees = range(1, size.largest_entry + 1)
     return {
         "scaling_dimension": {str(lmax): universality.scaling_dimension(lmax) for lmax in degrees},
         "entries": jobs.map(entry, known, "atlas entries"),
@@ -96,7 +96,7 @@ def _row(lmax: int, factors: CPFactors) -> dict[str, Any]:
 def entry(stem: str) -> dict[str, Any]:
     """One entry of the atlas, which is exact by its proof."""
     chosen = atlas.load(stem)
-    return {"L": chosen.lmax, "R": chosen.rank, "proof": chosen.proof["kind"], **_row(chosen.lmax, chosen.factors)}
+    return {"L": chosen.lmax, "R": chosen.rank, "proof": chosen.proof["kind"], **_row(chosen.tensor.lmax, chosen.factors)}
 
 
 def start(lmax: int, rank: int, seed: int) -> dict[str, Any]:
