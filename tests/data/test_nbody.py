@@ -59,7 +59,7 @@ def test_the_first_trajectories(few: NBody):
 
 @pytest.mark.slow
 def test_the_published_baselines():
-    """Ours and the published ones, of another roundoff, are two draws from the spread: at most 3 sqrt(2) of it apart."""
+    """Ours and the published ones, of another roundoff, are two draws from the spread: within 3 sqrt(2) of it."""
     data = nbody("test")
     identity, straight = baselines(data)
     assert_close(identity, 0.2715, 3 * sqrt(2) * SPREAD["identity"], "identity baseline")
