@@ -32,6 +32,7 @@ from tdn_theory.nn.attention import Attention, Block, DegreeEmbedding, Edges, Fe
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.layers import GatedLinear, GaussianBasis, Linear
 from tdn_theory.nn.product import TensorProduct
+from tdn_theory.nn.seeded import seeded
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
 from tdn_theory.so3.rotation import haar_rotations
@@ -143,8 +144,7 @@ class Propagator(torch.nn.Module):
     def __init__(self, product: TensorProduct, seed: int) -> None:
         super().__init__()
         self.product = product
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(self, seed):
             self.harmonics = SphericalHarmonics(LMAX)
             self.basis = GaussianBasis(GAUSSIANS, RANGE)
             self.scalars = Linear(LMAX, 2, CHANNELS)
