@@ -1,14 +1,18 @@
-"""Where a record comes from: versions, commit, machine, seed and time."""
+"""Where a record comes from: versions, commit, machine, its vector code, seed and time."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
 
 PACKAGES = ("tdn-theory", "numpy", "scipy", "sympy", "tensorly", "torch", "matplotlib")
 
@@ -60,6 +64,23 @@ def cpu() -> str:
     return platform.processor() or platform.machine()
 
 
+def vector_code() -> dict[str, str]:
+    """Which vector code the libraries run that make numbers in this process; last digits depend on it.
+
+    That is what they chose for this processor, or what environment variables made them choose: the features that numpy
+    looked for and found, or else those that it takes for granted; the kernels of OpenBLAS; the level of torch, if a
+    module has imported it.
+    """
+    features = np.show_config(mode="dicts")["SIMD Extensions"]
+    found = {"numpy": " ".join(features.get("found") or features["baseline"])}
+    kernels = {library["architecture"] for library in threadpool_info() if library["internal_api"] == "openblas"}
+    if kernels:
+        found["openblas"] = " ".join(sorted(kernels))
+    if "torch" in sys.modules:
+        found["torch"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
+    return found
+
+
 def _gpu(device: str) -> str:
     import torch
 
@@ -76,6 +97,7 @@ def provenance(seed: int | None, device: str = "cpu") -> dict[str, Any]:
     return {
         "seed": None if seed is None else int(seed),  # numpy's integers have no JSON form
         "device": cpu() if device == "cpu" else _gpu(device),
+        "vector_code": vector_code(),
         "commit": commit(),
         "versions": versions(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
