@@ -7,6 +7,7 @@ import json
 import matplotlib.pyplot
 import numpy as np
 import pytest
+from tdn_theory.verdict import Outcome
 
 from tdn_theory import checkout
 from tdn_theory.coupling import CouplingTensor
@@ -16,7 +17,6 @@ from tdn_theory.experiments.decompositions import cancellation
 from tdn_theory.experiments.decompositions.cancellation import UNITS, dense_errors, product_errors
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome
 from tests.assertions import assert_close
 
 

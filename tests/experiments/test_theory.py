@@ -10,9 +10,8 @@ import pytest
 from figures import cost as cost_figure
 from figures import rank_table as rank_figure
 from figures import universality as universality_figure
+from tdn_theory.experiments.decompositions import rank_table, universality
 from tdn_theory.experiments.products import cost
-from tdn_theory.experiments.decompositions import rank_table
-from tdn_theory.experiments.decompositions import universality
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
