@@ -5,10 +5,11 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
+from tdn_theory.verdict import Outcome, Verdict
+
 from tdn_theory.checkout import figure_record
 from tdn_theory.experiments.comparisons.product_exchange import relative_times
 from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome, Verdict
 
 STATEMENT = "The CP product is a plug-and-play replacement in existing networks (shown on NequIP)."
 

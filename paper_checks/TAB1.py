@@ -6,9 +6,10 @@ from math import hypot
 from statistics import fmean
 from typing import Any
 
+from tdn_theory.verdict import Outcome, Verdict
+
 from tdn_theory.checkout import figure_record
 from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome, Verdict
 
 STATEMENT = (
     "On the small subset of PubChemQCR, TDN's validation errors of 4.46 meV/atom and 26.94 meV/A are below those of "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from tdn_theory.verdict import Outcome, Verdict
+
 from tdn_theory.checkout import figure_record
 from tdn_theory.experiments.networks.variants import PAPER
 from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome, Verdict
 
 STATEMENT = "TDN is 2.47, 4.34 and 8.44 times faster than Equiformer at L = 1, 2, 3, with 63 to 92 % fewer parameters."
 

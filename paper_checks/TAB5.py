@@ -5,10 +5,11 @@ from __future__ import annotations
 from statistics import median
 from typing import Any
 
+from tdn_theory.verdict import Outcome, Verdict
+
 from tdn_theory.checkout import figure_record
 from tdn_theory.experiments.comparisons.product_exchange import PAPER, relative_times
 from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome, Verdict
 
 STATEMENT = (
     "CP and PS take 78 % off TDN's time per epoch and 74 % off NequIP's (L = 2, four layers, 64 channels), at about "

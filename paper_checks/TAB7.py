@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tdn_theory.checkout import figure_record
-from tdn_theory.experiments.networks.variants import PAPER
-from tdn_theory.experiments.networks.ablation_grid import speedups
-from tdn_theory.preset import Preset
 from tdn_theory.verdict import Outcome, Verdict
+
+from tdn_theory.checkout import figure_record
+from tdn_theory.experiments.networks.ablation_grid import speedups
+from tdn_theory.experiments.networks.variants import PAPER
+from tdn_theory.preset import Preset
 
 STATEMENT = (
     "The speed is that of CP: without it, TDN is only 1.05, 1.16 and 1.00 times faster than Equiformer at L = 1, 2, 3 "

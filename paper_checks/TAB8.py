@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tdn_theory.verdict import Outcome, Verdict
+
 from tdn_theory.checkout import figure_record
 from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome, Verdict
 
 STATEMENT = (
     "n-body, L = 2: the test error falls from .0081 at R = 10 to .0040 at R = 28, where it is that without CP (.0038), "
