@@ -35,7 +35,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
     return Finding(
         Outcome.VERIFIED,
         Strength.PAPERS_SCALE,
-        f"The mean square of {values['samples']} samples agrees with the exact 2 ||Mhat - P Mhat||^2, P the projection on "
+        f"Mean squares of {values['samples']} samples agree with the exact 2 ||Mhat - P Mhat||^2, P the projection on "
         f"equivariant tensors, within {off:.1f} standard errors.",
         table,
         f"it is not relative: outputs grow with ||M||, from {smallest:.1f} to {largest:.1f} over these L",

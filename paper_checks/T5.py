@@ -36,8 +36,9 @@ def judge(records: Mapping[str, Record]) -> Finding:
         *(Row(f"fit at L = {row['L']} rotated: change", "", Number(row["tensor_moved"], form=".2g")) for row in fits),
     )
     caveat = (
-        "locally means by the rank of a Jacobian in float64: far away, other terms may have the same sum; at L = 1, R = "
-        f"7 terms that nothing keeps from growing reach {grown:.0f} ||M||, so a best approximation need not exist"
+        "where Kruskal's condition fails nothing follows; locally means by the rank of a Jacobian in float64, and "
+        f"far away other terms may have the same sum; at L = 1, R = 7 terms that nothing keeps from growing reach "
+        f"{grown:.0f} ||M||, so a best approximation need not exist"
     )
     if applies:
         sentence = (
