@@ -37,10 +37,10 @@ def plot(record: dict[str, Any]) -> Figure:
     rows = record["values"]["rows"]
     fig, axes = figure(2 * COLUMN + 0.2, 2.8, panels=2)
     degrees = [row["L"] for row in rows]
-    for axis, (title, between, looks) in zip(axes, PANELS, strict=True):
+    for axis, (title, (low, high), looks) in zip(axes, PANELS, strict=True):
         for key, (colour, marker, line, label) in looks.items():
             axis.plot(degrees, [row[key] for row in rows], color=colour, marker=marker, linestyle=line, label=label)
-        axis.fill_between(degrees, *([row[key] for row in rows] for key in between), color="0.9", linewidth=0)
+        axis.fill_between(degrees, [row[low] for row in rows], [row[high] for row in rows], color="0.9", linewidth=0)
         axis.set_yscale("log")
         axis.set_ylim(4, 20 * max(row["outer_product"] for row in rows))  # room for the legend
         axis.set_xticks(degrees)
