@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._replaced import draw
+from figures._exchanged import draw
 
 
 def plot(record: dict[str, Any]) -> Figure:

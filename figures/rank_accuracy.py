@@ -5,15 +5,14 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from figures._style import COLUMN, figure, plain_ticks
+from tdn_theory.paper import EXCHANGED
 
 SYSTEMS = {"relaxations": ("#0072B2", "o"), "ethanol": ("#D55E00", "s"), "aspirin": ("#009E73", "^")}
 SHIFT = {"relaxations": -0.1, "ethanol": 0.0, "aspirin": 0.1}
 """Beside each other, so that error bars do not hide each other."""
 
-PAPER = {"energy": 12.95 / 12.74, "forces": 96.53 / 92.74}
+PAPER = {name: EXCHANGED["TDN"]["CP"][name] / EXCHANGED["TDN"]["e3nn paths"][name] for name in ("energy", "forces")}
 """TAB5, L = 2, R = 28: error with CP and shared path weights over that without."""
-
-TITLES = {"energy": "energy", "forces": "forces"}
 
 
 def plot(record: dict[str, Any]) -> Figure:

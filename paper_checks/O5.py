@@ -2,85 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import hypot, log
 from typing import Any
 
-from tdn_theory.checkout import figure_record
-from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import GivenNetworks, beyond, measured
+from tdn_theory.finding import Finding, Number, Outcome, Row
+from tdn_theory.records import Record
 
-STATEMENT = (
-    "Open check 5: at R = 7L^2 the error of the products stays small through many layers, and does not disturb "
-    "interactions over long distances."
-)
+READS = ("error_propagation",)
 
 ROUNDOFF = 1e-10
 """Relative rotation error of everything, at any depth, that exact products may have in double precision."""
 
-Z = 2.0
-"""Standard errors beyond which a mean differs."""
 
-
-def check(preset: Preset, seed: int) -> Verdict:
-    """Judge the committed record of figure `error_propagation`, which says itself which preset and seed made it.
-
-    Raises:
-        FileNotFoundError: It was not measured; the message says how.
-    """
-    return judge(figure_record("error_propagation"))
-
-
-def judge(record: dict[str, Any]) -> Verdict:
+def judge(records: Mapping[str, Record]) -> Finding:
     """Growth with depth at the paper's ranks; errors of distant interactions; exact products as a control."""
-    values = record["values"]
-    paper = {int(lmax): rank for lmax, rank in values["paper_rank"].items()}
-    growth = {}
-    for row in values["untrained"]:
-        if row["rank"] == paper[row["L"]]:
-            features = row["errors"]["features"]
-            growth[f"L = {row['L']}"] = {
-                "one_block": features[0],
-                "all_blocks": features[-1],
-                "times": features[-1]["mean"] / features[0]["mean"],
-                **{name: row["growth"][name] for name in ("features", "energy", "conservative", "direct")},
-            }
+    values = records["error_propagation"].values
+    paper, depth = {int(lmax): rank for lmax, rank in values["paper_rank"].items()}, values["depth"]
+    untrained = {row["L"]: row["errors"]["features"] for row in values["untrained"] if row["rank"] == paper[row["L"]]}
+    growth = {lmax: _times(features[0], features[-1]) for lmax, features in untrained.items()}
     exact = max(row["largest"] for row in values["untrained"] if row["rank"] is None)
-    (layers,) = [r for r in values["layers"] if r["rank"] in paper.values() and r["when"] == "after"]
-    first, last = layers["long_range"][0], layers["long_range"][-1]
-    bound = layers["layers"][-1]
-    evidence = {
-        "preset": record["preset"],
-        "steps": values["steps"],
-        "depth": values["depth"],
-        "exact": exact,
-        "growth": growth,
-        "trained": {key: layers[key] for key in ("errors", "growth", "energy", "layers", "long_range")},
-    }
-    if exact > ROUNDOFF:
-        summary = f"networks with exact products have rotation errors up to {exact:.0e}: the measurement is not right"
-        return Verdict("O5", STATEMENT, Outcome.UNDECIDED, summary, evidence)
-    times = ", ".join(f"{row['times']:.2f}" for row in growth.values())
-    powers = ", ".join(f"{row['features']['power']['mean']:.2f}" for row in growth.values())
-    ranks = ", ".join(map(str, paper.values()))
-    reached = [row["hops"] for row in layers["long_range"] if _exceeds(row["log10_energy_error"])]
-    summary = (
-        f"From one to {values['depth']} untrained blocks the relative error of features at R = {ranks} "
-        f"(L = {', '.join(map(str, paper))}) grows {times} times, as t^p with p = {powers}: norms and residual "
-        f"connections keep it, and what bounds on single layers allow ({bound['bound']['mean']:.2g} of the features "
-        f"after {values['steps']} steps of training) is {bound['bound']['mean'] / bound['error']['mean']:.0f} times "
-        f"too much. The interaction of two molecules is off by {_percent(first)} at {first['distance']:.0f} A and by "
-        f"{_percent(last)} at {last['distance']:.0f} A. But errors are made at every atom: that of the energy is "
-        f"{10 ** first['log10_energy_error']['mean']:.2g} and {10 ** last['log10_energy_error']['mean']:.2g} times the "
-        f"interaction there. With exact products everything is right to {exact:.0e} at every depth"
+    rows = {row["when"]: row for row in values["layers"] if row["rank"] in paper.values()}
+    far = {when: row["long_range"][-1] for when, row in rows.items()}
+    distance = far["before"]["distance"]
+    table = (
+        *(Row(f"features, {depth} blocks over one, L = {l}, R = {paper[l]}", "", times) for l, times in growth.items()),
+        Row("exact products, every error at most", "", Number(exact, form=".0e")),
+        *(
+            Row(f"{what} over interaction at {distance:.0f} Å, {_when(when, values)}", "", _power(row[key]))
+            for what, key in (("energy error", "log10_energy_error"), ("its own error", "log10_interaction_error"))
+            for when, row in far.items()
+        ),
+        Row(
+            f"bound from single layers over error, {_when('after', values)}",
+            "",
+            Number(
+                rows["after"]["layers"][-1]["bound"]["mean"] / rows["after"]["layers"][-1]["error"]["mean"], form=".0e"
+            ),
+        ),
     )
-    if any(row["times"] > values["depth"] for row in growth.values()):
-        return Verdict("O5", STATEMENT, Outcome.REFUTED, summary, evidence)
-    return Verdict("O5", STATEMENT, Outcome.QUALIFIED if reached else Outcome.VERIFIED, summary, evidence)
+    given = [GivenNetworks(min(features[0]["seeds"] for features in untrained.values()))]
+    caveat = "interactions of untrained and hardly trained networks, not of molecules"
+    if exact > ROUNDOFF:
+        sentence = f"Networks with exact products have rotation errors up to {exact:.0e}: not measured right."
+        return measured(given, Outcome.UNDECIDED, sentence, table, caveat)
+    listed = ", ".join(f"{times.value:.1f}" for times in growth.values())
+    sentence = (
+        f"From one to {depth} untrained blocks the rotation error of features grows {listed} times "
+        f"(L = {', '.join(map(str, growth))}); at {distance:.0f} Å that of the energy is "
+        f"{10 ** far['before']['log10_energy_error']['mean']:.2g} times the interaction."
+    )
+    if any(beyond(times.value - depth, times.error) for times in growth.values()):
+        return measured(given, Outcome.REFUTED, sentence, table, caveat)
+    disturbed = any(
+        beyond(row["log10_energy_error"]["mean"], row["log10_energy_error"]["standard_error"]) for row in far.values()
+    )
+    return measured(given, Outcome.QUALIFIED if disturbed else Outcome.VERIFIED, sentence, table, caveat)
 
 
-def _exceeds(logarithm: dict[str, Any]) -> bool:
-    """Whether a ratio is above one."""
-    return logarithm["mean"] - Z * (logarithm["standard_error"] or 0.0) > 0
+def _times(first: Mapping[str, Any], last: Mapping[str, Any]) -> Number:
+    """Ratio of two means, its error as if they were independent."""
+    ratio = last["mean"] / first["mean"]
+    errors = [row["standard_error"] for row in (first, last)]
+    if None in errors:
+        return Number(ratio)
+    return Number(ratio, ratio * hypot(errors[0] / first["mean"], errors[1] / last["mean"]))
 
 
-def _percent(row: dict[str, Any]) -> str:
-    return f"{100 * 10 ** row['log10_interaction_error']['mean']:.1f} %"
+def _power(logarithm: Mapping[str, Any]) -> Number:
+    """Ten to the mean of logarithms, which errors spread about."""
+    value, error = 10 ** logarithm["mean"], logarithm["standard_error"]
+    return Number(value, None if error is None else value * log(10) * error, form=".2g")
+
+
+def _when(when: str, values: Mapping[str, Any]) -> str:
+    return "untrained" if when == "before" else f"{values['steps']} steps"

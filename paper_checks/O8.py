@@ -2,57 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-from tdn_theory.checkout import figure_record
-from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import GivenNetworks, measured
+from tdn_theory.finding import Finding, Number, Outcome, Row
+from tdn_theory.records import Record
 
-STATEMENT = (
-    "Open check 8, how to choose R: a network with R terms has the function of one with any equivariant product from "
-    "the rank on that represents this product (T2), and not below."
-)
+READS = ("teacher",)
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Judge the committed record of figure `teacher`, which says itself which preset and seed made it.
-
-    Raises:
-        FileNotFoundError: It was not measured; the message says how.
-    """
-    return judge(figure_record("teacher"))
-
-
-def judge(record: dict[str, Any]) -> Verdict:
+def judge(records: Mapping[str, Record]) -> Finding:
     """Compare, for each kind of teacher, the ranks of students without error with the predicted ones."""
-    values = record["values"]
-    rows = [
-        {
-            **{key: row[key] for key in ("L", "kind", "R", "predicted", "zero", "log10_error", "log10_error_before")},
-            "seeds": row["log10_error"]["seeds"],
-        }
-        for row in values["summary"]
-    ]
-    evidence = {"preset": record["preset"], "zero": values["zero"], "rows": rows}
-    missing = [row for row in rows if row["R"] >= row["predicted"] and row["zero"] < row["seeds"]]
-    early = [row for row in rows if row["R"] < row["predicted"] and row["zero"]]
-    thresholds = {(row["L"], row["kind"]): row["predicted"] for row in rows}
-    listed = "; ".join(f"L = {lmax}, {kind}: {rank}" for (lmax, kind), rank in thresholds.items())
-    just_below = {}
-    for row in sorted(rows, key=lambda row: row["R"]):
-        if row["R"] < row["predicted"]:
-            just_below[row["L"], row["kind"]] = 10 ** row["log10_error"]["mean"]
-    summary = (
-        f"Of the students {_count(missing)} fail to reach zero at or above the predicted rank, {_count(early)} reach "
-        f"it below ({len(rows)} ranks, {rows[0]['seeds']} seeds; predicted: {listed}). At the largest rank below, the "
-        f"error on held-out molecules after training everything is between {min(just_below.values()):.1g} and "
-        f"{max(just_below.values()):.1g}: not zero, but not always large. The "
-        "rank depends on the product, not on L alone"
+    values = records["teacher"].values
+    rows = values["summary"]
+    reached = [row for row in rows if row["R"] >= row["predicted"]]
+    below = [row for row in rows if row["R"] < row["predicted"]]
+    missing = [row for row in reached if row["zero"] < row["log10_error"]["seeds"]]
+    early = sum(row["zero"] for row in below)
+    tried = sum(row["log10_error"]["seeds"] for row in below)
+    predicted = {(row["L"], row["kind"]): row["predicted"] for row in rows}
+    worst = max(10 ** row["log10_error"]["mean"] for row in reached)
+    nearest = {(row["L"], row["kind"]): row for row in sorted(below, key=lambda row: row["R"])}
+    table = (
+        *(Row(f"terms of the teacher's product, L = {l}, {kind}", "", f"{R}") for (l, kind), R in predicted.items()),
+        Row("error of students with so many terms or more, at most", "", Number(worst, form=".0e")),
+        Row("students with fewer terms and no error", "", f"{early} of {tried}"),
+        *(
+            Row(
+                f"error with {row['R']} terms, L = {l}, {kind}",
+                "",
+                Number(10 ** row["log10_error"]["mean"], form=".1g"),
+            )
+            for (l, kind), row in nearest.items()
+        ),
     )
+    evidence = [GivenNetworks(min(row["log10_error"]["seeds"] for row in rows))]
     if missing:
-        return Verdict("O8", STATEMENT, Outcome.REFUTED, summary, evidence)
-    return Verdict("O8", STATEMENT, Outcome.QUALIFIED if early else Outcome.VERIFIED, summary, evidence)
-
-
-def _count(rows: list[dict[str, Any]]) -> str:
-    return str(len(rows)) if rows else "none"
+        ranks = ", ".join(f"R = {row['R']} (L = {row['L']}, {row['kind']})" for row in missing[:3])
+        sentence = f"Students with as many terms as the teacher's product has do not all get its function: {ranks}."
+        return measured(evidence, Outcome.REFUTED, sentence, table)
+    random = " and ".join(f"{R} at L = {l}" for (l, kind), R in predicted.items() if kind == "random")
+    sentence = (
+        f"With as many terms as the product itself has ({random} for random path weights, fewer for some) every "
+        f"student gets the teacher's function, to {worst:.0e}; with fewer {early or 'none'} of {tried} did."
+    )
+    caveat = (
+        "proven is only that so many terms suffice (T2); that fewer failed is the optimiser's failure, and no proof "
+        "that none would do"
+    )
+    return measured(evidence, Outcome.QUALIFIED, sentence, table, caveat)

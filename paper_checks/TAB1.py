@@ -2,83 +2,85 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import hypot
 from statistics import fmean
 from typing import Any
 
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import Training, beyond, measured
+from tdn_theory.finding import Finding, Number, Outcome, Row
+from tdn_theory.paper import PUBCHEMQCR
+from tdn_theory.records import Record
 
-from tdn_theory.checkout import figure_record
-from tdn_theory.preset import Preset
-
-STATEMENT = (
-    "On the small subset of PubChemQCR, TDN's validation errors of 4.46 meV/atom and 26.94 meV/A are below those of "
-    "Equiformer, PaiNN and SchNet."
-)
+READS = ("TAB1",)
 
 PUBLISHED = "TDN, CP as released, direct"
-
 CLAIMED_BELOW = ("Equiformer", "SchNet")
 """Networks of the paper's table that are at hand."""
+ERRORS = {"energy_mae": ("energy", "meV/atom", ".1f"), "forces_rmse": ("forces", "meV/Å", ".0f")}
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Compare the networks of the figure's record, which were trained for equal times on the shipped relaxations.
-
-    Nothing is trained here, whatever the preset: that takes a quarter of an hour at least.
-
-    Raises:
-        FileNotFoundError: TAB1 was not measured; the message says how.
-    """
-    record = figure_record("TAB1")
-    networks = record["values"]["networks"]
-    names = list(dict.fromkeys(run["model"] for run in networks))
-    rows = {name: _row([run for run in networks if run["model"] == name]) for name in names}
-    constant = networks[0]["constant_per_element"]["value"]
-    evidence: dict[str, Any] = {
-        "measured": record["provenance"],
-        "absent": record["values"]["absent"],
-        "constant_per_element": constant,
-        "rows": rows,
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Compare the networks that the claim compares, which were trained for equal times on the shipped relaxations."""
+    values = records["TAB1"].values
+    networks = values["networks"]
+    rows = {
+        name: [run for run in networks if run["model"] == name] for name in dict.fromkeys(n["model"] for n in networks)
     }
-    own = rows[PUBLISHED]
-    below = [name for name in CLAIMED_BELOW if name in rows and _below(own, rows[name])]
-    others = ", ".join(f"{name} {_errors(row)}" for name, row in rows.items() if row is not own)
-    summary = (
-        f"Not tried on PubChemQCR. After {networks[0]['seconds']:.0f} s of one processor on "
-        f"{networks[0]['structures']['train']} B3LYP snapshots, on molecules never seen (meV/atom; meV/A): TDN as "
-        f"published {_errors(own)}; {others}; constants per element {constant:.0f}. Forces of TDN as published are "
-        f"better than those of {' and '.join(below) or 'neither Equiformer nor SchNet'} by more than two standard "
-        f"errors over molecules, and turn with the molecule up to {own['rotation']:.0e}. Only TDN's settings were "
-        "chosen on these data"
+    errors = {name: {key: _number(runs, key) for key in ERRORS} for name, runs in rows.items()}
+    split = values["config"]["data"]["split"]
+    compared = [run for name in (PUBLISHED, *CLAIMED_BELOW) for run in rows.get(name, [])]
+    training = Training.of(
+        {"seed": run["seed"], "validation": [point["loss"] for point in run["curve"]], "split": split}
+        for run in compared
     )
-    settled = set(below) == set(CLAIMED_BELOW)
-    return Verdict("TAB1", STATEMENT, Outcome.QUALIFIED if settled else Outcome.UNDECIDED, summary, evidence)
+    named = {"TDN": PUBLISHED, **{name: name for name in CLAIMED_BELOW}}
+    table = (
+        *(
+            Row(f"{what}, {name}", Number(PUBCHEMQCR[name][key], unit=unit), errors[ours][key])
+            for key, (what, unit, _) in ERRORS.items()
+            for name, ours in named.items()
+            if ours in errors
+        ),
+        *(
+            Row(f"energy; forces, {name}", "", f"{found['energy_mae']}; {found['forces_rmse']}")
+            for name, found in errors.items()
+            if name not in named.values()
+        ),
+        Row("energy, constants per element", "", Number(networks[0]["constant_per_element"]["value"], unit="meV/atom")),
+        Row("forces under rotation, TDN as published", "", Number(_rotation(rows[PUBLISHED]), form=".0e")),
+    )
+    missing = [name for name in CLAIMED_BELOW if name not in rows]
+    above = [name for name in CLAIMED_BELOW if name in rows and _below(errors[name], errors[PUBLISHED])]
+    below = [name for name in CLAIMED_BELOW if name in rows and _below(errors[PUBLISHED], errors[name])]
+    listed = ", ".join(f"{name} {errors[name]['forces_rmse'].value:.0f}" for name in CLAIMED_BELOW if name in rows)
+    sentence = (
+        f"After {networks[0]['seconds']:.0f} s of a processor, on molecules never seen, TDN's force error is "
+        f"{errors[PUBLISHED]['forces_rmse'].value:.0f} meV/Å ({listed}): beyond its error below "
+        f"{' and '.join(below) or 'neither'}."
+    )
+    caveat = (
+        "not PubChemQCR, but the shipped relaxations; PaiNN is not at hand; only TDN's settings were chosen on them"
+    )
+    if missing:
+        caveat += f"; nor are {', '.join(missing)}"
+    decided = Outcome.QUALIFIED if set(below) == set(CLAIMED_BELOW) else Outcome.UNDECIDED
+    outcome = Outcome.REFUTED if above else decided
+    return measured([training], outcome, sentence, table, caveat)
 
 
-def _row(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Means over seeds; standard errors over molecules, which seeds share."""
-    means = {
-        f"{key}_{part}": fmean(run["test"][key][part] for run in runs)
-        for key in ("energy_mae", "forces_rmse")
-        for part in ("value", "standard_error")
-    }
-    rates = ("training_structures_per_second", "inference_structures_per_second")
-    return {
-        **means,
-        "rotation": fmean(run["rotation"]["forces_rotation"]["value"] for run in runs),
-        **{key: fmean(run[key] for run in runs) for key in rates},
-        "parameters": runs[0]["parameters"],
-        "package": runs[0]["package"],
-        "seeds": len(runs),
-    }
+def _number(runs: Sequence[Mapping[str, Any]], key: str) -> Number:
+    """Mean over seeds; the standard error is that over molecules, which seeds share."""
+    metrics, (_, unit, form) = [run["test"][key] for run in runs], ERRORS[key]
+    value, error = (fmean(metric[part] for metric in metrics) for part in ("value", "standard_error"))
+    return Number(value, error, unit, form)
 
 
-def _below(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    """Whether the force error of `one` is the smaller one by more than two standard errors of the difference."""
-    difference = other["forces_rmse_value"] - one["forces_rmse_value"]
-    return difference > 2 * hypot(one["forces_rmse_standard_error"], other["forces_rmse_standard_error"])
+def _rotation(runs: Sequence[Mapping[str, Any]]) -> float:
+    return fmean(run["rotation"]["forces_rotation"]["value"] for run in runs)
 
 
-def _errors(row: dict[str, Any]) -> str:
-    return f"{row['energy_mae_value']:.1f}; {row['forces_rmse_value']:.0f}"
+def _below(one: Mapping[str, Number], other: Mapping[str, Number]) -> bool:
+    """Whether the force error of `one` is below that of `other` by more than its error."""
+    mine, theirs = one["forces_rmse"], other["forces_rmse"]
+    return beyond(theirs.value - mine.value, hypot(mine.error or 0.0, theirs.error or 0.0))

@@ -2,86 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import Timing, measured
+from tdn_theory.finding import Finding, Number, Outcome, Row
+from tdn_theory.paper import NETWORKS
+from tdn_theory.records import Record
 
-from tdn_theory.checkout import figure_record
-from tdn_theory.experiments.networks.ablation_grid import speedups
-from tdn_theory.experiments.networks.variants import PAPER
-from tdn_theory.preset import Preset
+READS = ("TAB7", "ablation_grid")
 
-STATEMENT = (
-    "The speed is that of CP: without it, TDN is only 1.05, 1.16 and 1.00 times faster than Equiformer at L = 1, 2, 3 "
-    "(with it 2.47, 4.34, 8.44), while sharing weights saves parameters."
-)
+GAINS = 1.2
+"""CP makes a network faster if it makes it so many times faster than e3nn's paths do."""
+
+WITH_CP, WITHOUT_CP, PER_PATH = "TDN", "TDN w/o CP", "TDN w/o CP, PS"
+SETTINGS = ("L", "task", "network", "product", "shared", "shared_linear", "pruned", "compiled")
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Compare what replaces e3nn's paths: CP, or the exact tensor contracted with the harmonics first.
-
-    Nothing is timed here, whatever the preset: a verdict needs the machine to itself, which `reproduce TAB7` asks for.
-
-    Raises:
-        FileNotFoundError: TAB7, or the combinations of its ingredients, were not measured; the message says how.
-    """
-    record, combinations = figure_record("TAB7"), figure_record("ablation_grid")
-    found = [a for a in record["values"]["attribution"] if a["task"] == "inference"]
-    rows = {str(a["L"]): _compared(a) for a in found}
-    cells = combinations["values"]["cells"]
-    over_cp = _over_cp(cells, {"product": "exact"})
-    compiled_paths = _over_cp(cells, {"product": "fused paths", "compiled": True})
-    evidence: dict[str, Any] = {
-        "measured": record["provenance"],
-        "inference": rows,
-        "steps": found,
-        "combinations": {
-            "measured": combinations["provenance"],
-            "exact_over_cp": over_cp,
-            "compiled_paths_over_cp": compiled_paths,
-        },
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Compare what replaces e3nn's paths, weights shared: CP, or the exact tensor contracted with harmonics first."""
+    values, combinations = records["TAB7"].values, records["ablation_grid"].values
+    found = {entry["L"]: entry for entry in values["attribution"] if entry["task"] == "inference"}
+    cp, without = ({l: _number(a["in_paper"][n]["speedup"]) for l, a in found.items()} for n in (WITH_CP, WITHOUT_CP))
+    exact = {l: _number(a["reached"]["one tensor, harmonics first"]) for l, a in found.items()}
+    per_path = {  # all else equal: only what is read is computed in both
+        l: a["reached"]["only what is read"]["median"] / a["branches"]["last step without PS"]["median"]
+        for l, a in found.items()
     }
-    faster = all(row["exact"] > row["cp"] for row in rows.values())
-    gained = all(row["cp"] > 1.2 * row["without_cp"] for row in rows.values())
-    listed = {key: ", ".join(f"{row[key]:.1f}" for row in rows.values()) for key in ("without_cp", "cp", "exact")}
-    steps = {step["name"]: [] for step in found[0]["steps"]}
-    for attribution in found:
-        for step in attribution["steps"]:
-            steps[step["name"]].append(step["speedup"]["median"])
-    factors = "; ".join(name + ": " + ", ".join(f"{f:.2f}" for f in values) for name, values in steps.items())
-    summary = (
-        f"With e3nn's paths in the place of CP the network is {listed['without_cp']} times faster than Equiformer; "
-        f"with CP, in the released order, {listed['cp']}. But the exact tensor of all paths, contracted with the "
-        f"harmonics first, gives {listed['exact']} in the same network. In all {len(over_cp)} combinations of "
-        f"other ingredients, L and task it is {min(over_cp):.2f} to {max(over_cp):.2f} times faster than CP in the "
-        "better of two orders. What CP is compared with is a loop over paths; "
-        "to leave that loop takes shared path weights, and no approximation."
-        f"{_told(compiled_paths)} Factors of the single steps: {factors}"
+    over_cp = _over_cp(combinations["cells"])
+    saved = {
+        l: 1 - a["in_paper"][WITHOUT_CP]["parameters"] / a["in_paper"][PER_PATH]["parameters"] for l, a in found.items()
+    }
+    table = (
+        *(Row(f"CP, shared weights, L = {l}", Number(_paper(l, WITH_CP)), cp[l]) for l in found),
+        *(Row(f"e3nn's paths, shared weights, L = {l}", Number(_paper(l, WITHOUT_CP)), without[l]) for l in found),
+        *(Row(f"one exact tensor, shared weights, L = {l}", "", exact[l]) for l in found),
+        *(Row(f"exact: shared weights over weights per path, L = {l}", "", Number(per_path[l])) for l in found),
+        Row(
+            f"exact over the faster CP, {len(over_cp)} combinations",
+            "",
+            f"{min(over_cp):.2f} to {max(over_cp):.2f}",
+        ),
+        *(
+            Row(f"parameters saved by sharing path weights, L = {l}", _percent(_papers_share(l)), _percent(saved[l]))
+            for l in found
+        ),
     )
-    if not gained:
-        return Verdict("TAB7", STATEMENT, Outcome.UNDECIDED, summary, evidence)
-    return Verdict("TAB7", STATEMENT, Outcome.QUALIFIED if faster else Outcome.VERIFIED, summary, evidence)
+    gains = ", ".join(f"{cp[l].value / without[l].value:.1f}" for l in found)
+    further = ", ".join(f"{exact[l].value / cp[l].value:.1f}" for l in found)
+    sentence = (
+        f"CP makes the network {gains} times faster than e3nn's paths do (L = {', '.join(map(str, found))}, weights "
+        f"shared in both); but one exact tensor, weights shared too, is another {further} times faster."
+    )
+    device = values["units"][0]["device"]
+    caveat = (
+        f"speeds over Equiformer's, inference on {device}; one tensor for all paths takes shared weights, as CP does"
+    )
+    rounds = min(len(row["seconds"]) for part in values["units"] for row in part["variants"])
+    if any(cp[l].value <= GAINS * without[l].value for l in found):
+        outcome = Outcome.REFUTED
+    else:
+        faster = all(exact[l].value - (exact[l].error or 0) > cp[l].value + (cp[l].error or 0) for l in found)
+        outcome = Outcome.QUALIFIED if faster else Outcome.VERIFIED
+    return measured([Timing(rounds, papers_scale="A100" in device)], outcome, sentence, table, caveat)
 
 
-def _compared(attribution: dict[str, Any]) -> dict[str, float]:
-    paper = PAPER[attribution["L"]]
-    return {
-        "claimed_without_cp": paper["TDN w/o CP"]["gpu"] / paper["Equiformer"]["gpu"],
-        "claimed": paper["TDN"]["gpu"] / paper["Equiformer"]["gpu"],
-        "without_cp": attribution["in_paper"]["TDN w/o CP"]["speedup"]["median"],
-        "cp": attribution["in_paper"]["TDN"]["speedup"]["median"],
-        "exact": attribution["reached"]["one tensor, harmonics first"]["median"],
-    }
+def _over_cp(cells: Sequence[Mapping[str, Any]]) -> list[float]:
+    """How many times faster than CP in the better order the exact tensor is, all else equal, for each combination."""
+    times = {tuple(cell[name] for name in SETTINGS): cell["relative_time"] for cell in cells}
+    orders = ("CP released", "CP naive")
+    return [
+        min(times[tuple({**cell, "product": order}[name] for name in SETTINGS)] for order in orders)
+        / cell["relative_time"]
+        for cell in cells
+        if cell["product"] == "exact"
+    ]
 
 
-def _told(compiled_paths: list[float]) -> str:
-    if not compiled_paths:
-        return ""
-    low, high = min(compiled_paths), max(compiled_paths)
-    return f" Compiled, the loop, fused path by path, has {low:.2f} to {high:.2f} times the speed of compiled CP."
+def _number(speedup: Mapping[str, float]) -> Number:
+    """Median, and half the distance of the quartiles."""
+    return Number(speedup["median"], (speedup["quartile3"] - speedup["quartile1"]) / 2)
 
 
-def _over_cp(cells: list[dict[str, Any]], chosen: dict[str, Any]) -> list[float]:
-    """How many times faster the chosen cells are than CP in the better order, all else equal, for each combination."""
-    orders = [speedups(cells, {"product": order}, chosen) for order in ("CP released", "CP naive")]
-    return [min(pair) for pair in zip(*orders, strict=True)]
+def _paper(lmax: int, network: str) -> float:
+    return NETWORKS[lmax][network]["gpu"] / NETWORKS[lmax]["Equiformer"]["gpu"]
+
+
+def _papers_share(lmax: int) -> float:
+    return 1 - NETWORKS[lmax][WITHOUT_CP]["parameters"] / NETWORKS[lmax][PER_PATH]["parameters"]
+
+
+def _percent(share: float) -> Number:
+    return Number(100 * share, unit="%", form=".0f")

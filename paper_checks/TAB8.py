@@ -1,67 +1,72 @@
-"""TAB8: on the n-body system, errors fall with the rank, to those of the exact product at R = 28."""
+"""TAB8: on the n-body system, errors against the rank of the product, and equivariance errors beside the paper's."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import Training, beyond, measured
+from tdn_theory.finding import Finding, Number, Outcome, Row
+from tdn_theory.paper import NBODY
+from tdn_theory.records import Record
 
-from tdn_theory.checkout import figure_record
-from tdn_theory.preset import Preset
-
-STATEMENT = (
-    "n-body, L = 2: the test error falls from .0081 at R = 10 to .0040 at R = 28, where it is that without CP (.0038), "
-    "and the equivariance error from .60 to .02; it takes R = 81 to get below .01."
-)
+READS = ("TAB8",)
 
 AGREES = 0.0040 / 0.0038
 """Error at R = 28 relative to that without CP, in the paper."""
 
-Z = 2.0
-"""Standard errors beyond which a mean differs."""
-
 EXACT = 1e-10
-"""Relative rotation error of a network up to which it is roundoff."""
+"""Relative equivariance error of a product up to which it is roundoff."""
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Judge the committed record of figure `TAB8`, which says itself which preset and seed made it.
-
-    Raises:
-        FileNotFoundError: TAB8 was not measured; the message says how.
-    """
-    return judge(figure_record("TAB8"))
-
-
-def judge(record: dict[str, Any]) -> Verdict:
-    """Compare test errors, seed by seed, with those of the exact product, and rotation errors with the paper's."""
-    values = record["values"]
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Compare test errors, seed by seed, with those of the exact product, and equivariance errors with the paper's."""
+    values = records["TAB8"].values
     cp = {row["rank"]: row for row in values["rows"] if row["kind"] == "cp"}
+    exact = next(row for row in values["rows"] if row["kind"] == "exact")
+    atlas = next(row for row in values["rows"] if row["kind"] == "atlas")
     low, at_28 = (cp[rank]["ratio_to_exact"] for rank in (10, 28))
-    exact = next(row for row in values["rows"] if row["kind"] == "atlas")
-    trained, full = values["protocol"]["epochs"], values["protocol"]["epochs"] >= values["paper_epochs"]
-    numbers = [
-        {key: row[key] for key in ("kind", "rank", "trained_as", "test_mse", "ratio_to_exact", "rotation_error")}
-        | {key: row[key] for key in ("rms_error", "frobenius_error", "paper_error", "asymmetric_mse")}
-        for row in values["rows"]
-    ]
-    evidence = {"preset": record["preset"], "epochs": trained, "device": values["device"], "numbers": numbers}
-    errors = {rank: (row["rms_error"], values["paper"][str(rank)]["error"]) for rank, row in cp.items() if rank < 30}
-    listed = ", ".join(f"{ours:.2g} ({paper:.2g}) at {rank}" for rank, (ours, paper) in errors.items())
-    summary = (
-        f"After {trained} of the paper's {values['paper_epochs']} epochs ({low['seeds']} seeds) the test error is "
-        f"{cp[10]['test_mse']['mean']:.4f} at R = 10, {_times(low)} that of the exact product, and "
-        f"{cp[28]['test_mse']['mean']:.4f}, {_times(at_28)}, at R = 28. Relative rms equivariance errors of the best "
-        f"products found are those of the paper (in brackets): {listed}. It takes no 81 terms to be exact: the "
-        f"network with the {exact['rank']} terms of the atlas has a rotation error of "
-        f"{exact['rotation_error']['mean']:.0e}"
+    epochs, full = values["protocol"]["epochs"], values["protocol"]["epochs"] >= values["paper_epochs"]
+    least = min(rank for rank, row in cp.items() if row["rms_error"] <= EXACT)
+    papers = {int(rank): row for rank, row in NBODY.items() if rank.isdigit()}
+    claimed = [(cp[rank], row) for rank, row in papers.items() if rank in cp and row["error"] is not None]
+    table = (
+        *(
+            Row(f"test error, R = {r}", _given(papers.get(r, {}).get("mse")), Number.of(row["test_mse"]))
+            for r, row in cp.items()
+        ),
+        Row("test error, without CP", _given(NBODY["without CP"]["mse"]), Number.of(exact["test_mse"])),
+        Row(f"test error, R = {atlas['rank']}, exact with other path weights", "", Number.of(atlas["test_mse"])),
+        *(
+            Row(
+                f"relative equivariance error, R = {row['rank']}",
+                _given(paper["error"]),
+                Number(row["rms_error"], form=".2g"),
+            )
+            for row, paper in claimed
+        ),
+        Row(
+            "least R with no equivariance error", "81 (below .01)", f"{least}; {atlas['rank']} with other path weights"
+        ),
     )
-    worse = low["mean"] - Z * (low["standard_error"] or 0.0) > 1
-    same = at_28["mean"] - Z * (at_28["standard_error"] or 0.0) <= AGREES
-    if not worse or not same or exact["rotation_error"]["mean"] > EXACT:
-        return Verdict("TAB8", STATEMENT, Outcome.REFUTED if full else Outcome.UNDECIDED, summary, evidence)
-    return Verdict("TAB8", STATEMENT, Outcome.QUALIFIED, summary, evidence)
+    length = f"After {epochs} of {values['paper_epochs']} epochs"
+    sentence = (
+        f"{length} the test error at R = 10 is {low['mean']:.2f} and at R = 28 {at_28['mean']:.2f} times that without "
+        f"CP; no equivariance error is left from R = {least} on, not from 81."
+    )
+    runs = [run for row in values["rows"] for run in row["runs"]]
+    training = Training.of(
+        (
+            {"seed": run["seed"], "validation": [point["validation"] for point in run["history"]], "split": "group"}
+            for run in runs
+        ),
+        papers_scale=full,
+    )
+    if not beyond(low["mean"] - 1, low["standard_error"]) or beyond(at_28["mean"] - AGREES, at_28["standard_error"]):
+        outcome = Outcome.REFUTED
+    else:
+        outcome = Outcome.VERIFIED if least >= 81 else Outcome.QUALIFIED
+    return measured([training], outcome, sentence, table, "equivariance errors of products need no training")
 
 
-def _times(ratio: dict[str, Any]) -> str:
-    return f"{ratio['mean']:.3f} +- {ratio['standard_error'] or 0.0:.3f} times"
+def _given(value: float | None) -> Number | str:
+    return "" if value is None else Number(value)

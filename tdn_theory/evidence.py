@@ -10,11 +10,15 @@ A training decides something about accuracy if
 - and what is claimed to differ does so by more than `Z` standard errors.
 
 A timing decides something if what is compared took turns in at least `ROUNDS` rounds on one machine.
+
+What is measured on given networks, as how they turn with a molecule, needs no training to be true of them: it decides
+something if there are at least `SEEDS` independent samples of it, networks or structures, and the effect is beyond its
+error. Of accuracy it says nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +46,25 @@ class Training:
     fall: float | None
     unseen: bool
     papers_scale: bool = False
+
+    @classmethod
+    def of(cls, runs: Iterable[Mapping[str, Any]], papers_scale: bool = False) -> Training:
+        """What the runs in a record show for themselves.
+
+        Args:
+            runs: With `seed`; `validation`, the validation errors along the training; and `split`, `group` if no
+                molecule that was trained on is tested on. What a run lacks, it does not show.
+            papers_scale: Whether data, width and length are the paper's.
+        """
+        every = list(runs)
+        falls = [fall(run.get("validation", ())) for run in every]
+        known = [value for value in falls if value is not None]
+        return cls(
+            seeds=len({run["seed"] for run in every}),
+            fall=max(known) if known and len(known) == len(falls) else None,
+            unseen=all(run.get("split") == "group" for run in every),
+            papers_scale=papers_scale,
+        )
 
     def doubts(self) -> list[str]:
         """Why it decides nothing; empty if it does."""
@@ -74,6 +97,24 @@ class Timing:
         return [] if self.rounds >= ROUNDS else [f"{self.rounds} rounds where {ROUNDS} make a median"]
 
 
+@dataclass(frozen=True)
+class GivenNetworks:
+    """What measurements on networks as they are have to show for themselves.
+
+    Attributes:
+        samples: Independent samples, networks or structures, that the errors of the numbers are over.
+        papers_scale: Whether the networks are the paper's.
+    """
+
+    samples: int
+    papers_scale: bool = False
+
+    def doubts(self) -> list[str]:
+        """Why they decide nothing; empty if they do."""
+        found = f"{self.samples} sample{'s' * (self.samples != 1)} where {SEEDS} make an error bar"
+        return [] if self.samples >= SEEDS else [found]
+
+
 def fall(curve: Sequence[float]) -> float | None:
     """Share by which the least validation error so far fell in the last fifth of a training; None below five values.
 
@@ -93,7 +134,7 @@ def beyond(difference: float, error: float | None) -> bool:
 
 
 def measured(
-    evidence: Sequence[Training | Timing],
+    evidence: Sequence[Training | Timing | GivenNetworks],
     outcome: Outcome,
     sentence: str,
     table: tuple[Row, ...],

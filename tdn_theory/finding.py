@@ -56,13 +56,19 @@ class Number:
         if not isfinite(self.value) or not (self.error is None or isfinite(self.error)):
             raise ValueError(f"a table shows finite numbers, not {self.value} ± {self.error}; say it in words")
 
+    @classmethod
+    def of(cls, found: Mapping[str, Any], unit: str = "", form: str = ".3g", times: float = 1.0) -> Number:
+        """From a `mean` and its `standard_error`, as records hold them, in another unit if `times` is not 1."""
+        error = found["standard_error"]
+        return cls(times * found["mean"], None if error is None else times * error, unit, form)
+
     def __str__(self) -> str:
         """Value, error and unit.
 
-        >>> print(Number(26.4, 0.3, "meV/Å"))
-        26.4 ± 0.3 meV/Å
+        >>> print(Number(26.4, 0.3, "meV/Å"), Number(589, 38.7, form=".0f"), sep=", ")
+        26.4 ± 0.3 meV/Å, 589 ± 40
         """
-        error = "" if self.error is None else f" ± {self.error:.1g}"
+        error = "" if self.error is None else f" ± {float(f'{self.error:.1g}'):g}"  # one digit, 20 rather than 2e+01
         return f"{self.value:{self.form}}{error}{' ' if self.unit else ''}{self.unit}"
 
     def agrees(self, other: Number) -> bool:

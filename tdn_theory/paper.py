@@ -87,10 +87,8 @@ STATEMENTS = _by_id(
         "section 3",
         "The rank-R approximation is essentially unique by Kruskal's condition k_A + k_B + k_C >= 2R + 2.",
     ),
-    Statement("T6", "section 3", "The full product costs O(L^6); the CP product with R = 7L^2 costs O(R L^2) = O(L^4)."),
-    Statement(
-        "T7", "section 3", "Sharing one weight set among all paths (PS, PS-Linear) does not break equivariance."
-    ),
+    Statement("T6", "section 3", "The full product costs O(L^6), the CP product with R = 7L^2 O(R L^2) = O(L^4)."),
+    Statement("T7", "section 3", "Sharing one weight set among all paths (PS, PS-Linear) does not break equivariance."),
     Statement(
         "T8",
         "section 5, table 9",
@@ -214,7 +212,7 @@ NETWORKS: Mapping[int, Mapping[str, Mapping[str, float]]] = MappingProxyType(
         },
     }
 )
-"""TAB4, TAB7: samples per second on an A100 at batch 128, and on a CPU, and parameters in millions, by L and network."""
+"""TAB4, TAB7: samples per second on an A100 (batch 128) and on a CPU, millions of parameters, by L and network."""
 
 EXCHANGED: Mapping[str, Mapping[str, Mapping[str, float]]] = MappingProxyType(
     {

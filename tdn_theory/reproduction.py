@@ -49,8 +49,9 @@ class Selection:
         """
         claims = checkout.names(CHECKS)
         if not ids:
-            chosen = [s.id for s in studies().values() if (s.cost is Cost.COMPUTED if device == "cpu" else s.any_device)]
-            return cls(tuple(chosen), tuple(claims) if device == "cpu" else ())
+            on_cpu = device == "cpu"
+            chosen = [s.id for s in studies().values() if (s.cost is Cost.COMPUTED if on_cpu else s.any_device)]
+            return cls(tuple(chosen), tuple(claims) if on_cpu else ())
         known = {name.lower(): name for name in [*studies(), *claims, *NOT_EXAMINED]}
         known |= {other.lower(): name for other, name in OTHER_NAMES.items()}
         names = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -58,8 +58,9 @@ class Study:
         values = self.run(size, seed, jobs)
         return {
             "id": self.id,
+            "title": self.title,
             "preset": preset.value,
-            "size": asdict(size) if is_dataclass(size) and not isinstance(size, type) else dict(size),
+            "size": dict(size) if isinstance(size, Mapping) else asdict(size),
             "provenance": provenance(seed, jobs.device if self.any_device else "cpu"),
             "values": values,
         }

@@ -8,16 +8,19 @@ import pytest
 
 from tdn_theory import checkout
 from tdn_theory.files import read_json
-from tdn_theory.reproduction import BENCHMARKS, TRAINED, draw
-from tdn_theory.verdict import Outcome
+from tdn_theory.reproduction import draw
 
 matplotlib.use("Agg")
 
 
 def measured() -> list[str]:
     """Figures with a record; only those that a plain reproduction leaves out may still wait for their machine."""
-    aside, folder = {*BENCHMARKS.values(), *TRAINED}, checkout.ROOT / "figures"
-    return [n for n in checkout.names("figures") if n not in aside or (folder / f"{n}.json").exists()]
+    folder = checkout.ROOT / "figures"
+    return [
+        name
+        for name in checkout.names("figures")
+        if studies()[name].cost is Cost.COMPUTED or (folder / f"{name}.json").exists()
+    ]
 
 
 @pytest.mark.parametrize("name", measured())
@@ -48,22 +51,38 @@ def test_a_figure_is_drawn_by_two_runs_at_once(tmp_path, monkeypatch):
     class Picture:
         def savefig(self, target, **_):
             if runs and runs.pop():
-                draw("F", record)
+                draw(record)
             if isinstance(target, Path):
                 target.write_bytes(b"picture")
             else:
                 target.write(b"picture")
 
     monkeypatch.setattr(checkout, "load", lambda *_: SimpleNamespace(plot=lambda _: Picture()))
-    assert draw("F", record).read_bytes() == b"picture"
+    assert draw(record).read_bytes() == b"picture"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["F.json", "F.png", "F.svg"]
 
 
+def test_every_figure_has_a_study_of_its_name():
+    assert set(checkout.names("figures")) <= studies().keys()
+
+
+@pytest.mark.parametrize("name", [study.id for study in studies().values() if study.cost is Cost.COMPUTED])
+def test_what_is_computed_has_a_committed_record_of_clean_code(name):
+    record = read_json(checkout.ROOT / "figures" / f"{name}.json")
+    assert (record["id"], record["title"]) == (name, studies()[name].title)
+    assert "dirty" not in record["provenance"]["commit"]
+
+
+def test_every_claim_has_a_check_and_every_other_statement_a_reason():
+    assert set(checkout.names("paper_checks")) == STATEMENTS.keys()
+    assert not STATEMENTS.keys() & NOT_EXAMINED.keys()
+
+
 @pytest.mark.parametrize("name", checkout.names("paper_checks"))
-def test_every_claim_has_a_statement_and_a_recorded_verdict(name):
-    module = checkout.load("paper_checks", name)
-    record = read_json(checkout.ROOT / "paper_checks" / f"{name}.json")
-    assert record["statement"] == module.STATEMENT
-    assert record["claim"] == name
-    assert Outcome(record["outcome"])
-    assert record["evidence"]
+def test_the_committed_verdict_is_what_its_check_finds_in_the_committed_records(name):
+    assert set(reads(name)) <= studies().keys()
+    records = Records(checkout.ROOT / "figures")
+    committed = read_json(checkout.ROOT / "paper_checks" / f"{name}.json")
+    assert committed["id"] == name
+    assert Finding.from_json(committed) == judge(name, records)
+    assert [part["study"] for part in committed["reads"]] == [study for study in reads(name) if study in records]

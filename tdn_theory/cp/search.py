@@ -31,7 +31,7 @@ def run(
         starts: Number of starts, with seeds seed, seed + 1, ...
         symmetry: Group of the decomposition, see `symmetry.group`.
         seed: First seed.
-        units: Runs the starts; finished ones are kept.
+        jobs: Runs the starts; finished ones are kept.
         folder: Where entries are written, to be read by `atlas.entries(folder)`.
 
     Returns:

@@ -14,8 +14,8 @@ from typing import Any
 
 from tdn_theory import checkout
 from tdn_theory.files import write_bytes
+from tdn_theory.finding import Outcome
 from tdn_theory.report.results import Results, read
-from tdn_theory.verdict import Outcome
 
 MARKER = re.compile(r"<!--=(?P<name>[^>]*?)-->(?P<number>.*?)<!--/-->")
 
@@ -24,6 +24,11 @@ Values = Mapping[str, Any]
 
 def _frontier(key: str, lmax: int) -> Callable[[Values], str]:
     return lambda v: str(_row(v["rank_frontier"]["frontier"], L=lmax)[key])
+
+
+def _rank_of_M(lmax: int) -> Callable[[Values], str]:
+    """Of the paper's tensor, all path weights 1: the least rank at which a stored decomposition is exact to roundoff."""
+    return lambda v: str(_row(v["rank_table"]["rows"], L=lmax)["best_found"])
 
 
 def _row(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
@@ -39,11 +44,15 @@ def _bound_over_trivial(v: Values) -> str:
     return _span([row["theorem_bound"] / row["trivial_bound"] for row in v["T1"]["rows"]], 2)
 
 
-def _speedups(v: Values) -> list[float]:
-    """Of the exact product, one fused loop, over e3nn's, forward, on the machine of the record; by degree."""
-    shapes = [u for u in v["F3c"]["units"] if (u["mode"], u["channels"], u["edges"]) == ("uvu", 128, 1024)]
-    medians = [[u["methods"][name]["forward"]["median"] for name in ("e3nn", "exact, fused")] for u in shapes]
-    return [theirs / ours for theirs, ours in medians]
+def _speedups(method: str) -> Callable[[Values], list[float]]:
+    """Of a method of F3c over e3nn's eager product, forward, on the machine of the record; by degree."""
+
+    def ratios(v: Values) -> list[float]:
+        shapes = [u for u in v["F3c"]["units"] if (u["mode"], u["channels"], u["edges"]) == ("uvu", 128, 1024)]
+        medians = [[u["methods"][name]["forward"]["median"] for name in ("e3nn", method)] for u in shapes]
+        return [theirs / ours for theirs, ours in medians]
+
+    return ratios
 
 
 def _network_speedups(network: str) -> Callable[[Values], str]:
@@ -66,25 +75,6 @@ def _speedups_compiled_paths(values: Values) -> str:
     return _span([time / times[*place, True] for (*place, compiled), time in times.items() if not compiled], 1)
 
 
-PEERS = ("Equiformer", "SchNet", "NequIP", "MACE")
-
-
-def _energy_error(names: tuple[str, ...]) -> Callable[[Values], str]:
-    """The least test error of the energy among networks of TAB1, meV/atom, with its standard error."""
-
-    def text(values: Values) -> str:
-        errors = [n["test"]["energy_mae"] for n in values["TAB1"]["networks"] if n["model"] in names]
-        least = min(errors, key=lambda error: error["value"])
-        return f"{least['value']:.0f} ± {least['standard_error']:.0f}"
-
-    return text
-
-
-def _over_exact(**row: Any) -> Callable[[Values], str]:
-    """Test error of a row of TAB8 over that of the exact product without CP."""
-    return lambda v: f"{_row(v['TAB8']['rows'], **row)['ratio_to_exact']['mean']:.2f}"
-
-
 NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"exact rank at L = {lmax}": _frontier("all", lmax) for lmax in range(1, 7)},
     **{f"even rank at L = {lmax}": _frontier("even", lmax) for lmax in range(1, 7)},
@@ -92,28 +82,24 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"paper's rank at L = {lmax}": _frontier("paper", lmax) for lmax in range(1, 7)},
     "theorem over trivial bound": _bound_over_trivial,
     "largest paper error at 7L^2": lambda v: (
-        f"{max(r['error'] for r in v['E5']['rows'] if r['schedule'] == '7L^2'):.2f}"
+        f"{max(r['frobenius_error'] for r in v['F3a']['points'] if r['schedule'] == '7L^2'):.2f}"
     ),
-    "speed-up of the exact product": lambda v: _span(_speedups(v), 0),
+    **{f"rank of M at L = {lmax}": _rank_of_M(lmax) for lmax in (1, 2, 3)},
+    "speed-up of the exact product": lambda v: _span(_speedups("exact, fused")(v), 0),
+    "speed-up per path": lambda v: _span(_speedups("per path")(v), 1),
     "speed-up of the exact network": _network_speedups("TDN, exact"),
     "speed-up of the network as published": _network_speedups("TDN, as published"),
     "speed-up of compiled inference": _speedups_compiled("inference"),
     "speed-up of compiled training": _speedups_compiled("training"),
     "speed-up of compiled paths": _speedups_compiled_paths,
-    "energy error of TDN, exact": _energy_error(("TDN, exact",)),
-    "energy error of TDN, cubature": _energy_error(("TDN, cubature",)),
-    "energy error of the best peer": _energy_error(PEERS),
-    "energy error of constants": lambda v: f"{v['TAB1']['networks'][0]['constant_per_element']['value']:.0f}",
-    "n-body error with exact terms": _over_exact(kind="atlas"),
-    "n-body error at R = 10": _over_exact(kind="cp", rank=10),
     "speed-up claimed": lambda v: _span(list(v["F3c"]["paper_speedups"].values()), 0),
 }
 """Name -> what the values of the records (see `Results.values`) say, as text."""
 
 
 def numbers(results: Results) -> dict[str, str]:
-    """All numbers whose records there are, by name; besides those of `NUMBERS`, the claims per outcome."""
-    outcomes = [record["outcome"] for record in results.verdicts.values()]
+    """All numbers whose records there are, by name; besides those of `NUMBERS`, the paper's claims per outcome."""
+    outcomes = [verdict.finding.outcome for verdict in results.verdicts.values() if not verdict.statement.asked]
     found = {f"claims {outcome}": str(outcomes.count(outcome)) for outcome in Outcome} | {"claims": str(len(outcomes))}
     for name, compute in NUMBERS.items():
         try:

@@ -4,12 +4,12 @@
 for (const button of document.querySelectorAll(".filter button")) {
   button.addEventListener("click", () => {
     for (const other of button.parentElement.children) other.setAttribute("aria-pressed", String(other === button));
-    for (const row of document.querySelectorAll(".verdicts tbody tr"))
+    for (const row of document.querySelectorAll(".verdicts > tbody > tr"))
       row.hidden = button.dataset.outcome !== "" && row.dataset.outcome !== button.dataset.outcome;
   });
 }
 
-// A link to evidence opens it; a link to a claim shows it again if it was filtered out.
+// A link to a record opens it; a link to a claim shows it again if it was filtered out.
 const follow = () => {
   const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!target) return;

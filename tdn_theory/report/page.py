@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tdn_theory.paper import NOT_EXAMINED
 from tdn_theory.provenance import provenance
 from tdn_theory.report.explorer import choices
 from tdn_theory.report.numbers import numbers
@@ -21,20 +22,19 @@ from tdn_theory.report.typography import maths, sentence
 FOLDER = Path(__file__).parent
 
 FINDINGS = (
-    "The coupling tensor M is exactly low rank. With all paths alive and proven equivariance, {exact rank at L = 2} "
-    "terms suffice at L = 2 and {exact rank at L = 4} at L = 4, where the paper approximates with "
-    "{paper's rank at L = 2} and {paper's rank at L = 4}; networks of natural parity need {even rank at L = 2} and "
-    "{even rank at L = 4}.",
+    "Exactly equivariant products of low rank exist; M itself shows no sign of being one. With path weights of their own, "
+    "{exact rank at L = 2} terms are exact at L = 2 and {exact rank at L = 4} at L = 4, below the paper's "
+    "{paper's rank at L = 2} and {paper's rank at L = 4}; at L = 3, 5 and 6 the least ranks known, "
+    "{exact rank at L = 3}, {exact rank at L = 5} and {exact rank at L = 6}, are above its {paper's rank at L = 3}, "
+    "{paper's rank at L = 5} and {paper's rank at L = 6}. M itself is known to be exact with {rank of M at L = 1}, "
+    "{rank of M at L = 2} and {rank of M at L = 3} terms at L = 1, 2, 3.",
     "Theorem 3.1 is true and empty: at the paper's rank R = 7L^2 its bound is {theorem over trivial bound} times "
     "the one that holds for nothing, since M's spectrum is flat.",
-    "The speed does not come from the approximation. An exact product, one fused loop, is "
-    "{speed-up of the exact product} times faster than e3nn's on the machine of the record (F3c); the paper claims "
-    "{speed-up claimed} for its approximate one.",
-    "Inside networks, too, exact costs nothing. On the n-body system {exact rank at L = 2} exact terms have "
-    "{n-body error with exact terms} times the error of the product without CP, and 10 terms {n-body error at R = 10} "
-    "times (TAB8, a short training). On molecules never seen, after equal time, the exact product reaches "
-    "{energy error of TDN, exact} meV/atom; the best of Equiformer, SchNet, NequIP and MACE "
-    "{energy error of the best peer}, constants per element {energy error of constants} (TAB1, scaled).",
+    "The speed is that of shared path weights. The exact product is {speed-up per path} times faster than e3nn's eager "
+    "one if both have weights for every path, and {speed-up of the exact product} times if ours has one set for all, on "
+    "one core of the record's processor (F3c); the paper claims {speed-up claimed} for CP, on a GPU.",
+    "What CP costs in accuracy is open: the trainings recorded so far are too short or too few to tell (TAB1, TAB5, "
+    "TAB8, O2).",
 )
 """What the report says first, where the records give the numbers."""
 
@@ -50,7 +50,9 @@ def page(results: Results) -> str:
     except ImportError as error:
         raise ImportError("plotly is missing: pip install 'tdn-theory[report]'") from error
 
-    frontier = results.pictures.get("rank_frontier")
+    frontier = results.results.get("rank_frontier")
+    claims = [(name, verdict) for name, verdict in results.verdicts.items() if not verdict.statement.asked]
+    questions = [(name, verdict) for name, verdict in results.verdicts.items() if verdict.statement.asked]
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -72,7 +74,11 @@ def page(results: Results) -> str:
         numbers=known,
         choices=_json(choices(frontier.record["values"])) if frontier else None,
         tables=tables,
-        records=[*(picture.record for picture in results.pictures.values()), *results.verdicts.values()],
+        claims=claims,
+        questions=questions,
+        not_examined=NOT_EXAMINED,
+        without_picture=[result for result in results.results.values() if not result.picture],
+        records=[result.record for result in results.results.values()],
         made=provenance(None),
         style=Markup((FOLDER / "page.css").read_text()),
         script=Markup((FOLDER / "page.js").read_text()),
@@ -92,7 +98,7 @@ def _filled(known: Mapping[str, str]) -> Any:
 
 def _linked(html: Markup, results: Results) -> Markup:
     """`html` with the identifiers of claims and figures in it as links."""
-    targets = {name: f"#figure-{name}" for name in results.pictures}
+    targets = {name: f"#result-{name}" for name in results.results}
     targets |= {claim: f"#{claim}" for claim in results.verdicts}
 
     def link(match: Any) -> str:

@@ -1,8 +1,7 @@
-"""Records and pictures as the report reads them: whatever figures and verdicts there are."""
+"""Records, pictures and verdicts as the report reads them: those of a run first, the committed ones else."""
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Any
 
 from tdn_theory import checkout
 from tdn_theory.files import read_json
+from tdn_theory.finding import Finding
+from tdn_theory.paper import STATEMENTS, Statement
 
 ID = re.compile(r"\b[A-Z]+\d+[a-z]?\b")
 """What identifiers of claims, figures and tables look like in texts: T1, F3a, TAB7."""
@@ -18,23 +19,55 @@ ID = re.compile(r"\b[A-Z]+\d+[a-z]?\b")
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its data.
+    """The picture of a study.
 
     Attributes:
-        name: Identifier, e.g. `"F2"`.
-        title: What it shows: the first line of its script in `figures/`.
-        claims: Claims that it shows: those its title names, and the one of the same name.
-        record: Its record.
         png: The picture.
         svg: The picture as vectors.
     """
 
-    name: str
-    title: str
-    claims: tuple[str, ...]
-    record: Mapping[str, Any]
     png: bytes
     svg: bytes
+
+
+@dataclass(frozen=True)
+class Result:
+    """A study with what it found.
+
+    Attributes:
+        study: Identifier.
+        title: What it shows.
+        claims: Claims that it is evidence for.
+        own: Whether the record is of the run, not the committed one.
+        record: Its record.
+        picture: Its picture; None if it has none.
+    """
+
+    study: str
+    title: str
+    claims: tuple[str, ...]
+    own: bool
+    record: Mapping[str, Any]
+    picture: Picture | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict on a statement.
+
+    Attributes:
+        statement: What the paper says, or its reviewers ask.
+        finding: What was found.
+        record: The file's content, with the origin of all that was read.
+        own: Whether it is of the run, not the committed one.
+        committed: What the committed verdict says, if that differs from the run's.
+    """
+
+    statement: Statement
+    finding: Finding
+    record: Mapping[str, Any]
+    own: bool
+    committed: Finding | None
 
 
 @dataclass(frozen=True)
@@ -42,52 +75,84 @@ class Results:
     """Everything recorded.
 
     Attributes:
-        pictures: Figures by name.
-        verdicts: Records of `paper_checks/` by claim.
+        results: What studies found, by identifier.
+        verdicts: Verdicts by claim.
     """
 
-    pictures: Mapping[str, Picture]
-    verdicts: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, Result]
+    verdicts: Mapping[str, Verdict]
 
     @property
     def values(self) -> dict[str, Mapping[str, Any]]:
-        """What each record measured: the values of figures, the evidence of claims."""
-        found = {name: picture.record["values"] for name, picture in self.pictures.items()}
-        return {**{name: record["evidence"] for name, record in self.verdicts.items() if name not in found}, **found}
+        """The values of each record."""
+        return {name: result.record["values"] for name, result in self.results.items()}
 
-    def shown_by(self, claim: str) -> list[Picture]:
-        """Figures that show `claim`."""
-        return [picture for picture in self.pictures.values() if claim in picture.claims]
+    @property
+    def pictures(self) -> dict[str, Result]:
+        """Studies with a picture."""
+        return {name: result for name, result in self.results.items() if result.picture}
+
+    def evidence(self, claim: str) -> list[Result]:
+        """Studies whose records the verdict on `claim` is read from."""
+        read = [part["study"] for part in self.verdicts[claim].record["reads"]]
+        return [self.results[study] for study in read if study in self.results]
 
 
-def read(folder: Path = checkout.ROOT) -> Results:
-    """Results in a folder that holds `figures/` and `paper_checks/`: a checkout, or what `reproduce --out` wrote.
+def read(run: Path | None = None, committed: Path = checkout.ROOT) -> Results:
+    """Results of a run, where it has some, and the committed ones else.
+
+    Args:
+        run: Folder that `reproduce --out` wrote; it need not exist.
+        committed: Folder of the committed ones.
 
     Raises:
         FileNotFoundError: There are none; the message says how to make some. Or a figure lacks a picture.
         ValueError: A record cannot be read.
     """
-    pictures = {file.stem: _picture(file) for file in sorted((folder / "figures").glob("*.json"), key=_order)}
-    verdicts = {file.stem: read_json(file) for file in sorted((folder / "paper_checks").glob("*.json"), key=_order)}
-    if not pictures and not verdicts:
+    folders = [*([run] if run is not None and run != committed else []), committed]
+    own = folders[0] if len(folders) > 1 else None
+    records = _files(folders, "figures")
+    claims: dict[str, list[str]] = {}
+    verdicts = {}
+    for claim, file in _files(folders, "paper_checks").items():
+        content = read_json(file)
+        verdicts[claim] = _verdict(claim, content, file, own, committed)
+        for part in content["reads"]:
+            claims.setdefault(part["study"], []).append(claim)
+    results = {name: _result(name, file, own, tuple(claims.get(name, ()))) for name, file in records.items()}
+    if not results and not verdicts:
         raise FileNotFoundError(
-            f"{folder} holds no record in figures/ or paper_checks/; "
-            f"make some with 'tdn-theory reproduce --out {folder}'"
+            f"{' and '.join(map(str, folders))}: no record in figures/ or paper_checks/; "
+            "make some with 'tdn-theory reproduce'"
         )
-    return Results(pictures, verdicts)
+    return Results(results, verdicts)
 
 
-def _order(file: Path) -> tuple[int, list[tuple[str, int]]]:
-    """The paper's figures, then its tables, then ours; numbers by size."""
-    kind = next((n for n, prefix in enumerate((r"[EFT]\d", r"TAB\d")) if re.match(prefix, file.stem)), 2)
-    return kind, [(text, int(number or 0)) for text, number in re.findall(r"(\D+)(\d*)", file.stem)]
+def _files(folders: list[Path], name: str) -> dict[str, Path]:
+    """The first file of each identifier, in the order of `_order`."""
+    found = {file.stem: file for folder in reversed(folders) for file in (folder / name).glob("*.json")}
+    return dict(sorted(found.items(), key=lambda item: _order(item[0])))
 
 
-def _picture(record: Path) -> Picture:
-    name = record.stem
-    script = checkout.ROOT / "figures" / f"{name}.py"
-    text = (ast.get_docstring(ast.parse(script.read_text())) or "") if script.exists() else ""
-    title = re.sub(rf"^{name}[:,] ", "", text.split("\n")[0]).rstrip(".") or name
-    claims = tuple(dict.fromkeys([name, *ID.findall(title)]))
-    png, svg = (record.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg"))
-    return Picture(name, title, claims, read_json(record), png, svg)
+def _order(name: str) -> tuple[int, list[tuple[str, int]]]:
+    """The paper's definitions, theorems and figures, then its tables, then ours; numbers by size."""
+    kind = next((n for n, prefix in enumerate((r"[EFT]\d", r"TAB\d")) if re.match(prefix, name)), 2)
+    return kind, [(text, int(number or 0)) for text, number in re.findall(r"(\D+)(\d*)", name)]
+
+
+def _result(name: str, file: Path, own: Path | None, claims: tuple[str, ...]) -> Result:
+    record, picture = read_json(file), None
+    if (checkout.ROOT / "figures" / f"{name}.py").exists():
+        picture = Picture(*(file.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg")))
+    title = record.get("title", name.replace("_", " "))
+    return Result(name, title, claims, own is not None and own in file.parents, record, picture)
+
+
+def _verdict(claim: str, content: Mapping[str, Any], file: Path, own: Path | None, committed: Path) -> Verdict:
+    finding, of_run = Finding.from_json(content), own is not None and own in file.parents
+    before = committed / "paper_checks" / f"{claim}.json"
+    other = None
+    if of_run and before.exists():
+        recorded = Finding.from_json(read_json(before))
+        other = recorded if finding.differences(recorded) else None
+    return Verdict(STATEMENTS[claim], finding, content, of_run, other)

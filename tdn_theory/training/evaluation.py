@@ -6,15 +6,15 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from tdn_theory.data.graph import Graph, batch_indices
+from tdn_theory.data.rotation import turn, turn_label
 from tdn_theory.data.structure import Structure
 from tdn_theory.nn.potential import Potential
 from tdn_theory.so3.rotation import haar_rotations
@@ -126,7 +126,7 @@ def rotation_errors(
         for _ in range(rotations):
             turns = torch.tensor(haar_rotations(graph.count, rng), device=device)
             with torch.no_grad():
-                turned = model(_turned_graph(graph, turns))
+                turned = model(turn(graph, turns))
             for label, value in straight.items():
                 totals[label] += _relative_error(label, turned[label], value, turns, graph) / rotations
         for label, total in totals.items():
@@ -144,24 +144,16 @@ def rotation_errors(
     return metrics
 
 
-def _turned_graph(graph: Graph, turns: Float[Tensor, "graphs 3 3"]) -> Graph:
-    positions = torch.einsum("nab,nb->na", turns[graph.batch], graph.positions.double())
-    cell = torch.einsum("gab,gvb->gva", turns, graph.cell.double())
-    return replace(graph, positions=positions.to(graph.positions), cell=cell.to(graph.cell))
-
-
 def _relative_error(label: str, turned: Tensor, straight: Tensor, turns: Tensor, graph: Graph) -> Tensor:
-    """Per structure; vectors turn by R, matrices by R A R^T."""
+    """Per structure."""
     turned, straight = turned.double(), straight.double()
+    wanted = turn_label(label, straight, turns, graph)
     if label == "energy":
-        return (turned - straight).abs() / torch.bincount(graph.batch, minlength=graph.count)
+        return (turned - wanted).abs() / torch.bincount(graph.batch, minlength=graph.count)
+    pieces = torch.stack([values.square().flatten(1).sum(1) for values in (turned - wanted, straight)])
     if label == "forces":
-        wanted = torch.einsum("nab,nb->na", turns[graph.batch], straight)
-        pieces = torch.stack(((turned - wanted).square().sum(-1), straight.square().sum(-1)))
-        error, size = pieces.new_zeros(2, graph.count).index_add(1, graph.batch, pieces)
-    else:
-        wanted = torch.einsum("gab,gb->ga", turns, straight) if straight.ndim == 2 else turns @ straight @ turns.mT
-        error, size = (turned - wanted).square().flatten(1).sum(-1), straight.square().flatten(1).sum(-1)
+        pieces = pieces.new_zeros(2, graph.count).index_add(1, graph.batch, pieces)
+    error, size = pieces
     return (error / size.clamp(min=torch.finfo(size.dtype).tiny)).sqrt()
 
 

@@ -33,7 +33,7 @@ from tdn_theory.training.optimizer import optimizer, set_learning_rate
 from tdn_theory.training.parallel import Processes, processes
 from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
 from tdn_theory.training.schedule import learning_rate_factor
-from tdn_theory.training.sources import load
+from tdn_theory.training.sources import Splits, load
 
 CHECKPOINT = "checkpoint.safetensors"
 BEST = "best.safetensors"
@@ -45,7 +45,7 @@ class DivergedError(ArithmeticError):
     """Training met a number that is not finite."""
 
 
-def train(config: TrainConfig, console: Console | None = None) -> dict[str, Any]:
+def train(config: TrainConfig, console: Console | None = None, splits: Splits | None = None) -> dict[str, Any]:
     """Train a potential as `config` says, or go on where an earlier call with the same configuration stopped.
 
     The folder `config.out` gets `checkpoint.safetensors` (to go on from), `best.safetensors` (the potential of least
@@ -57,6 +57,7 @@ def train(config: TrainConfig, console: Console | None = None) -> dict[str, Any]
     Args:
         config: The run.
         console: Where to report progress; by default nowhere.
+        splits: The structures, where the caller has them; by default what `config.data` says.
 
     Returns:
         The content of `result.json`: metrics of the validation and test sets, the energy errors of constants per
@@ -68,7 +69,7 @@ def train(config: TrainConfig, console: Console | None = None) -> dict[str, Any]
     """
     with processes(config.device) as group, torch.random.fork_rng(_graphics_cards(group.device)):
         torch.manual_seed(config.seed)
-        return _Run(config, group, console or Console(quiet=True)).run()
+        return _Run(config, group, console or Console(quiet=True), splits).run()
 
 
 def _graphics_cards(device: torch.device) -> list[torch.device]:
@@ -78,7 +79,7 @@ def _graphics_cards(device: torch.device) -> list[torch.device]:
 class _Run:
     """One call of `train`."""
 
-    def __init__(self, config: TrainConfig, group: Processes, console: Console):
+    def __init__(self, config: TrainConfig, group: Processes, console: Console, splits: Splits | None = None):
         self.began = self.counted = time.monotonic()
         self.config, self.group = config, group
         self.console = console if group.first else Console(quiet=True)
@@ -87,7 +88,7 @@ class _Run:
         self.first_epoch = 0
         if config.batch_size % group.count:
             raise ValueError(f"batch_size is {config.batch_size}; it must be a multiple of the {group.count} processes")
-        self.splits = load(config.data)
+        self.splits = load(config.data) if splits is None else splits
         if not self.splits.validation:
             raise ValueError(
                 "there is nothing to validate with; give data.validation_files or a larger data.validation"

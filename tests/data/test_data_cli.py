@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
-from tdn_theory import cli
+from tdn_theory.cli.app import app
+from tdn_theory.cli.common import console
 from tdn_theory.data import nbody
 from tdn_theory.data import relaxations as module
 from tdn_theory.data.archive import read_archive
@@ -17,11 +17,11 @@ from tdn_theory.files import npz_arrays
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "console", Console(width=200))  # tables are not cut
+    monkeypatch.setattr(console, "width", 200)  # tables are not cut
 
 
 def run(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(cli.app, ["data", *map(str, arguments)])
+    result = CliRunner().invoke(app, ["data", *map(str, arguments)])
     output = re.sub(r"\s+", " ", result.output)
     assert result.exit_code == code, output
     return output

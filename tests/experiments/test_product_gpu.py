@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 from tdn_theory import checkout
-from tdn_theory.cli import app
+from tdn_theory.cli.app import app
 from tdn_theory.experiments.products import product_gpu
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset

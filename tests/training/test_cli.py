@@ -8,11 +8,10 @@ import re
 import ase.io
 import pytest
 from ase.build import molecule
-from rich.console import Console
 from typer.testing import CliRunner
 
-from tdn_theory import cli
-from tdn_theory.cli import app
+from tdn_theory.cli.app import app
+from tdn_theory.cli.common import console
 from tdn_theory.nn import Potential, PotentialConfig
 from tdn_theory.training.config import PRESETS, TrainConfig
 from tests.training.conftest import springs
@@ -46,7 +45,7 @@ cutoff = 4.0
 
 @pytest.fixture(autouse=True)
 def wide(monkeypatch):
-    monkeypatch.setattr(cli, "console", Console(width=200))
+    monkeypatch.setattr(console, "width", 200)
 
 
 def run(*arguments: object, code: int = 0) -> str:

@@ -9,8 +9,8 @@ machine add nothing to it. The learning rate falls with the time spent, so every
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,21 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
 from tdn_theory.data.graph import Graph, batch_indices
-from tdn_theory.data.relaxations import SHIPPED
-from tdn_theory.experiments.comparisons import other_networks
-from tdn_theory.experiments.comparisons.common_task import Task, set_parameters
+from tdn_theory.experiments.comparisons.other_networks import (
+    NETWORKS,
+    OtherNetwork,
+    elsewhere,
+    installed,
+    interpreter,
+)
+from tdn_theory.experiments.comparisons.task import Task, set_parameters
 from tdn_theory.experiments.measuring import single_thread
+from tdn_theory.experiments.potentials.fitting import TINY
 from tdn_theory.jobs import Jobs
-from tdn_theory.files import read_json
 from tdn_theory.nn.potential import Potential
+from tdn_theory.paper import PUBCHEMQCR
 from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig, shipped
@@ -38,13 +45,6 @@ from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
 from tdn_theory.training.optimizer import set_learning_rate
 from tdn_theory.training.reference import baseline
 from tdn_theory.training.schedule import learning_rate_factor
-
-SECONDS = {Preset.QUICK: 100.0, Preset.FULL: 3600.0}
-"""Training time of each network."""
-SEEDS = {Preset.QUICK: 1, Preset.FULL: 3}
-
-POINTS = 12
-"""Evaluations on the validation set, evenly over the time, which they do not count towards."""
 
 WARM_UP = 3
 """Steps before the clock starts, without changing weights: some packages compile in their first ones."""
@@ -58,70 +58,90 @@ TDN: dict[str, dict[str, Any]] = {
 }
 """What each changes of the configuration, at L = 1. The last one is the paper's; Equiformer has direct forces too."""
 
-PAPER = {
-    "TDN": {"energy_mae": 4.46, "forces_rmse": 26.94},
-    "SchNet": {"energy_mae": 5.30, "forces_rmse": 56.55},
-    "PaiNN": {"energy_mae": 5.13, "forces_rmse": 46.34},
-    "Equiformer": {"energy_mae": 4.69, "forces_rmse": 34.67},
-}
-"""The paper's errors on the validation set of PubChemQCR's small subset, meV/atom and meV/Angstrom."""
 
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Train every network that is at hand.
-
-    Quick: 100 seconds for each network. Full: an hour, three seeds.
-
-    Args:
-        preset: See above.
-        seed: First seed of weights and batches.
-        units: Where finished units are kept. They run one after the other, whatever its number of workers.
+    Attributes:
+        seconds: Training time of each network.
+        seeds: Seeds, each of weights and batches.
+        points: Evaluations on the validation set, evenly over the time, which they do not count towards.
+        network: Changes of the network of the configuration.
+        structures: Structures of each part of the split, at most; None: all.
     """
-    config = TrainConfig.read(shipped(Path("relaxations"))).to_dict()
-    absent = [peer for peer in other_networks.PEERS if other_networks.interpreter(peer) is None]
+
+    seconds: float
+    seeds: int
+    points: int
+    network: dict[str, Any]
+    structures: int | None = None
+
+
+SIZES = {
+    Preset.SMALLEST: Size(0.05, 1, 5, TINY, structures=24),
+    Preset.QUICK: Size(100.0, 1, 12, {}),
+    Preset.FULL: Size(3600.0, 3, 12, {}),
+}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Train every network that is at hand, one after the other, whatever the number of workers."""
+    absent = [name for name in NETWORKS if interpreter(name) is None]
     plan = [
         {
             "model": model,
             "seed": seed + number,
-            "seconds": SECONDS[preset],
-            "config": {name: value for name, value in config.items() if name != "out"},
-            "data": read_json(SHIPPED.with_suffix(".json"))["sha256"],
+            "seconds": size.seconds,
+            "points": size.points,
+            "network": size.network,
+            "structures": size.structures,
         }
-        for number in range(SEEDS[preset])
-        for model in [*TDN, *other_networks.PEERS]
+        for number in range(size.seeds)
+        for model in [*TDN, *NETWORKS]
         if model not in absent
     ]
-    alone = replace(units, workers=1, dask=None)  # two that share caches are slower
+    alone = replace(jobs, workers=1, dask=None)  # two that share caches are slower
     found = alone.map(learn, plan, "TAB1: networks trained")
-    return {"paper": PAPER, "config": config, "absent": absent, "networks": found}
+    config = configuration(size.network).to_dict()
+    return {"paper": {k: dict(v) for k, v in PUBCHEMQCR.items()}, "config": config, "absent": absent, "networks": found}
 
 
-def learn(model: str, seed: int, seconds: float, config: dict[str, Any], data: str) -> dict[str, Any]:
+def configuration(network: Mapping[str, Any]) -> TrainConfig:
+    """The shipped configuration, with changes of its network."""
+    config = TrainConfig.read(shipped(Path("relaxations")))
+    return replace(config, model={**config.model, **network})
+
+
+def learn(
+    model: str, seed: int, seconds: float, points: int, network: dict[str, Any], structures: int | None
+) -> dict[str, Any]:
     """Train one network and test it; in the environment of its package, if this one lacks it.
 
     Args:
-        model: Name in `TDN` or `other_networks.PEERS`.
+        model: Name in `TDN` or `other_networks.NETWORKS`.
         seed: Seed of weights and batches.
         seconds: Processor time to train.
-        config: `TrainConfig`.
-        data: Checksum of the shipped data.
+        points: Evaluations on the validation set.
+        network: Changes of the network of the configuration.
+        structures: Structures of each part of the split, at most.
 
     Raises:
         ImportError: The package of the network is installed nowhere.
         RuntimeError: Training in the other environment failed; the message is what it said.
         ArithmeticError: A loss is not finite.
     """
-    if model in other_networks.PEERS and not other_networks.installed(model):
-        unit = {"model": model, "seed": seed, "seconds": seconds, "config": config, "data": data}
-        return other_networks.elsewhere(learn, model, unit)
+    if model in NETWORKS and not installed(model):
+        size = {"seconds": seconds, "points": points, "network": network, "structures": structures}
+        return elsewhere(learn, model, {"model": model, "seed": seed, **size})
     with single_thread():
-        found = _Training(model, seed, seconds, config).run()
-    return {**found, "package": _distribution(model) if model in other_networks.PEERS else None}
+        found = _Training(model, seed, seconds, points, Task(configuration(network), structures)).run()
+    return {**found, "package": _distribution(model) if model in NETWORKS else None}
 
 
-def _distribution(peer: str) -> str:
+def _distribution(network: str) -> str:
     """Name and version to install."""
-    package = other_networks.PEERS[peer].package
+    package = NETWORKS[network].package
     name = {"mace": "mace-torch"}.get(package, package)
     return f"{name} {version(name)}"
 
@@ -129,10 +149,9 @@ def _distribution(peer: str) -> str:
 class _Training:
     """One network on its way."""
 
-    def __init__(self, name: str, seed: int, seconds: float, config: dict[str, Any]):
-        self.name, self.seed, self.seconds = name, seed, seconds
-        self.config = TrainConfig.from_dict(config)
-        self.task = Task(self.config)
+    def __init__(self, name: str, seed: int, seconds: float, points: int, task: Task):
+        self.name, self.seed, self.seconds, self.points = name, seed, seconds, points
+        self.task, self.config = task, task.config
         self.validation = Graphs(self.task.splits.validation, self.task.cutoff, torch.float32)
         self.model = self._build(torch.float32)
         self.average = self._build(torch.float32)
@@ -141,12 +160,12 @@ class _Training:
         self.spent, self.steps = 0.0, 0
         self.curve: list[dict[str, float]] = []
 
-    def _build(self, dtype: torch.dtype) -> Potential | other_networks.Peer:
+    def _build(self, dtype: torch.dtype) -> Potential | OtherNetwork:
         config = self.task.potential(lmax=1, **TDN.get(self.name, {}))
         if self.name in TDN:
             model = Potential(config, self.seed, _factors(self.name)).to(dtype)
         else:
-            model = other_networks.PEERS[self.name](config, self.task.neighbors, self.seed, dtype)
+            model = NETWORKS[self.name](config, self.task.neighbors, self.seed, dtype)
         model.set_reference(*self.task.reference)
         return model
 
@@ -169,7 +188,7 @@ class _Training:
             "epochs": self.steps * self.config.batch_size / len(task.train),
             "learning_rate": self.rate,
             "parameters": sum(p.numel() for p in self.model.parameters()),
-            "structures": {name: len(getattr(task.splits, name)) for name in ("train", "validation", "test")},
+            "structures": task.sizes,
             "curve": self.curve,
             "test": as_json(found.metrics),
             "constant_per_element": baseline(task.reference[0], task.elements, task.splits.test).to_dict(),
@@ -195,7 +214,7 @@ class _Training:
                 continue
             self._step(graph)
             self.spent += time.process_time() - began
-            if self.spent >= self.seconds * (len(self.curve) + 1) / POINTS:
+            if self.spent >= self.seconds * (len(self.curve) + 1) / self.points:
                 loss = self._evaluate()
                 if loss < least:
                     best, least = [p.detach().clone() for p in self.average.parameters()], loss
@@ -230,3 +249,12 @@ def _factors(name: str) -> CPFactors | None:
     if name.startswith("TDN, CP as released"):
         return Store().best(CouplingTensor(1), quadratic(1), "SampledAdamW").factors
     return None
+
+
+STUDY = Study(
+    "TAB1",
+    "Errors on molecules never seen, after equal time of training, of TDN's products and of other networks (scaled)",
+    Cost.TRAINED,
+    SIZES,
+    run,
+)

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from tdn_theory.experiments.comparisons.product_exchange import trained
+from tdn_theory.experiments.comparisons.exchanged_products import SIZES, Size, compare
 from tdn_theory.jobs import Jobs
-from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 
 CHOICE = {"NequIP": ("e3nn paths", "CP", "cubature"), "MACE": ("e3nn paths", "CP", "cubature")}
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Both networks with their own products, CP and cubature; see `trained` for the presets."""
-    return trained(preset, seed, units, CHOICE)
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Both networks with their own products, CP and cubature."""
+    return compare(CHOICE, size, seed, jobs)
+
+
+STUDY = Study(
+    "TAB9",
+    "NequIP and MACE before and after their products were replaced: time, accuracy on unseen molecules, equivariance",
+    Cost.TRAINED,
+    SIZES,
+    run,
+    any_device=True,
+)

@@ -26,10 +26,11 @@ from tdn_theory.data.graph import Graph
 from tdn_theory.nn.baselines import equiformer
 from tdn_theory.nn.potential import MAX_NUMBER, PotentialConfig
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = Path(__file__).parents[3]
+"""Where the environments are made."""
 
 
-class Peer(nn.Module):
+class OtherNetwork(nn.Module):
     """Energies and forces of somebody else's network.
 
     As in `Potential`, `E = sum_i (scale e_i + shift_(Z_i))` in float64, `e` being what the network gives. Constants of
@@ -84,39 +85,39 @@ class Peer(nn.Module):
         return found if self.training else {name: value.detach() for name, value in found.items()}
 
 
-class Equiformer(Peer):
+class Equiformer(OtherNetwork):
     """`nn.baselines.equiformer`, the network that the paper compares with, on e3nn's products; direct forces."""
 
     package = "e3nn"
 
     def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
-        """See `Peer`."""
+        """See `OtherNetwork`."""
         size = {"channels": config.channels, "layers": config.layers, "heads": config.heads, "cutoff": config.cutoff}
         return equiformer.Equiformer(
             config.elements, config.lmax, **size, basis_size=config.basis_size, neighbors=neighbors, seed=seed
         )
 
     def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Peer`."""
+        """See `OtherNetwork`."""
         with torch.set_grad_enabled(self.training):
             out = self.network(graph)
         return out["energy"], out["forces"]
 
 
-class SchNet(Peer):
+class SchNet(OtherNetwork):
     """`torch_geometric.nn.SchNet`, six interactions; its neighbours are the edges of the graph."""
 
     package = "torch_geometric"
 
     def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
-        """See `Peer`."""
+        """See `OtherNetwork`."""
         from torch_geometric.nn.models import SchNet  # pyright: ignore[reportMissingImports]
 
         # edges stand for positions, from which the network would only find the edges
         return SchNet(cutoff=config.cutoff, interaction_graph=lambda edges, batch: edges)
 
     def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Peer`."""
+        """See `OtherNetwork`."""
         positions = graph.positions.detach().requires_grad_()
         distances = torch.linalg.vector_norm(replace(graph, positions=positions).vectors, dim=1)
         edges = (torch.stack((graph.source, graph.target)), distances)
@@ -125,7 +126,7 @@ class SchNet(Peer):
         return energy, -gradient
 
 
-class NequIP(Peer):
+class NequIP(OtherNetwork):
     """`nequip.model.NequIPGNNModel`, four layers; it differentiates by itself.
 
     Attributes:
@@ -136,7 +137,7 @@ class NequIP(Peer):
     parity = True
 
     def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
-        """See `Peer`."""
+        """See `OtherNetwork`."""
         from ase.data import chemical_symbols
         from nequip.model import NequIPGNNModel  # pyright: ignore[reportMissingImports]
         from nequip.utils.global_state import set_global_state  # pyright: ignore[reportMissingImports]
@@ -156,7 +157,7 @@ class NequIP(Peer):
         )
 
     def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Peer`. Positions go in as float64, whatever the weights are."""
+        """See `OtherNetwork`. Positions go in as float64, whatever the weights are."""
         out = self.network(
             {
                 "pos": graph.positions.double(),
@@ -171,13 +172,13 @@ class NequIP(Peer):
         return out["total_energy"].squeeze(-1), out["forces"].to(graph.positions.dtype)
 
 
-class MACE(Peer):
+class MACE(OtherNetwork):
     """`mace.modules.ScaleShiftMACE`, two interactions, correlation 3, harmonics up to degree 3; differentiates too."""
 
     package = "mace"
 
     def build(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype) -> nn.Module:
-        """See `Peer`."""
+        """See `OtherNetwork`."""
         with torch.serialization.safe_globals([slice]):  # e3nn 0.4 keeps its constants in a file with slices
             from e3nn.o3 import Irreps
             from mace import modules  # pyright: ignore[reportMissingImports]
@@ -206,7 +207,7 @@ class MACE(Peer):
         )
 
     def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
-        """See `Peer`."""
+        """See `OtherNetwork`."""
         positions = graph.positions.detach().clone()  # MACE makes what it is given ask for gradients
         shifts = torch.einsum("ea,eax->ex", graph.offsets, graph.cell[graph.batch[graph.target]])
         atoms = torch.bincount(graph.batch, minlength=graph.count)
@@ -224,45 +225,47 @@ class MACE(Peer):
         return out["energy"], out["forces"]
 
 
-PEERS: dict[str, type[Peer]] = {peer.__name__: peer for peer in (Equiformer, SchNet, NequIP, MACE)}
+NETWORKS: dict[str, type[OtherNetwork]] = {kind.__name__: kind for kind in (Equiformer, SchNet, NequIP, MACE)}
 
 
-def installed(peer: str) -> bool:
-    """Whether this environment has the package of `peer`."""
-    return find_spec(PEERS[peer].package) is not None
+def installed(network: str) -> bool:
+    """Whether this environment has the package of a network."""
+    return find_spec(NETWORKS[network].package) is not None
 
 
-def interpreter(peer: str) -> Path | None:
-    """The Python that can import the package of `peer`: this one, or that of the environment made for it, if any."""
-    if installed(peer):
+def interpreter(network: str) -> Path | None:
+    """The Python that can import the package of a network: this one, or that of the environment made for it, if any."""
+    if installed(network):
         return Path(sys.executable)
-    package = PEERS[peer].package
+    package = NETWORKS[network].package
     environment = CHECKOUT / f".venv-{package}"
     return environment / "bin" / "python" if list(environment.glob(f"lib/python*/site-packages/{package}")) else None
 
 
-def elsewhere(function: Callable[..., dict[str, Any]], peer: str, unit: Mapping[str, Any]) -> dict[str, Any]:
-    """Call a function in the environment of the package of `peer`.
+def elsewhere(function: Callable[..., dict[str, Any]], network: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Call a function in the environment of the package of a network.
 
     Args:
         function: At the top level of a module of this package; its result is JSON.
-        peer: Name in `PEERS`.
-        unit: Arguments, as JSON.
+        network: Name in `NETWORKS`.
+        arguments: Of the function, as JSON.
 
     Raises:
         ImportError: The package is installed nowhere.
         RuntimeError: The function failed there; the message is what it said.
     """
-    python, package = interpreter(peer), PEERS[peer].package
+    python, package = interpreter(network), NETWORKS[network].package
     if python is None:
         raise ImportError(
-            f"{peer} needs the package {package}, in this environment or in .venv-{package}: see Makefile"
+            f"{network} needs the package {package}, in this environment or in .venv-{package}: see Makefile"
         )
     module, name = function.__module__, function.__name__
     code = f"import json, sys; from {module} import {name}; print(json.dumps({name}(**json.load(sys.stdin))))"
-    done = subprocess.run([python, "-c", code], input=json.dumps(unit), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, "-c", code], input=json.dumps(arguments), capture_output=True, text=True, check=False
+    )
     if done.returncode:
-        raise RuntimeError(f"{name} of {peer} by {python} failed: {done.stderr.strip()[-2000:]}")
+        raise RuntimeError(f"{name} of {network} by {python} failed: {done.stderr.strip()[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])  # other lines are the packages' own
 
 

@@ -3,18 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import product
 from typing import Any, get_args
 
 import numpy as np
 
-from tdn_theory.experiments.networks.variants import BEST, DEGREES, TASKS, UNSHARED, Product, Variant, measured, row_of, unit
+from tdn_theory.experiments.networks.variants import (
+    BEST,
+    PAPERS,
+    TASKS,
+    TINY,
+    UNSHARED,
+    Product,
+    Setting,
+    Variant,
+    job,
+    row_of,
+    time_variants,
+)
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 
-ROUNDS = 5
-"""How often each combination is timed."""
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        setting: What is timed on.
+        rounds: How often each combination is timed.
+        compiled: Time all combinations with `torch.compile` too: 192 compilations of minutes each.
+    """
+
+    setting: Setting
+    rounds: int
+    compiled: bool = False
+
+
+SIZES = {
+    Preset.SMALLEST: Size(TINY, rounds=1),
+    Preset.QUICK: Size(PAPERS, rounds=5),
+    Preset.FULL: Size(PAPERS, rounds=5, compiled=True),
+}
 
 INGREDIENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "PS": ({"shared": False}, {"shared": True}),
@@ -35,17 +67,16 @@ INGREDIENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 """Settings of `Variant` without an ingredient, and with it; other products take the place of e3nn's."""
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Speed, parameters and memory of all combinations, and the effects of the ingredients.
 
-    Quick: without `torch.compile`. Full: with it too, first in inference, then in training: 192 compilations of minutes
-    each.
+    First all without `torch.compile`; then all with it, first in inference, then in training.
     """
-    plan = grid_units(False, TASKS, seed, jobs.device)
-    if preset is Preset.FULL:
-        plan += [entry for task in TASKS for entry in grid_units(True, (task,), seed, jobs.device)]
-    cells = cells_of(measured(units, plan, "combinations of ingredients"))
-    return {"cells": cells, "effects": effects(cells)}
+    plan = grid_jobs(size, False, TASKS, seed, jobs.device)
+    if size.compiled:
+        plan += [entry for task in TASKS for entry in grid_jobs(size, True, (task,), seed, jobs.device)]
+    cells = cells_of(time_variants(plan, jobs, "combinations of ingredients"))
+    return {"rounds": size.rounds, "cells": cells, "effects": effects(cells)}
 
 
 def grid(compiled: bool) -> list[Variant]:
@@ -58,11 +89,16 @@ def grid(compiled: bool) -> list[Variant]:
     ]
 
 
-def grid_units(compiled: bool, tasks: Sequence[str], seed: int, device: str) -> list[dict[str, Any]]:
+def grid_jobs(size: Size, compiled: bool, tasks: Sequence[str], seed: int, device: str) -> list[dict[str, Any]]:
     """Jobs of `measure`: four variants of the grid at a time, each with `BEST` to compare with."""
     variants = grid(compiled)
     parts = [list(dict.fromkeys([BEST, *variants[k : k + 4]])) for k in range(0, len(variants), 4)]
-    return [unit(lmax, task, part, ROUNDS, seed, device) for lmax in DEGREES for part in parts for task in tasks]
+    return [
+        job(size.setting, lmax, task, part, size.rounds, seed, device)
+        for lmax in size.setting.degrees
+        for part in parts
+        for task in tasks
+    ]
 
 
 def cells_of(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -92,7 +128,8 @@ def effects(cells: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         of their times, and the number of `pairs`.
     """
     found = []
-    for lmax, task, (name, (without, switched_on)) in product(DEGREES, TASKS, INGREDIENTS.items()):
+    degrees = sorted({cell["L"] for cell in cells})
+    for lmax, task, (name, (without, switched_on)) in product(degrees, TASKS, INGREDIENTS.items()):
         ratios = speedups(cells, without, {"L": lmax, "task": task, **switched_on})
         if ratios:
             mean = float(np.exp(np.mean(np.log(ratios))))
@@ -117,3 +154,13 @@ def speedups(cells: Sequence[dict[str, Any]], slow: dict[str, Any], fast: dict[s
     chosen = [cell for cell in cells if fast.items() <= cell.items()]
     before = [times.get(tuple({**cell, **slow}[name] for name in places)) for cell in chosen]
     return [time / cell["relative_time"] for time, cell in zip(before, chosen, strict=True) if time is not None]
+
+
+STUDY = Study(
+    "ablation_grid",
+    "What each ingredient of the network does to its speed, over all combinations of the others",
+    Cost.TIMED,
+    SIZES,
+    run,
+    any_device=True,
+)

@@ -1,6 +1,6 @@
 """The paper's network with each of its ingredients switched on by itself, and Equiformer, taking turns (TAB4, TAB7).
 
-All variants of a unit run in one process, one call each per round, so that a disturbance meets all of them, on batches
+All variants of a job run in one process, one call each per round, so that a disturbance meets all of them, on batches
 of molecules of 30 atoms with 17 neighbours on average. On a CPU there is one thread, and what is timed is the processor
 time, to which other processes add nothing; on a GPU it is the time until the device has finished.
 """
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from tdn_theory.experiments.measuring import keep_memory, peak_memory, seconds_of
+from tdn_theory.data.rotation import turn
+from tdn_theory.experiments.measuring import keep_memory, peak_memory, seconds_of, single_thread
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.rotation import haar_rotations
@@ -23,44 +24,40 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from tdn_theory.data.graph import Graph
-    from tdn_theory.nn import Potential
+    from tdn_theory.nn import Potential, PotentialConfig
     from tdn_theory.nn.baselines.equiformer import Equiformer
+    from tdn_theory.nn.product import Method
 
 Network = Literal["Equiformer", "TDN"]
 Product = Literal["e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive"]
 UNSHARED: tuple[Product, ...] = ("e3nn paths", "fused paths")
 """Products that can have weights for every path."""
 
-PAPER: dict[int, dict[str, dict[str, float]]] = {
-    1: {
-        "Equiformer": {"gpu": 311.7, "cpu": 7.5, "parameters": 12.1},
-        "TDN": {"gpu": 770.8, "cpu": 20.2, "parameters": 4.5},
-        "TDN w/o CP": {"gpu": 328.1, "parameters": 4.5},
-        "TDN w/o CP, PS": {"gpu": 320.6, "parameters": 5.0},
-        "TDN w/o CP, PS, PS-Linear": {"gpu": 317.8, "parameters": 9.1},
-    },
-    2: {
-        "Equiformer": {"gpu": 71.9, "cpu": 2.4, "parameters": 27.9},
-        "TDN": {"gpu": 312.4, "cpu": 8.7, "parameters": 4.5},
-        "TDN w/o CP": {"gpu": 83.7, "parameters": 4.5},
-        "TDN w/o CP, PS": {"gpu": 82.5, "parameters": 6.3},
-        "TDN w/o CP, PS, PS-Linear": {"gpu": 82.1, "parameters": 14.6},
-    },
-    3: {
-        "Equiformer": {"gpu": 26.1, "cpu": 0.6, "parameters": 54.7},
-        "TDN": {"gpu": 220.4, "cpu": 5.8, "parameters": 4.5},
-        "TDN w/o CP": {"gpu": 26.2, "parameters": 4.5},
-        "TDN w/o CP, PS": {"gpu": 25.6, "parameters": 8.9},
-        "TDN w/o CP, PS, PS-Linear": {"gpu": 25.6, "parameters": 21.3},
-    },
-}
-"""TAB7: samples per second on an A100 at batch 128, and on a CPU, and parameters in millions, by L and network."""
-
 NETWORK = {"channels": 256, "layers": 6, "heads": 8, "basis_size": 256, "cutoff": 4.5, "forces": "direct"}
 """The paper's; the cutoff in Angstrom."""
 ELEMENTS = tuple(range(1, 82))
-DEGREES = (1, 2, 3)
 TASKS = ("inference", "training")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What variants are timed on.
+
+    Attributes:
+        degrees: Maximal degrees L.
+        network: Further settings of `PotentialConfig`.
+        atoms: Atoms of a molecule.
+        neighbors: Neighbours of an atom within the cutoff, on average.
+    """
+
+    degrees: tuple[int, ...]
+    network: dict[str, Any]
+    atoms: int
+    neighbors: int
+
+
+PAPERS = Setting((1, 2, 3), NETWORK, atoms=30, neighbors=17)
+TINY = Setting((1,), {**NETWORK, "channels": 4, "layers": 1, "heads": 2, "basis_size": 4}, atoms=6, neighbors=3)
 
 
 @dataclass(frozen=True)
@@ -93,26 +90,25 @@ class Variant:
         if not self.shared and self.product not in UNSHARED:
             raise ValueError(f"product {self.product!r} sees no single paths; share their weights, or use {UNSHARED}")
 
-    def build(self, lmax: int, network: dict[str, Any], seed: int) -> Potential | Equiformer:
+    def build(self, config: PotentialConfig, seed: int) -> Potential | Equiformer:
         """The network, its weights drawn from `seed`, not compiled yet.
 
         Args:
-            lmax: Maximal degree L.
-            network: Further settings, of `PotentialConfig`.
+            config: Settings of the network; those that the variant chooses are replaced.
             seed: Seed of the weights.
         """
-        from tdn_theory.nn import Potential, PotentialConfig
+        from tdn_theory.nn import Potential
         from tdn_theory.nn.baselines.equiformer import Equiformer
         from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths
 
-        channels = network["channels"]
+        lmax, channels = config.lmax, config.channels
         if self.network == "Equiformer":
-            sizes = {name: network[name] for name in ("channels", "layers", "heads", "cutoff")}
-            return Equiformer(ELEMENTS, lmax, **sizes, seed=seed)
-        methods = {"cubature": "cubature", "CP released": "cp", "CP naive": "cp"}
+            sizes = {name: getattr(config, name) for name in ("channels", "layers", "heads", "cutoff")}
+            return Equiformer(config.elements, lmax, **sizes, seed=seed)
+        methods: dict[Product, Method] = {"cubature": "cubature", "CP released": "cp", "CP naive": "cp"}
         method = methods.get(self.product, "exact" if self.shared else "per_path")
         options = {"method": method, "share_linear": self.shared_linear, "pruned": self.pruned}
-        model = Potential(PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": lmax, **network, **options}), seed)
+        model = Potential(replace(config, **options), seed)
         if self.product == "e3nn paths":
             model.product = E3nnPaths(lmax, channels, self.shared)
         elif self.product == "fused paths" and self.shared:
@@ -157,27 +153,45 @@ IN_PAPER: dict[str, Variant] = {
     "TDN w/o CP, PS": LADDER["PS-Linear"],
     "TDN w/o CP, PS, PS-Linear": _PATHS,
 }
-"""What the paper's rows (`PAPER`) are here."""
+"""What the paper's rows (`paper.NETWORKS`) are here."""
 
 
-def ladder_units(preset: Preset, seed: int, device: str) -> list[dict[str, Any]]:
-    """Jobs of `measure`: ladder and branches, for every L and task.
+@dataclass(frozen=True)
+class Ladder:
+    """Size of a run of all variants of ladder and branches.
 
-    Quick: 3 rounds of inference, 2 of training. Full: 9.
+    Attributes:
+        setting: What they are timed on.
+        rounds: How often each is timed, by task.
     """
-    rounds = {"inference": 9, "training": 9} if preset is Preset.FULL else {"inference": 3, "training": 2}
+
+    setting: Setting
+    rounds: dict[str, int]
+
+
+LADDERS = {
+    Preset.SMALLEST: Ladder(TINY, {"inference": 1, "training": 1}),
+    Preset.QUICK: Ladder(PAPERS, {"inference": 3, "training": 2}),
+    Preset.FULL: Ladder(PAPERS, {"inference": 9, "training": 9}),
+}
+"""Of TAB4 and of TAB7, which share their jobs."""
+
+
+def time_ladder(size: Ladder, seed: int, jobs: Jobs) -> list[dict[str, Any]]:
+    """Results of `measure` for ladder and branches, for every L and task."""
     variants = [*LADDER.values(), *BRANCHES.values()]
-    return [unit(lmax, task, variants, rounds[task], seed, device) for lmax in DEGREES for task in TASKS]
+    plan = [
+        job(size.setting, lmax, task, variants, size.rounds[task], seed, jobs.device)
+        for lmax in size.setting.degrees
+        for task in TASKS
+    ]
+    return time_variants(plan, jobs, "ladder of networks")
 
 
-def compiled_units(seed: int, device: str) -> list[dict[str, Any]]:
-    """Jobs of `measure`: what `torch.compile` adds, which takes minutes for each network."""
-    variants = [BEST, COMPILED, EQUIFORMER, replace(EQUIFORMER, compiled=True)]
-    return [unit(lmax, task, variants, 9, seed, device) for lmax in DEGREES for task in TASKS]
-
-
-def unit(lmax: int, task: str, variants: Sequence[Variant], rounds: int, seed: int, device: str) -> dict[str, Any]:
-    """Parameters of `measure`, with the paper's network.
+def job(
+    setting: Setting, lmax: int, task: str, variants: Sequence[Variant], rounds: int, seed: int, device: str
+) -> dict[str, Any]:
+    """Parameters of `measure`.
 
     One molecule at a time on a CPU; on a GPU the paper's 128, or 8 in training: Equiformer needs 5 GB for each.
     """
@@ -187,18 +201,18 @@ def unit(lmax: int, task: str, variants: Sequence[Variant], rounds: int, seed: i
         "task": task,
         "variants": [asdict(variant) for variant in variants],
         "molecules": molecules,
-        "atoms": 30,
-        "neighbors": 17,
-        "network": NETWORK,
+        "atoms": setting.atoms,
+        "neighbors": setting.neighbors,
+        "network": setting.network,
         "rounds": rounds,
         "seed": seed,
         "device": device,
     }
 
 
-def measured(jobs: Jobs, plan: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
+def time_variants(plan: list[dict[str, Any]], jobs: Jobs, title: str) -> list[dict[str, Any]]:
     """Results of `measure`, one after the other in this process, since timings beside each other would disturb."""
-    return replace(units, workers=1, dask=None).map(measure, plan, title)
+    return replace(jobs, workers=1, dask=None).map(measure, plan, title)
 
 
 def measure(
@@ -229,20 +243,21 @@ def measure(
     """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch._dynamo.reset()  # what earlier units compiled
-    try:
+    from tdn_theory.nn import PotentialConfig
+
+    torch._dynamo.reset()  # what earlier jobs compiled
+    with single_thread():
         kept = keep_memory()
-        graph = random_batch(molecules, atoms, neighbors, network["cutoff"], seed)
-        turn = torch.tensor(haar_rotations(1, np.random.default_rng(seed))[0])
-        turned = replace(graph, positions=(graph.positions.double() @ turn.T).to(graph.positions)).to(device)
-        graph, turn = graph.to(device), turn.to(device)
+        config = PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": lmax, **network})
+        graph = random_batch(molecules, atoms, neighbors, config.cutoff, seed)
+        rotation = torch.tensor(haar_rotations(1, np.random.default_rng(seed)))
+        turned = turn(graph, rotation.expand(graph.count, 3, 3)).to(device)
+        graph, rotation = graph.to(device), rotation[0].to(device)
         rows: list[dict[str, Any]] = []
         calls: list[Callable[[], Any]] = []
         for settings in variants:
             variant = Variant(**settings)
-            model = variant.build(lmax, network, seed).to(device)
+            model = variant.build(config, seed).to(device)
             step = infer if task == "inference" else train_step
             call = partial(step, model, graph)
             call()  # makes what is made at the first call, which no compiler can trace
@@ -251,14 +266,12 @@ def measure(
             parameters = sum(parameter.numel() for parameter in model.parameters())
             row = {**settings, "parameters": parameters, "peak_bytes": peak_memory(call, device)}
             if task == "inference":
-                row["rotation_error"] = _rotation_error(infer(model, graph), infer(model, turned), turn)
+                row["rotation_error"] = _rotation_error(infer(model, graph), infer(model, turned), rotation)
             rows.append({**row, "seconds": []})
             calls.append(call)
         for _ in range(rounds):
             for row, call in zip(rows, calls, strict=True):
                 row["seconds"].append(seconds_of(call, device))
-    finally:
-        torch.set_num_threads(threads)
     for row in rows:
         row["samples_per_second"] = molecules / float(np.median(row["seconds"]))
     return {
@@ -278,7 +291,7 @@ def _compile(model: Potential | Equiformer, call: Callable[[], Any]) -> None:
     """Have `torch.compile` run the parts named at `Variant`, and call the model once.
 
     Each is one graph, or an error: else torch would run some of it as it is. Likewise all of it, once the code of a
-    block, which the variants of a unit share, has been compiled more often than the limit.
+    block, which the variants of a job share, has been compiled more often than the limit.
     """
     import torch
 
@@ -288,21 +301,21 @@ def _compile(model: Potential | Equiformer, call: Callable[[], Any]) -> None:
         call()
 
 
-def _rotation_error(straight: dict[str, Tensor], turned: dict[str, Tensor], turn: Tensor) -> float:
+def _rotation_error(straight: dict[str, Tensor], turned: dict[str, Tensor], rotation: Tensor) -> float:
     """`||F(R x) - R F(x)|| / ||F(x)||` of the forces of the batch (E6)."""
-    wanted = straight["forces"].double() @ turn.T
+    wanted = straight["forces"].double() @ rotation.T
     return float((turned["forces"].double() - wanted).norm() / wanted.norm())
 
 
-def row_of(unit: dict[str, Any], variant: Variant) -> dict[str, Any]:
+def row_of(result: dict[str, Any], variant: Variant) -> dict[str, Any]:
     """The row of a variant in the result of `measure`."""
     settings = asdict(variant)
-    return next(row for row in unit["variants"] if all(row[name] == value for name, value in settings.items()))
+    return next(row for row in result["variants"] if all(row[name] == value for name, value in settings.items()))
 
 
-def speedup(unit: dict[str, Any], slow: Variant, fast: Variant) -> dict[str, float]:
+def speedup(result: dict[str, Any], slow: Variant, fast: Variant) -> dict[str, float]:
     """How many times faster one variant is: median over the rounds of the ratio within each, and its quartiles."""
-    ratios = np.divide(row_of(unit, slow)["seconds"], row_of(unit, fast)["seconds"])
+    ratios = np.divide(row_of(result, slow)["seconds"], row_of(result, fast)["seconds"])
     low, middle, high = np.quantile(ratios, [0.25, 0.5, 0.75])
     return {"median": float(middle), "quartile1": float(low), "quartile3": float(high)}
 

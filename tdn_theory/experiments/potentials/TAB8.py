@@ -3,7 +3,7 @@
 The charged set of EGNN (`data.nbody`), L = 2, three blocks, 72 channels, as in the paper. The network is that of the
 potential with another beginning and end (`Propagator`): the paper does not describe its own. Everything but the product
 is the same in all rows. At R = 30 and R = 81 (T2) the decomposition is exact, so these rows and the product without CP
-are one function; the quick preset trains it once.
+are one function, and short runs train it once.
 """
 
 from __future__ import annotations
@@ -26,21 +26,23 @@ from tdn_theory.data.graph import batch_indices
 from tdn_theory.data.nbody import INPUT_FRAME, PARTICLES, STEP, STEPS_PER_FRAME, TARGET_FRAME, NBody, nbody
 from tdn_theory.experiments.decompositions.rank_sweep import best_name, load
 from tdn_theory.experiments.measuring import mean_and_error, single_thread
-from tdn_theory.jobs import Jobs
 from tdn_theory.files import sha256
+from tdn_theory.jobs import Jobs
 from tdn_theory.nn.attention import Attention, Block, DegreeEmbedding, Edges, FeedForward
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.layers import GatedLinear, GaussianBasis, Linear
 from tdn_theory.nn.product import TensorProduct
+from tdn_theory.paper import NBODY
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
 from tdn_theory.so3.rotation import haar_rotations
+from tdn_theory.study import Cost, Study
 from tdn_theory.theory import equivariance
 from tdn_theory.training.checkpoint import State
 from tdn_theory.training.optimizer import set_learning_rate
 
-LMAX, CHANNELS, BLOCKS, HEADS = 2, 72, 3, 8
-"""L, channels and blocks are the paper's."""
+LMAX, BLOCKS, HEADS = 2, 3, 8
+"""L and blocks are the paper's."""
 
 GAUSSIANS, RANGE = 16, 8.0
 """Radial basis: size, and the distance up to which it resolves; 97 % of the pairs are closer."""
@@ -49,19 +51,8 @@ TIME = (TARGET_FRAME - INPUT_FRAME) * STEPS_PER_FRAME * STEP
 """From input to target."""
 
 RANKS = (10, 15, 20, 28, 30, 81)
-SEEDS = 3
 EXACT = 1e-12
 """Largest entry of Mhat - M up to which both are the same product."""
-
-PAPER = {
-    "10": {"mse": 0.0081, "error": 0.60},
-    "15": {"mse": 0.0064, "error": 0.42},
-    "20": {"mse": 0.0051, "error": 0.21},
-    "28": {"mse": 0.0040, "error": 0.02},
-    "81": {"mse": 0.0039, "error": 0.01},  # "< .01"
-    "without CP": {"mse": 0.0038, "error": None},
-}
-"""The paper's rows: R -> test mean square error, equivariance error."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +78,39 @@ class Protocol:
     every: int
 
 
-QUICK = Protocol(train=3000, validation=100, test=1000, epochs=4, batch=25, learning_rate=3e-3, every=4)
-FULL = Protocol(train=3000, validation=2000, test=2000, epochs=5000, batch=100, learning_rate=1e-3, every=10)
-"""The paper's 5,000 epochs: about 150,000 steps for each network, meant for a GPU."""
+PAPERS_EPOCHS = 5000
 
-ROTATED, ROTATIONS = 200, 4
-"""Test trajectories and rotations of each for the rotation error of the network."""
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        protocol: The training.
+        seeds: Seeds, each of initial weights and batches.
+        channels: Channels of the network; the paper's are 72.
+        rotated: Test trajectories that are turned.
+        rotations: Rotations of each.
+        again: Train rows that are the exact product over again, to roundoff, instead of repeating its results.
+    """
+
+    protocol: Protocol
+    seeds: int
+    channels: int = 72
+    rotated: int = 200
+    rotations: int = 4
+    again: bool = False
+
+
+SIZES = {
+    Preset.SMALLEST: Size(Protocol(12, 4, 6, 1, 6, 1e-3, 1), seeds=1, channels=8, rotated=4),
+    # a thousandth of the paper's training
+    Preset.QUICK: Size(Protocol(3000, 100, 1000, epochs=4, batch=25, learning_rate=3e-3, every=4), seeds=3),
+    # the paper's epochs, about 150,000 steps for each network: meant for a GPU
+    Preset.FULL: Size(
+        Protocol(3000, 2000, 2000, epochs=PAPERS_EPOCHS, batch=100, learning_rate=1e-3, every=10), seeds=3, again=True
+    ),
+}
 
 
 class Product(NamedTuple):
@@ -114,7 +132,7 @@ ATLAS: dict[str, atlas.Which] = {"atlas": "all", "atlas, even paths": "even"}
 """Entries of least rank: all paths alive, with weights of their own; the cubature product."""
 
 
-def layer(product: Product) -> tuple[TensorProduct, CouplingTensor]:
+def layer(product: Product, channels: int) -> tuple[TensorProduct, CouplingTensor]:
     """The product layer of a row, and the equivariant tensor that it is meant to be."""
     tensor, method = CouplingTensor(LMAX), "exact"
     if product.kind == "cp":
@@ -122,7 +140,7 @@ def layer(product: Product) -> tuple[TensorProduct, CouplingTensor]:
     elif product.kind in ATLAS:
         entry = atlas.best(LMAX, paths=ATLAS[product.kind])
         tensor, method = entry.tensor, entry.factors
-    return TensorProduct(tensor, CHANNELS, method=method, weights="external", form="y_first"), tensor
+    return TensorProduct(tensor, channels, method=method, weights="external", form="y_first"), tensor
 
 
 class Propagator(torch.nn.Module):
@@ -134,27 +152,28 @@ class Propagator(torch.nn.Module):
 
     Args:
         product: The product of features with harmonics.
+        channels: Channels of the features.
         seed: Seed of the initial weights.
     """
 
     source: Tensor
     target: Tensor
 
-    def __init__(self, product: TensorProduct, seed: int) -> None:
+    def __init__(self, product: TensorProduct, channels: int, seed: int) -> None:
         super().__init__()
         self.product = product
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.harmonics = SphericalHarmonics(LMAX)
             self.basis = GaussianBasis(GAUSSIANS, RANGE)
-            self.scalars = Linear(LMAX, 2, CHANNELS)
-            self.vectors = Linear(LMAX, 1, CHANNELS, bias=False)
-            self.surroundings = DegreeEmbedding(LMAX, CHANNELS, 2 * GAUSSIANS, 1, True, PARTICLES - 1)
+            self.scalars = Linear(LMAX, 2, channels)
+            self.vectors = Linear(LMAX, 1, channels, bias=False)
+            self.surroundings = DegreeEmbedding(LMAX, channels, 2 * GAUSSIANS, 1, True, PARTICLES - 1)
             self.blocks = torch.nn.ModuleList(
-                Block(LMAX, CHANNELS, Attention(LMAX, CHANNELS, HEADS, 2 * GAUSSIANS, 1, True), True)
+                Block(LMAX, channels, Attention(LMAX, channels, HEADS, 2 * GAUSSIANS, 1, True), True)
                 for _ in range(BLOCKS)
             )
-            self.out = FeedForward(LMAX, CHANNELS, 1, True, GatedLinear)
+            self.out = FeedForward(LMAX, channels, 1, True, GatedLinear)
         torch.nn.init.zeros_(self.out.out.weight)
         source, target = torch.tensor([(s, t) for t in range(PARTICLES) for s in range(PARTICLES) if s != t]).T
         self.register_buffer("source", source, persistent=False)
@@ -179,7 +198,7 @@ class Propagator(torch.nn.Module):
             self.product,
         )
         scalars = self.scalars.scalars(torch.stack([charges, length(velocities)], 1)).unsqueeze(1)
-        rest = scalars.new_zeros(len(scalars), dim(LMAX) - 4, CHANNELS)
+        rest = scalars.new_zeros(len(scalars), dim(LMAX) - 4, scalars.shape[2])
         start = torch.cat([scalars, self.vectors.mix(velocities.unsqueeze(2)), rest], 1)
         features = self.surroundings(edges, len(positions)) + start
         for block in self.blocks[:-1]:
@@ -188,24 +207,25 @@ class Propagator(torch.nn.Module):
         return x + TIME * v + self.out(features)[:, 1:, 0].view_as(x)
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Train a network with every product and compare it with the paper's table.
-
-    Args:
-        preset: Quick: `QUICK`, a thousandth of the paper's training. Full: `FULL`, the paper's, resumable in the midst.
-        seed: First of three seeds, each of initial weights and batches.
-        units: Where finished units are kept.
-    """
-    protocol = FULL if preset is Preset.FULL else QUICK
-    rows = [_measured(product, seed) for product in products()]
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Train a network with every product and compare it with the paper's table."""
+    rows = [_measured(product, size.channels, seed) for product in products()]
     for row in rows:
-        same = preset is Preset.QUICK and row["kind"] == "cp" and row["deviation"] <= EXACT
+        same = not size.again and row["kind"] == "cp" and row["deviation"] <= EXACT
         row["trained_as"] = "exact" if same else row["kind"]
     plan = [
-        {**{key: row[key] for key in Product._fields}, "protocol": asdict(protocol), "seed": s, "device": jobs.device}
+        {
+            **{key: row[key] for key in Product._fields},
+            "channels": size.channels,
+            "protocol": asdict(size.protocol),
+            "rotated": size.rotated,
+            "rotations": size.rotations,
+            "seed": s,
+            "device": jobs.device,
+        }
         for row in rows
         if row["trained_as"] == row["kind"]
-        for s in range(seed, seed + SEEDS)
+        for s in range(seed, seed + size.seeds)
     ]
     runs = jobs.map(train, plan, "n-body networks")
     for row in rows:
@@ -217,18 +237,18 @@ def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
     for row in rows:
         row["ratio_to_exact"] = mean_and_error([r["test_mse"] / e for r, e in zip(row["runs"], exact, strict=True)])
     return {
-        "network": {"L": LMAX, "channels": CHANNELS, "blocks": BLOCKS, "heads": HEADS, "gaussians": GAUSSIANS},
-        "protocol": asdict(protocol),
-        "paper_epochs": FULL.epochs,
-        "paper": PAPER,
+        "network": {"L": LMAX, "channels": size.channels, "blocks": BLOCKS, "heads": HEADS, "gaussians": GAUSSIANS},
+        "protocol": asdict(size.protocol),
+        "paper_epochs": PAPERS_EPOCHS,
+        "paper": dict(NBODY),
         "device": jobs.device,
         "rows": rows,
     }
 
 
-def _measured(product: Product, seed: int) -> dict[str, Any]:
+def _measured(product: Product, channels: int, seed: int) -> dict[str, Any]:
     """What is known of a product without training: its errors (E6), sampled as in the paper and exactly."""
-    made, tensor = layer(product)
+    made, tensor = layer(product, channels)
     (array,) = made.tensors
     sampled = equivariance.monte_carlo(array, 1000, seed)
     return {
@@ -243,7 +263,15 @@ def _measured(product: Product, seed: int) -> dict[str, Any]:
 
 
 def train(
-    kind: str, rank: int | None, name: str | None, protocol: dict[str, Any], seed: int, device: str
+    kind: str,
+    rank: int | None,
+    name: str | None,
+    channels: int,
+    protocol: dict[str, Any],
+    rotated: int,
+    rotations: int,
+    seed: int,
+    device: str,
 ) -> dict[str, Any]:
     """Train and test one network; a checkpoint in the user's cache lets it go on where it was stopped.
 
@@ -254,19 +282,22 @@ def train(
         kind: Kind of product, with `rank` and `name` as in `Product`.
         rank: Its number of terms.
         name: The stored solution.
+        channels: Channels of the network.
         protocol: A `Protocol`.
+        rotated: Test trajectories that are turned.
+        rotations: Rotations of each.
         seed: Of initial weights and batches.
         device: `cpu`, `cuda` or `cuda:1`.
     """
     plan = Protocol(**protocol)
     what = {"kind": kind, "rank": rank, "name": name, **protocol, "seed": seed}
     with single_thread():
-        model = Propagator(layer(Product(kind, rank, name))[0], seed).to(device)
+        model = Propagator(layer(Product(kind, rank, name), channels)[0], channels, seed).to(device)
         sizes = {"train": plan.train, "validation": plan.validation, "test": plan.test}
         data = {split: _tensors(_data(split, count), torch.float32, device) for split, count in sizes.items()}
         state = State(model, None, torch.optim.Adam(model.parameters()), torch.zeros(2, 1))
         # the source is part of the name: a changed experiment starts again
-        key = sha256(f"{what}{device}{sha256(Path(__file__).read_bytes())}".encode())[:24]
+        key = sha256(f"{what}{channels}{device}{sha256(Path(__file__).read_bytes())}".encode())[:24]
         file = user_cache_path("tdn-theory") / "TAB8" / f"{key}.safetensors"
         if file.exists():
             state.restore(file, what)
@@ -280,7 +311,8 @@ def train(
         best = min(state.history, key=lambda row: row["validation"])
         x, v, _, wanted = data["test"]
         straight = float((x + TIME * v - wanted).square().mean())
-        turned = _rotation(model.double(), _tensors(_data("test", plan.test), torch.float64, device), seed)
+        turned = [part[:rotated] for part in _tensors(_data("test", plan.test), torch.float64, device)]
+        symmetry = _rotation(model.double(), turned, rotations, seed)
         file.unlink(missing_ok=True)
     return {
         **what,
@@ -290,7 +322,7 @@ def train(
         "validation_mse": best["validation"],
         "test_mse": best["test"],
         "straight_mse": straight,
-        **turned,
+        **symmetry,
         "history": state.history[:: max(1, len(state.history) // 50)],
     }
 
@@ -328,14 +360,15 @@ def _errors(model: Propagator, data: list[Tensor]) -> Float[Tensor, " n"]:
 
 
 @torch.no_grad()
-def _rotation(model: Propagator, data: list[Tensor], seed: int) -> dict[str, float]:
+def _rotation(model: Propagator, data: list[Tensor], rotations: int, seed: int) -> dict[str, float]:
     """How far predictions are from turning with the particles, and what that costs.
 
     With `e = f(R x) - R f(x)`: the root of `E e^2 / E f^2`, f being what the network adds to `x + T v`; and `E e^2 / 2`
-    per coordinate, the part of the mean square error over all orientations that is due to imperfect symmetry (`twirl`).
+    per coordinate, the part of the mean square error over all orientations that is due to imperfect symmetry
+    (`symmetry_error`).
     """
-    x, v, q, _ = (part[:ROTATED] for part in data)
-    turns = torch.tensor(haar_rotations(ROTATIONS, np.random.default_rng(seed)), device=x.device)
+    x, v, q, _ = data
+    turns = torch.tensor(haar_rotations(rotations, np.random.default_rng(seed)), device=x.device)
     added = model(x, v, q) - x - TIME * v
     squares = []
     for turn in turns:
@@ -343,3 +376,13 @@ def _rotation(model: Propagator, data: list[Tensor], seed: int) -> dict[str, flo
         squares.append((model(moved, fast, q) - moved - TIME * fast - added @ turn.T).square().mean())
     error = float(torch.stack(squares).mean())
     return {"rotation_error": (error / float(added.square().mean())) ** 0.5, "asymmetric_mse": error / 2}
+
+
+STUDY = Study(
+    "TAB8",
+    "Accuracy and equivariance on the n-body system against the rank of the product, beside the paper's table",
+    Cost.TRAINED,
+    SIZES,
+    run,
+    any_device=True,
+)

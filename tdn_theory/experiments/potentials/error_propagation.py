@@ -33,27 +33,23 @@ from torch import Tensor
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.relaxations import relaxations
+from tdn_theory.data.rotation import turn, turn_features, turn_label
 from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.measuring import SMALLEST, growth, mean_and_error, single_thread
-from tdn_theory.experiments.potentials import setup as small
-from tdn_theory.experiments.potentials.symmetry_error import turn
+from tdn_theory.experiments.potentials.fitting import NETWORK, TINY, configuration, fit
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
-from tdn_theory.so3.rotation import haar_rotations, wigner_D
+from tdn_theory.so3.rotation import haar_rotations
+from tdn_theory.study import Cost, Study
 
-DEPTH = 8
 FORCES = "direct"
 """As in the paper (TAB1); conservative forces are the derivatives of the same energy."""
 
 MOLECULES = ("OC=O", "CC=O", "CCO", "C1CO1", "NC(=O)O", "c1ccoc1")
 """Shipped molecules that are turned, in their last geometries."""
 
-RANKS = {1: (6, 7), 2: (10, 20, 28), 3: (42, 63)}
-"""Ranks at every L; 7 L^2 is the last one."""
-
-TRAINED_LMAX, TRAINED_RANKS = 2, (10, 28)
-SEEDS = 3
+TRAINED_LMAX = 2
 
 QUANTITIES = ("features", "energy", "direct", "conservative")
 """What errors are given of: features after the last block, energies per atom, forces read directly and derived."""
@@ -70,67 +66,83 @@ class Size:
     """Size of a run.
 
     Attributes:
-        steps: Steps of training, rounded up to epochs.
+        ranks: Ranks of CP products in untrained networks, per L; 7 L^2 is the last one.
+        trained_ranks: Ranks in trained networks, at L = 2.
+        depth: Blocks of the trained networks, and of the deepest untrained ones.
+        seeds: Seeds, each of weights, batches and rotations.
+        steps: Steps of training, rounded to epochs.
         rotations: Rotations of each molecule.
         iterations: Power iterations.
         hops: Largest number of edges between the two water molecules.
         chains: Chains of each length.
-        channels: Channels of the network.
+        network: Changes of the network.
+        structures: Structures of each part of the split, at most; None: all.
     """
 
+    ranks: dict[int, tuple[int, ...]]
+    trained_ranks: tuple[int, ...]
+    depth: int
+    seeds: int
     steps: int
     rotations: int
     iterations: int
     hops: int
     chains: int
-    channels: int
+    network: dict[str, Any]
+    structures: int | None = None
 
 
-QUICK = Size(steps=78, rotations=4, iterations=8, hops=8, chains=4, channels=32)
-FULL = Size(steps=20_000, rotations=16, iterations=40, hops=8, chains=16, channels=64)
+RANKS = {1: (6, 7), 2: (10, 20, 28), 3: (42, 63)}
+
+SIZES = {
+    Preset.SMALLEST: Size({1: (7,), 2: (28,)}, (28,), 2, 1, 1, 1, 1, 2, 1, TINY, structures=24),
+    Preset.QUICK: Size(RANKS, (10, 28), 8, 3, 78, rotations=4, iterations=8, hops=8, chains=4, network={}),
+    Preset.FULL: Size(  # meant for a GPU
+        RANKS, (10, 28), 8, 3, 20_000, rotations=16, iterations=40, hops=8, chains=16, network={"channels": 64}
+    ),
+}
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Errors against depth, rank and L in untrained networks; through the layers, before and after training; far away.
-
-    Args:
-        preset: Quick: `QUICK`, three epochs of training. Full: `FULL`, meant for a GPU.
-        seed: First of three seeds, each of weights, batches and rotations.
-        units: Where finished units are kept.
-    """
-    size = FULL if preset is Preset.FULL else QUICK
-    seeds = range(seed, seed + SEEDS)
-    sizes = {"rotations": size.rotations, "channels": size.channels}
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Errors against depth, rank and L in untrained networks; through layers, before and after training; far away."""
+    seeds = range(seed, seed + size.seeds)
     plan = [
-        {"lmax": lmax, "method": method, "rank": rank, "seed": s, "device": jobs.device, **sizes}
-        for lmax, ranks in RANKS.items()
+        {
+            "model": {**size.network, "lmax": lmax, "method": method, "rank": rank},
+            "depth": size.depth,
+            "rotations": size.rotations,
+            "seed": s,
+            "device": jobs.device,
+        }
+        for lmax, ranks in size.ranks.items()
         for method, rank in products(ranks)
         for s in seeds
     ]
     untrained = jobs.map(against_depth, plan, "untrained networks")
-    network = {"lmax": TRAINED_LMAX, "layers": DEPTH, "forces": FORCES, "channels": size.channels}
     plan = [
         {
-            "table": small.settings(
-                "relaxations", {**network, "method": method, "rank": rank}, s, jobs.device, average=0.9
-            ),
+            "model": {**size.network, "lmax": TRAINED_LMAX, "layers": size.depth, "method": method, "rank": rank},
+            "seed": s,
+            "device": jobs.device,
             "steps": size.steps,
+            "structures": size.structures,
             "rotations": size.rotations,
             "iterations": size.iterations,
             "hops": size.hops,
             "chains": size.chains,
         }
-        for method, rank in products(TRAINED_RANKS)
+        for method, rank in products(size.trained_ranks)
         for s in seeds
     ]
     trained = jobs.map(through_layers, plan, "trained networks")
     return {
-        "depth": DEPTH,
-        "channels": size.channels,
+        "depth": size.depth,
+        "channels": {**NETWORK, **size.network}["channels"],
         "steps": size.steps,
-        "paper_rank": {str(lmax): quadratic(lmax) for lmax in RANKS},
+        "paper_rank": {str(lmax): quadratic(lmax) for lmax in size.ranks},
         "untrained": summarize_depths(untrained),
         "layers": summarize_layers(trained),
+        "trainings": [job["training"] for job in trained],
     }
 
 
@@ -193,7 +205,7 @@ def observe(model: Potential, graph: Graph) -> Observation:
 def molecules(dtype: torch.dtype = torch.float64) -> Graph:
     """The batch of molecules that are turned."""
     last = {structure.group: structure for structure in relaxations()}
-    return collate([build_graph(last[name], small.NETWORK["cutoff"], dtype) for name in MOLECULES])
+    return collate([build_graph(last[name], NETWORK["cutoff"], dtype) for name in MOLECULES])
 
 
 def rotation_errors(model: Potential, graph: Graph, rotations: int, seed: int) -> dict[str, float]:
@@ -208,12 +220,12 @@ def rotation_errors(model: Potential, graph: Graph, rotations: int, seed: int) -
         turned = observe(model, turn(graph, turns))
         features = straight.blocks[-1].output
         wanted = {
-            "features": (turned.blocks[-1].output, _rotated(features, turns, graph), features),
+            "features": (turned.blocks[-1].output, turn_features(features, turns, graph), features),
             "energy": (turned.energy, straight.energy, energies),
-            "direct": (turned.direct, _rotated_vectors(straight.direct, turns, graph), straight.direct),
+            "direct": (turned.direct, turn_label("forces", straight.direct, turns, graph), straight.direct),
             "conservative": (
                 turned.conservative,
-                _rotated_vectors(straight.conservative, turns, graph),
+                turn_label("forces", straight.conservative, turns, graph),
                 straight.conservative,
             ),
         }
@@ -228,81 +240,70 @@ def _turns(graph: Graph, rotations: int, seed: int) -> list[Float[Tensor, "g 3 3
     return [torch.tensor(haar_rotations(graph.count, rng), device=graph.positions.device) for _ in range(rotations)]
 
 
-def _rotated(features: Float[Tensor, "n d c"], turns: Float[Tensor, "g 3 3"], graph: Graph) -> Float[Tensor, "n d c"]:
-    """`D(R) h` of the features of every atom."""
-    lmax = round(features.shape[1] ** 0.5) - 1
-    matrices = torch.tensor(wigner_D(lmax, turns.cpu().numpy()), device=features.device)
-    return torch.einsum("nkl,nlc->nkc", matrices[graph.batch], features)
-
-
-def _rotated_vectors(vectors: Float[Tensor, "n 3"], turns: Float[Tensor, "g 3 3"], graph: Graph) -> Tensor:
-    return torch.einsum("nab,nb->na", turns[graph.batch], vectors)
-
-
-def against_depth(
-    lmax: int, method: str, rank: int | None, rotations: int, channels: int, seed: int, device: str
-) -> dict[str, Any]:
-    """Rotation errors of untrained networks of 1 to `DEPTH` blocks, of which the shallower begin the deeper ones.
+def against_depth(model: dict[str, Any], depth: int, rotations: int, seed: int, device: str) -> dict[str, Any]:
+    """Rotation errors of untrained networks of 1 to `depth` blocks, of which the shallower begin the deeper ones.
 
     Args:
-        lmax: Maximal degree L.
-        method: `cp` or `exact`.
-        rank: Of the CP factors.
+        model: Settings of the potential.
+        depth: Most blocks.
         rotations: Rotations of each molecule.
-        channels: Channels of the network.
         seed: Of weights and rotations.
         device: `cpu`, `cuda` or `cuda:1`.
     """
-    base = small.settings("relaxations", {}, seed, device)["model"]
-    changes = {"lmax": lmax, "method": method, "rank": rank, "channels": channels, "forces": FORCES}
     graph = molecules().to(device)
-    elements = sorted(set(graph.numbers.tolist()))
+    settings = {**NETWORK, **model, "forces": FORCES, "elements": sorted(set(graph.numbers.tolist()))}
     rows = []
     with single_thread():
-        for depth in range(1, DEPTH + 1):
-            config = PotentialConfig.from_dict({**base, **changes, "layers": depth, "elements": elements})
-            model = Potential(config, seed).double().eval().to(device)
-            rows.append({"depth": depth, **rotation_errors(model, graph, rotations, seed)})
-    return {"L": lmax, "method": method, "rank": rank, "seed": seed, "device": device, "rows": rows}
+        for layers in range(1, depth + 1):
+            network = Potential(PotentialConfig.from_dict({**settings, "layers": layers}), seed).double().eval()
+            rows.append({"depth": layers, **rotation_errors(network.to(device), graph, rotations, seed)})
+    return {"L": model["lmax"], "method": model["method"], "rank": model["rank"], "seed": seed, "rows": rows}
 
 
 # Layer by layer
 
 
 def through_layers(
-    table: dict[str, Any], steps: int, rotations: int, iterations: int, hops: int, chains: int
+    model: dict[str, Any],
+    seed: int,
+    device: str,
+    steps: int,
+    structures: int | None,
+    rotations: int,
+    iterations: int,
+    hops: int,
+    chains: int,
 ) -> dict[str, Any]:
     """Errors, bounds and reach of one network before and after training.
 
     Args:
-        table: Of `setup.settings`.
+        model: Settings of the potential.
+        seed: Of split, weights, batches, rotations and chains.
+        device: `cpu`, `cuda` or `cuda:1`.
         steps: Steps of training.
+        structures: Structures of each part of the split, at most.
         rotations: Rotations of each molecule.
         iterations: Power iterations.
         hops: Largest number of edges between the water molecules.
         chains: Chains of each length.
     """
-    seed, device = table["seed"], table["device"]
     with single_thread():
-        after, splits = small.fit(table, steps)
+        trained = fit(
+            configuration("relaxations", {**model, "forces": FORCES}, seed, device, average=0.9), steps, structures
+        )
+        after = trained.potential
         after.shifts.zero_()  # energies of elements, which no rotation changes, but whose digits hide the rest
         before = Potential(after.config, seed).double().eval().to(device)
         graph = molecules().to(device)
         result = {}
-        for name, model in (("before", before), ("after", after)):
+        for name, network in (("before", before), ("after", after)):
             result[name] = {
-                "errors": rotation_errors(model, graph, rotations, seed),
-                "layers": layer_errors(model, graph, iterations, seed),
-                "long_range": long_range(model, hops, chains, rotations, seed),
+                "errors": rotation_errors(network, graph, rotations, seed),
+                "layers": layer_errors(network, graph, iterations, seed),
+                "long_range": long_range(network, hops, chains, rotations, seed),
             }
-    return {
-        "method": table["model"]["method"],
-        "rank": table["model"]["rank"],
-        "seed": seed,
-        "device": device,
-        "training_structures": len(splits.train),
-        **result,
-    }
+    own = {"method": model["method"], "rank": model["rank"]}
+    return {**own, "training": {**own, **trained.row()}, **result}
 
 
 def layer_errors(model: Potential, graph: Graph, iterations: int, seed: int) -> dict[str, Any]:
@@ -322,13 +323,13 @@ def layer_errors(model: Potential, graph: Graph, iterations: int, seed: int) -> 
         return squares.new_zeros(graph.count).index_add(0, graph.batch, squares).sqrt()
 
     first = straight.blocks[0].arguments[0]
-    error = lengths(_rotated(first, turns, graph) - turned.blocks[0].arguments[0])
+    error = lengths(turn_features(first, turns, graph) - turned.blocks[0].arguments[0])
     bound = error
     rows = [{"error": _mean(error / lengths(first)), "bound": _mean(bound / lengths(first))}]
     for block, other in zip(straight.blocks, turned.blocks, strict=True):
-        given, came = _rotated(block.arguments[0], turns, graph), other.arguments[0]
+        given, came = turn_features(block.arguments[0], turns, graph), other.arguments[0]
         with torch.no_grad():
-            expected, shifted = _rotated(block.output, turns, graph), other(given)
+            expected, shifted = turn_features(block.output, turns, graph), other(given)
         own, passed = lengths(expected - shifted), lengths(shifted - other.output)
         ends = [spectral_norm(other, place, graph, iterations, seed) for place in (given, came)]
         constant = torch.maximum(*ends)
@@ -350,7 +351,7 @@ def layer_errors(model: Potential, graph: Graph, iterations: int, seed: int) -> 
 
     atoms = torch.bincount(graph.batch, minlength=graph.count)
     slopes = []
-    for features in (_rotated(straight.blocks[-1].output, turns, graph), turned.blocks[-1].output):
+    for features in (turn_features(straight.blocks[-1].output, turns, graph), turned.blocks[-1].output):
         place = features.clone().requires_grad_()
         (gradient,) = torch.autograd.grad(energy(place).sum(), place)
         slopes.append(lengths(gradient) / atoms)
@@ -453,19 +454,19 @@ def _rms(values: Tensor) -> float:
 # Summaries
 
 
-def summarize_depths(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def summarize_depths(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means over seeds against depth, and laws of growth, for each L and product."""
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for unit in units:
-        found.setdefault((unit["L"], unit["method"], unit["rank"]), []).append(unit)
+    for job in jobs:
+        found.setdefault((job["L"], job["method"], job["rank"]), []).append(job)
     summary = []
     for (lmax, method, rank), own in found.items():
         depths = [row["depth"] for row in own[0]["rows"]]
         errors = {
-            name: [mean_and_error([unit["rows"][n][name] for unit in own]) for n in range(len(depths))]
+            name: [mean_and_error([job["rows"][n][name] for job in own]) for n in range(len(depths))]
             for name in QUANTITIES
         }
-        laws = {name: [growth(depths, [row[name] for row in unit["rows"]]) for unit in own] for name in QUANTITIES}
+        laws = {name: [growth(depths, [row[name] for row in job["rows"]]) for job in own] for name in QUANTITIES}
         summary.append(
             {
                 "L": lmax,
@@ -474,22 +475,22 @@ def summarize_depths(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
                 "depths": depths,
                 "errors": errors,
                 "growth": {name: _means(laws[name]) for name in QUANTITIES},
-                "largest": max(row[name] for unit in own for row in unit["rows"] for name in QUANTITIES),
+                "largest": max(row[name] for job in own for row in job["rows"] for name in QUANTITIES),
             }
         )
     return summary
 
 
-def summarize_layers(units: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def summarize_layers(jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means over seeds, for each product, before and after training."""
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for unit in units:
-        found.setdefault((unit["method"], unit["rank"]), []).append(unit)
+    for job in jobs:
+        found.setdefault((job["method"], job["rank"]), []).append(job)
     summary = []
     for (method, rank), own in found.items():
         for when in ("before", "after"):
-            parts = [unit[when] for unit in own]
-            blocks = range(1, DEPTH + 1)
+            parts = [job[when] for job in own]
+            blocks = range(1, len(parts[0]["layers"]["rows"]))
             laws = [growth(list(blocks), [part["layers"]["rows"][t]["error"] for t in blocks]) for part in parts]
             summary.append(
                 {
@@ -522,3 +523,13 @@ def _log10(value: float) -> float:
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, Any]:
     return {name: mean_and_error([row[name] for row in rows]) for name in rows[0]}
+
+
+STUDY = Study(
+    "error_propagation",
+    "Rotation error through the layers of a network, beside bounds from single layers, and far away (O5)",
+    Cost.TRAINED,
+    SIZES,
+    run,
+    any_device=True,
+)

@@ -1,6 +1,6 @@
 """How consistent forces are under rotations, and what follows for relaxations and molecular dynamics (O3).
 
-Potentials trained on the shipped relaxations, with products of several ranks, are asked for the forces of structures
+Potentials trained on the shipped relaxations, with products of several ranks, are asked for the forces of molecules
 they have not seen, of the same rattled, and of frames of dynamics they run themselves, in random orientations and in
 the worst ones that ascent on the rotation finds. Then copies of a molecule that differ by a rotation are relaxed, and
 run at constant energy: an invariant potential brings all of them to the same minimum, in the same number of steps, and
@@ -20,15 +20,17 @@ from torch import Tensor
 
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.data.graph import Graph, build_graph, collate
+from tdn_theory.data.rotation import turn, turn_back
 from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.measuring import mean_and_error, single_thread
-from tdn_theory.experiments.potentials import setup as small
-from tdn_theory.experiments.potentials.symmetry_error import predict, turn, turn_back, twirl
+from tdn_theory.experiments.potentials.fitting import NETWORK, TINY, configuration, fit, inputs, products, spread
+from tdn_theory.experiments.potentials.symmetry_error import predict, symmetry_errors
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.calculator import TDNCalculator, relax
 from tdn_theory.nn.potential import Potential
 from tdn_theory.preset import Preset
 from tdn_theory.so3.rotation import haar_rotations
+from tdn_theory.study import Cost, Study
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -85,6 +87,7 @@ class Size:
         seeds: Seeds; each is another split, other initial weights and other batches.
         network: Changes of the network.
         measures: What is measured.
+        structures: Structures of each part of the split, at most; None: all.
     """
 
     ranks: dict[int, tuple[int, ...]]
@@ -93,54 +96,71 @@ class Size:
     seeds: int
     network: dict[str, Any]
     measures: Measures
+    structures: int | None = None
 
 
-QUICK = Size({1: (5, 7)}, {1: (7,)}, 120, 3, {}, Measures())
-"""So short that errors are still falling: this compares products, and is no record of accuracy."""
-
-FULL = Size(
-    {1: (2, 3, 4, 5, 6, 7), 2: (10, 15, 20, 28)},
-    {1: (3, 5, 7), 2: (28,)},
-    20_000,
-    5,
-    {"channels": 64, "layers": 3, "heads": 8},
-    Measures(
-        structures=100,
-        rotations=32,
-        starts=16,
-        searched=20,
-        ascents=40,
-        molecules=8,
-        copies=8,
-        relaxation_steps=500,
-        fmax=0.01,
-        time=2000.0,
+SIZES = {
+    Preset.SMALLEST: Size(
+        {1: (7,)},
+        {1: (7,)},
+        1,
+        1,
+        TINY,
+        Measures(
+            structures=2,
+            rotations=2,
+            starts=2,
+            searched=1,
+            ascents=1,
+            molecules=1,
+            copies=2,
+            relaxation_steps=2,
+            time=1.0,
+        ),
+        structures=24,
     ),
-)
+    # so short that errors are still falling
+    Preset.QUICK: Size({1: (5, 7)}, {1: (7,)}, 120, 3, {}, Measures()),
+    Preset.FULL: Size(  # meant for a GPU
+        {1: (2, 3, 4, 5, 6, 7), 2: (10, 15, 20, 28)},
+        {1: (3, 5, 7), 2: (28,)},
+        20_000,
+        5,
+        {"channels": 64, "layers": 3, "heads": 8},
+        Measures(
+            structures=100,
+            rotations=32,
+            starts=16,
+            searched=20,
+            ascents=40,
+            molecules=8,
+            copies=8,
+            relaxation_steps=500,
+            fmax=0.01,
+            time=2000.0,
+        ),
+    ),
+}
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Train every product, and measure forces, relaxations and dynamics.
-
-    Args:
-        preset: Quick: L = 1, `QUICK`. Full: L = 1 and 2, `FULL`, meant for a GPU.
-        seed: First seed.
-        units: Where finished units are kept.
-    """
-    size = FULL if preset is Preset.FULL else QUICK
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Train every product, and measure forces, relaxations and dynamics."""
     models = [
         {**product, "forces": forces}
         for forces, ranks in (("conservative", size.ranks), ("direct", size.direct))
         for lmax, own in ranks.items()
-        for product in small.products(lmax, own)
+        for product in products(lmax, own)
         if forces == "conservative" or product["method"] != "cubature"
     ]
     plan = [
         {
-            "table": small.settings(SYSTEM, {**size.network, **model}, s, jobs.device),
+            "model": {**size.network, **model},
+            "seed": s,
+            "device": jobs.device,
             "steps": size.steps,
+            "structures": size.structures,
             "measures": asdict(size.measures),
-            "inputs": small.inputs(SYSTEM, model),
+            "inputs": inputs(SYSTEM, model),
         }
         for s in range(seed, seed + size.seeds)
         for model in models
@@ -148,7 +168,7 @@ def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
     rows = jobs.map(measure, plan, "consistency of forces")
     return {
         "steps": size.steps,
-        "network": {**small.NETWORK, **size.network},
+        "network": {**NETWORK, **size.network},
         "measures": asdict(size.measures),
         "rattle": RATTLE,
         "temperature": TEMPERATURE,
@@ -161,21 +181,31 @@ def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
 
 
 def measure(
-    table: dict[str, Any], steps: int, measures: dict[str, Any], inputs: dict[str, str | None]
+    model: dict[str, Any],
+    seed: int,
+    device: str,
+    steps: int,
+    structures: int | None,
+    measures: dict[str, Any],
+    inputs: dict[str, str | None],
 ) -> dict[str, Any]:
     """Train one potential, and measure it in double precision.
 
     Args:
-        table: Of `settings`.
+        model: Settings of the potential.
+        seed: Of split, weights, batches and of all that is measured.
+        device: `cpu`, `cuda` or `cuda:1`.
         steps: Steps of training.
+        structures: Structures of each part of the split, at most.
         measures: Of `Measures`.
         inputs: What it reads.
     """
-    wanted, seed = Measures(**measures), table["seed"]
+    wanted = Measures(**measures)
     with single_thread():
-        potential, splits = small.fit(table, steps)
-        chosen = _spread(splits.test, wanted.structures)
-        dynamics, frames = run_copies(potential, _calmest(splits.test), wanted, seed)
+        trained = fit(configuration(SYSTEM, model, seed, device), steps, structures)
+        potential, test = trained.potential, trained.splits.test
+        chosen = spread(test, wanted.structures)
+        dynamics, frames = run_copies(potential, _calmest(test), wanted, seed)
         rng = np.random.default_rng(seed)
         kinds = {
             "relaxation": chosen,
@@ -183,14 +213,12 @@ def measure(
             "dynamics": frames,
         }
         errors = {kind: force_errors(potential, own, wanted.rotations, seed) for kind, own in kinds.items()}
-        worst = worst_rotations(potential, _spread(splits.test, wanted.searched), wanted.starts, wanted.ascents, seed)
-        relaxations = [relax_copies(potential, s, wanted, seed) for s in _largest(splits.test, wanted.molecules)]
+        worst = worst_rotations(potential, spread(test, wanted.searched), wanted.starts, wanted.ascents, seed)
+        relaxations = [relax_copies(potential, s, wanted, seed) for s in _largest(test, wanted.molecules)]
     return {
-        **{name: table["model"][name] for name in ("lmax", "method", "rank", "forces")},
-        "terms": small.terms(potential),
+        **{name: model[name] for name in ("lmax", "method", "rank", "forces")},
         **inputs,
-        "seed": seed,
-        "device": table["device"],
+        **trained.row(),
         "errors": errors,
         "worst": worst,
         "relaxations": relaxations,
@@ -206,7 +234,7 @@ def force_errors(potential: Potential, structures: Sequence[Structure], rotation
         square), `share` of the loss due to imperfect symmetry where labels are known, and the root mean square of what
         a rotation does to the energy, `energy_change`, meV/atom.
     """
-    found = twirl(potential, structures, rotations, seed)
+    found = symmetry_errors(potential, structures, rotations, seed)
     atoms = found["forces"].components / 3
     changes = 1e3 * np.sqrt(found["forces"].change / atoms[:, None])
     labelled = all(structure.forces is not None for structure in structures)
@@ -312,7 +340,7 @@ def relax_copies(potential: Potential, structure: Structure, measures: Measures,
         distances.append(float(np.sqrt(np.square(moved.positions - finals[0].positions).sum(1).mean())))
     lowest = finals[0].get_potential_energy()
     return {
-        "molecule": _molecule(structure),
+        "molecule": structure.group,
         "atoms": len(structure),
         "steps": steps,
         "converged": converged,
@@ -366,7 +394,7 @@ def run_copies(
     momentum = np.cross(positions[-1], single.get_masses()[:, None] * velocities[-1]).sum(1)
     hbar = units._hbar * units.J * units.second
     results = {
-        "molecule": _molecule(structure),
+        "molecule": structure.group,
         "atoms": n,
         "time": times[-1],
         "drift": slopes.tolist(),
@@ -402,17 +430,11 @@ def _bare(structure: Structure, positions: Float[np.ndarray, "n 3"]) -> Structur
     return Structure(structure.numbers, positions, group=structure.group)
 
 
-def _spread(structures: Sequence[Structure], count: int) -> list[Structure]:
-    """So many structures, evenly from the list, which follows the relaxations."""
-    places = np.unique(np.linspace(0, len(structures) - 1, min(count, len(structures))).round().astype(int))
-    return [structures[place] for place in places]
-
-
 def _largest(structures: Sequence[Structure], count: int) -> list[Structure]:
     """The largest of so many molecules; of each molecule the structure with the greatest force."""
     first: dict[str, Structure] = {}
     for structure in sorted(structures, key=_greatest_force, reverse=True):
-        first.setdefault(_molecule(structure), structure)
+        first.setdefault(structure.group, structure)
     return sorted(first.values(), key=lambda s: (-len(s), s.group))[:count]
 
 
@@ -420,11 +442,6 @@ def _calmest(structures: Sequence[Structure]) -> Structure:
     """Of the largest molecules, the structure with the smallest greatest force."""
     size = max(len(structure) for structure in structures)
     return min((s for s in structures if len(s) >= size - 1), key=_greatest_force)
-
-
-def _molecule(structure: Structure) -> str:
-    """Its SMILES; groups of a split within trajectories have the number of the structure after it."""
-    return structure.group.split()[0]
 
 
 def _greatest_force(structure: Structure) -> float:
@@ -478,3 +495,14 @@ def _numbers(row: dict[str, Any]) -> dict[str, float]:
         "angular_momentum": float(np.sqrt(np.mean(np.square(dynamics["angular_momentum"])))),
         "dynamics_distance": float(max(dynamics["distances"])),
     }
+
+
+STUDY = Study(
+    "force_consistency",
+    "Consistency of forces of unseen molecules under rotations, of relaxations and of dynamics of rotated copies, "
+    "against rank (O3)",
+    Cost.TRAINED,
+    SIZES,
+    run,
+    any_device=True,
+)

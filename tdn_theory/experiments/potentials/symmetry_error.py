@@ -1,7 +1,7 @@
 """What a model predicts of turned structures, turned back: how far it is from equivariant, and what that costs.
 
-For a rotation g let `f_g(x) = g^-1 f(g x)`; an equivariant model has `f_g = f`. The mean of `f_g` over all g, the twirl
-`T f`, is the equivariant model nearest to f, and the squared error over structures in all orientations is a sum,
+For a rotation g let `f_g(x) = g^-1 f(g x)`; an equivariant model has `f_g = f`. The mean `T f` of `f_g` over all g is
+the equivariant model nearest to f, and the squared error over structures in all orientations is a sum,
 
     E_g |f_g(x) - y|^2 = |T f(x) - y|^2 + E_g |f_g(x) - T f(x)|^2,
 
@@ -14,7 +14,7 @@ second term is `sum_g |f_g - mean f_g|^2 / (n - 1)`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tdn_theory.data.graph import Graph, batch_indices
+from tdn_theory.data.rotation import turn, turn_back
 from tdn_theory.data.structure import Structure
 from tdn_theory.nn.potential import Potential
 from tdn_theory.so3.rotation import haar_rotations
@@ -32,8 +33,8 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Twirl:
-    """One label; squares are sums over the components of each structure, energies are per atom.
+class SymmetryError:
+    """Of one label; squares are sums over the components of each structure, energies are per atom.
 
     Attributes:
         components: How many components a structure has.
@@ -82,7 +83,9 @@ class Twirl:
         return float(np.sqrt(squares[known].sum() / self.components[known].sum()))
 
 
-def twirl(potential: Potential, structures: Sequence[Structure], rotations: int, seed: int) -> dict[str, Twirl]:
+def symmetry_errors(
+    potential: Potential, structures: Sequence[Structure], rotations: int, seed: int
+) -> dict[str, SymmetryError]:
     """Predict structures as they lie and in random orientations.
 
     Args:
@@ -114,7 +117,7 @@ def twirl(potential: Potential, structures: Sequence[Structure], rotations: int,
         for name, value in straight.items():
             parts.setdefault(name, []).append(_squares(name, value, torch.stack(back[name]), graph))
     return {
-        name: Twirl(*(torch.cat(column).cpu().numpy() for column in zip(*rows, strict=True)))
+        name: SymmetryError(*(torch.cat(column).cpu().numpy() for column in zip(*rows, strict=True)))
         for name, rows in parts.items()
     }
 
@@ -127,23 +130,8 @@ def predict(potential: Potential, graph: Graph) -> dict[str, Tensor]:
     return found
 
 
-def turn(graph: Graph, turns: Float[Tensor, "graphs 3 3"]) -> Graph:
-    """The graph of molecules, each turned about the origin; labels stay."""
-    positions = torch.einsum("nab,nb->na", turns[graph.batch].to(graph.positions.dtype), graph.positions)
-    return replace(graph, positions=positions)
-
-
-def turn_back(name: str, value: Tensor, turns: Float[Tensor, "graphs 3 3"], graph: Graph) -> Tensor:
-    """`g^-1 f`: scalars stay, vectors become `R^T v`, matrices `R^T A R`."""
-    if name == "energy":
-        return value
-    if name == "forces":
-        return torch.einsum("nba,nb->na", turns[graph.batch], value)
-    return torch.einsum("gba,gb->ga", turns, value) if value.ndim == 2 else turns.mT @ value @ turns
-
-
 def _squares(name: str, straight: Tensor, back: Float[Tensor, "rotations ..."], graph: Graph) -> tuple[Tensor, ...]:
-    """The columns of `Twirl`, by structure."""
+    """The columns of `SymmetryError`, by structure."""
 
     def sums(errors: Tensor) -> Tensor:
         """Squares of a tensor, summed over the components of each structure."""

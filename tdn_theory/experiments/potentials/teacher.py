@@ -13,6 +13,7 @@ from those of an atlas entry by scaling degrees lie in that set, so they are rea
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import log10
 from typing import Any, NamedTuple
 
@@ -33,13 +34,11 @@ from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import paths
+from tdn_theory.study import Cost, Study
 
 NETWORK = {"elements": (1, 6, 7, 8), "channels": 8, "layers": 2, "heads": 2, "cutoff": 4.5, "basis": "bessel"}
 FORCES = "direct"
 BASIS_SIZE = 8
-
-MOLECULES = 24
-"""Molecules to train on, in their last geometries; the next so many test."""
 
 TEACHERS: dict[str, atlas.Which | None] = {"random": None, "scaled": "all", "scaled, even": "even"}
 """Path weights: normal; those of the atlas entry of least rank with all, or all even, paths alive, degrees scaled."""
@@ -47,16 +46,42 @@ TEACHERS: dict[str, atlas.Which | None] = {"random": None, "scaled": "all", "sca
 REACHED = {1: 8, 2: 30}
 """Ranks at which all nearby weights are reached (`figures/universality.json`)."""
 
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        ranks: Ranks of students, by L and kind of teacher.
+        seeds: Seeds, each of a teacher's weights, its path weights and the molecules.
+        molecules: Molecules to train on, in their last geometries; as many others test.
+        starts: Starts of the solver for every student, per L.
+        iterations: Of L-BFGS, per L.
+    """
+
+    ranks: dict[int, dict[str, tuple[int, ...]]]
+    seeds: int
+    molecules: int
+    starts: dict[int, int]
+    iterations: dict[int, int]
+
+
 RANKS = {
     1: {"random": (4, 5, 6, 7, 8, 9), "scaled": (4, 5, 6, 7, 8), "scaled, even": (4, 5, 6, 7)},
     2: {"random": (15, 20, 25, 28, 29, 30, 31), "scaled": (15, 20, 22, 23), "scaled, even": (12, 15, 17, 18)},
 }
-SEEDS = 3
-STARTS = {1: 3, 2: 2}
-"""Starts of the solver for every student."""
 
-ITERATIONS = {Preset.QUICK: {1: 50, 2: 15}, Preset.FULL: {1: 2000, 2: 2000}}
-"""Of L-BFGS."""
+SIZES = {
+    Preset.SMALLEST: Size(
+        {1: {"random": (7, 8), "scaled": (7,), "scaled, even": (6,)}, 2: {"random": (4,)}},
+        seeds=1,
+        molecules=4,
+        starts={1: 1, 2: 1},
+        iterations={1: 1, 2: 1},
+    ),
+    Preset.QUICK: Size(RANKS, 3, 24, {1: 3, 2: 2}, {1: 50, 2: 15}),
+    Preset.FULL: Size(RANKS, 3, 24, {1: 3, 2: 2}, {1: 2000, 2: 2000}),
+}
 
 ZERO = 1e-9
 """Relative error up to which a student has the teacher's function."""
@@ -104,64 +129,64 @@ def representable_rank(lmax: int, kind: str) -> int:
     return REACHED[lmax] if which is None else atlas.best(lmax, paths=which).rank
 
 
-def run(preset: Preset, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """Errors of students against rank, for three kinds of teachers.
-
-    Args:
-        preset: Quick: some iterations of the optimizer. Full: 2,000.
-        seed: First of three seeds, each of a teacher's weights and path weights.
-        units: Where finished units are kept.
-    """
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Errors of students against rank, for three kinds of teachers."""
     plan = [
         {
             "lmax": lmax,
             "kind": kind,
             "rank": rank,
-            "iterations": ITERATIONS[preset][lmax],
+            "molecules": size.molecules,
+            "starts": size.starts[lmax],
+            "iterations": size.iterations[lmax],
             "seed": s,
             "device": jobs.device,
         }
-        for lmax, ranks in RANKS.items()
-        for kind in TEACHERS
-        for rank in ranks[kind]
-        for s in range(seed, seed + SEEDS)
+        for lmax, kinds in size.ranks.items()
+        for kind, ranks in kinds.items()
+        for rank in ranks
+        for s in range(seed, seed + size.seeds)
     ]
     rows = jobs.map(student, plan, "students")
     return {
         "network": {**NETWORK, "forces": FORCES, "basis_size": BASIS_SIZE},
-        "molecules": MOLECULES,
+        "molecules": size.molecules,
         "zero": ZERO,
         "rows": rows,
         "summary": summarize(rows),
     }
 
 
-def student(lmax: int, kind: str, rank: int, iterations: int, seed: int, device: str) -> dict[str, Any]:
+def student(
+    lmax: int, kind: str, rank: int, molecules: int, starts: int, iterations: int, seed: int, device: str
+) -> dict[str, Any]:
     """Fit one teacher with one student.
 
     Args:
         lmax: Maximal degree L.
         kind: Kind of teacher.
         rank: Terms of the student's product.
+        molecules: Molecules to train on, and as many to test.
+        starts: Starts of the solver.
         iterations: Of L-BFGS.
-        seed: Of the teacher's weights and path weights, and of the solver's first start.
+        seed: Of the teacher's weights, path weights and molecules, and of the solver's first start.
         device: `cpu`, `cuda` or `cuda:1`.
     """
     tensor, known = teacher(lmax, kind, seed)
     with single_thread():
-        factors, source = _factors(tensor, known, rank, seed)
+        factors, source = _factors(tensor, known, rank, range(seed, seed + starts))
         config = PotentialConfig(**NETWORK, lmax=lmax, forces=FORCES, basis_size=BASIS_SIZE, method="cp")
         model = Potential(config, seed, outer_product(tensor)).double().to(device)
         last = list({structure.group: structure for structure in relaxations()}.values())
-        chosen = np.random.default_rng(seed).permutation(len(last))[: 2 * MOLECULES]
+        chosen = np.random.default_rng(seed).permutation(len(last))[: 2 * molecules]
         graphs = [build_graph(last[n], config.cutoff, torch.float64) for n in chosen]
-        sets = [collate(graphs[:MOLECULES]).to(device), collate(graphs[MOLECULES:]).to(device)]
+        sets = [collate(graphs[:molecules]).to(device), collate(graphs[molecules:]).to(device)]
         parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
         parameters |= {name: torch.tensor(getattr(factors, name), device=device) for name in "ABC"}
         with torch.no_grad():
             wanted = [model(graph) for graph in sets]
             before = _error(model, parameters, sets[1], wanted[1])
-        left = _train(model, parameters, sets[0], wanted[0], iterations if float(before) > ZERO else 0)
+        errors = _train(model, parameters, sets[0], wanted[0], iterations if float(before) > ZERO else 0)
         with torch.no_grad():
             after = _error(model, parameters, sets[1], wanted[1])
     return {
@@ -174,13 +199,13 @@ def student(lmax: int, kind: str, rank: int, iterations: int, seed: int, device:
         "frobenius_error": factors.relative_residual(tensor.array),
         "error_before": float(before),
         "error": float(after),
-        "training_error": left,
+        "training_error": errors[-1],
+        "training_curve": errors[:: max(1, len(errors) // 100)],
     }
 
 
-def _factors(tensor: CouplingTensor, known: CPFactors | None, rank: int, seed: int) -> tuple[CPFactors, str]:
+def _factors(tensor: CouplingTensor, known: CPFactors | None, rank: int, seeds: range) -> tuple[CPFactors, str]:
     """The best R-term factors at hand, and where they come from."""
-    seeds = range(seed, seed + STARTS[tensor.lmax])
     fits = (LevenbergMarquardt(rank, s, ridge=1e-3, max_iterations=300).solve(tensor) for s in seeds)
     found = [(fit.factors, "LevenbergMarquardt") for fit in fits]
     if known is not None and known.rank <= rank:
@@ -210,8 +235,9 @@ def _error(model: Potential, parameters: dict[str, Tensor], graph: Graph, wanted
 
 def _train(
     model: Potential, parameters: dict[str, Tensor], graph: Graph, wanted: dict[str, Tensor], iterations: int
-) -> float:
-    """Minimise the error by L-BFGS, in place, if there are to be iterations; returns the last one."""
+) -> list[float]:
+    """Minimise the error by L-BFGS, in place, if there are to be iterations; returns it at every call, and the last."""
+    errors = []
     values = list(parameters.values())
     for value in values:
         value.requires_grad_()
@@ -221,14 +247,16 @@ def _train(
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        value = _error(model, parameters, graph, wanted).square()
+        error = _error(model, parameters, graph, wanted)
+        errors.append(float(error.detach()))
+        value = error.square()
         value.backward()
         return value
 
     if iterations:
         optimizer.step(loss)
     with torch.no_grad():
-        return float(_error(model, parameters, graph, wanted))
+        return [*errors, float(_error(model, parameters, graph, wanted))]
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -250,3 +278,13 @@ def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         }
         for (lmax, kind, rank), own in found.items()
     ]
+
+
+STUDY = Study(
+    "teacher",
+    "Students of rank R inside the model fit teachers with random equivariant products (T2, T3, O8)",
+    Cost.TRAINED,
+    SIZES,
+    run,
+    any_device=True,
+)

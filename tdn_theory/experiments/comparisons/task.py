@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from tdn_theory.data.graph import Graph
+from tdn_theory.experiments.potentials.fitting import load_some
 from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.loss import Loss
 from tdn_theory.training.optimizer import optimizer
 from tdn_theory.training.reference import energy_per_element, force_scale
-from tdn_theory.training.sources import load
 
 LEARNING_RATES = {"SchNet": 1e-3, "NequIP": 1e-2, "MACE": 1e-2}
 """NequIP's example, MACE's default, and torch's of Adam for SchNet; of TDN and Equiformer, that of the configuration.
@@ -41,11 +41,12 @@ class Task:
 
     Args:
         config: Data, loss, optimizer, and settings of a potential, among them the cutoff.
+        structures: Structures of each part of the split, at most; None: all.
     """
 
-    def __init__(self, config: TrainConfig):
+    def __init__(self, config: TrainConfig, structures: int | None = None):
         self.config = config
-        self.splits = load(config.data)
+        self.splits = load_some(config.data, structures)
         self.loss = Loss(config.loss)
         self.cutoff = float(config.model["cutoff"])
         self.elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
@@ -53,6 +54,11 @@ class Task:
         self.train = Graphs(self.splits.train, self.cutoff, torch.float32)
         graphs = [self.train[number] for number in range(len(self.train))]
         self.neighbors = sum(len(graph.source) for graph in graphs) / sum(len(graph.numbers) for graph in graphs)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Structures in each part of the split."""
+        return {name: len(getattr(self.splits, name)) for name in ("train", "validation", "test")}
 
     def potential(self, **changes: Any) -> PotentialConfig:
         """Settings of a potential of the elements of the training set; `changes` replace those of the configuration."""

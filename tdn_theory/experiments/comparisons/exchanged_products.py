@@ -1,15 +1,16 @@
 """Networks with their own products and with others in their place, trained for equally many epochs (TAB5, TAB9).
 
-TDN as in `ablation`; NequIP and MACE from their own packages, each in its environment (`peers`), their products
-replaced by `convert`. With weights per path the products are those of before, with shared weights the networks are new
-ones. Linear layers stay: a converted network still makes weights for all paths, and adds them up.
+TDN as in `networks.variants`; NequIP and MACE from their own packages, each in its environment (`other_networks`),
+their products replaced by `convert`. With weights per path the products are those of before, with shared weights the
+networks are new ones. Linear layers stay: a converted network still makes weights for all paths, and adds them up. The
+shipped relaxations are split by molecule, so what is tested on was not trained on.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,13 +19,15 @@ import torch
 
 from tdn_theory.data.graph import batch_indices
 from tdn_theory.experiments.comparisons import other_networks
+from tdn_theory.experiments.comparisons.other_networks import default_dtype, elsewhere, installed, interpreter
+from tdn_theory.experiments.comparisons.task import Task, set_parameters
 from tdn_theory.experiments.measuring import seconds_of, single_thread
 from tdn_theory.experiments.networks.variants import Variant
-from tdn_theory.experiments.comparisons.common_task import Task, set_parameters
-from tdn_theory.experiments.potentials.setup import configuration, present, settings
+from tdn_theory.experiments.potentials.fitting import TINY, configuration, present
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.convert import convert
 from tdn_theory.nn.product import Method
+from tdn_theory.paper import EXCHANGED
 from tdn_theory.preset import Preset
 from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
@@ -41,7 +44,7 @@ class NaturalNequIP(other_networks.NequIP):
     parity = False
 
 
-PEERS: dict[str, type[other_networks.Peer]] = {"NequIP": NaturalNequIP, "MACE": other_networks.MACE}
+OTHERS: dict[str, type[other_networks.OtherNetwork]] = {"NequIP": NaturalNequIP, "MACE": other_networks.MACE}
 TDN: dict[str, Variant] = {
     "e3nn paths": Variant("TDN", "e3nn paths", shared=False, pruned=False),
     "fused paths": Variant("TDN", "fused paths", shared=False),
@@ -54,48 +57,65 @@ CONVERTED: dict[str, Method | None] = {"e3nn paths": None, "fused paths": "exact
 """What `convert` makes of a NequIP or MACE; the first is left as it is."""
 PRODUCTS: dict[str, list[str]] = {"TDN": list(TDN), "NequIP": list(CONVERTED), "MACE": list(CONVERTED)}
 
-SIZE: dict[str, Any] = {"lmax": 2, "channels": 64, "layers": 4, "heads": 8, "forces": "direct"}
+NETWORK: dict[str, Any] = {"lmax": 2, "channels": 64, "layers": 4, "heads": 8, "forces": "direct"}
 """The paper's, TAB5. Forces of NequIP and MACE are derivatives, as in their packages; MACE has two layers."""
-QUICK_CHANNELS = 16
-EPOCHS = {Preset.QUICK: 3, Preset.FULL: 100}
-SEEDS = {Preset.QUICK: 1, Preset.FULL: 3}
-SYSTEMS = {Preset.QUICK: ("relaxations",), Preset.FULL: ("relaxations", "ethanol")}
-PAPER: dict[str, dict[str, dict[str, float]]] = {
-    "TDN": {
-        "e3nn paths": {"minutes_per_epoch": 19.0, "energy": 12.74, "forces": 92.74},
-        "CP": {"minutes_per_epoch": 4.2, "energy": 12.95, "forces": 96.53},
-    },
-    "NequIP": {
-        "e3nn paths": {"minutes_per_epoch": 7.5, "energy": 11.22, "forces": 90.09},
-        "CP": {"minutes_per_epoch": 2.0, "energy": 11.15, "forces": 92.49},
-    },
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        timed: The network that is timed.
+        rounds: Steps of it that are timed.
+        trained: The network that is trained.
+        epochs: Epochs.
+        seeds: Seeds, each of another split, other weights and other batches.
+        systems: What is trained on.
+        structures: Structures of each part of the split, at most; None: all.
+    """
+
+    timed: dict[str, Any]
+    rounds: int
+    trained: dict[str, Any]
+    epochs: int
+    seeds: int
+    systems: tuple[str, ...]
+    structures: int | None = None
+
+
+_TINY = {**NETWORK, "lmax": 1, **TINY}
+
+SIZES = {
+    Preset.SMALLEST: Size(_TINY, 1, _TINY, 1, 1, ("relaxations",), structures=48),
+    Preset.QUICK: Size(NETWORK, 3, {**NETWORK, "channels": 16}, 3, 1, ("relaxations",)),
+    Preset.FULL: Size(NETWORK, 15, NETWORK, 100, 3, ("relaxations", "ethanol")),
 }
-"""TAB5, on PubChemQCR-S: errors in meV/atom and meV/Angstrom."""
+"""Of TAB5 and TAB9, which share jobs."""
 
 
-def trained(preset: Preset, seed: int, jobs: Jobs, choice: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def compare(choice: Mapping[str, Sequence[str]], size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Pace and accuracy of the networks of `choice`, as far as their packages and data are there.
 
-    Pace is that of the paper's size. Accuracy, quick: 16 channels, the shipped relaxations, 3 epochs. Full: the paper's
-    size, ethanol of rMD17 too, 100 epochs, three seeds.
+    Jobs run one after the other, whatever the number of workers.
 
     Args:
-        preset: See above.
-        seed: First seed of weights and batches.
-        units: Where finished units are kept. They run one after the other, whatever its number of workers.
         choice: Products of each network that are trained; all that it has are timed.
+        size: Size of the run.
+        seed: First seed of split, weights and batches.
+        jobs: Where finished jobs are kept.
     """
-    networks = [network for network in choice if network not in PEERS or other_networks.interpreter(network) is not None]
-    systems = present(SYSTEMS[preset])
-    size = SIZE if preset is Preset.FULL else {**SIZE, "channels": QUICK_CHANNELS}
-    epochs, device = EPOCHS[preset], jobs.device
+    networks = [name for name in choice if name not in OTHERS or interpreter(name) is not None]
+    systems, device = present(size.systems), jobs.device
     timed = [
         {
             "network": network,
             "products": PRODUCTS[network],
-            "table": settings("relaxations", SIZE, seed, device, epochs=epochs),
-            "rounds": 3 if preset is Preset.QUICK else 15,
+            "model": size.timed,
+            "rounds": size.rounds,
+            "structures": size.structures,
             "seed": seed,
+            "device": device,
         }
         for network in networks
     ]
@@ -104,44 +124,56 @@ def trained(preset: Preset, seed: int, jobs: Jobs, choice: Mapping[str, Sequence
             "network": network,
             "product": product,
             "system": system,
-            "table": settings(system, size, seed + number, device, epochs=epochs),
+            "model": size.trained,
+            "epochs": size.epochs,
+            "structures": size.structures,
             "seed": seed + number,
+            "device": device,
         }
         for system in systems
-        for number in range(SEEDS[preset])
+        for number in range(size.seeds)
         for network in networks
         for product in choice[network]
     ]
-    alone = replace(units, workers=1, dask=None)  # timings beside each other would disturb each other
+    alone = replace(jobs, workers=1, dask=None)  # timings beside each other would disturb each other
     return {
-        "paper": PAPER,
-        "absent": [name for name in (*choice, *SYSTEMS[preset]) if name not in (*networks, *systems)],
+        "paper": {network: dict(rows) for network, rows in EXCHANGED.items()},
+        "absent": [name for name in (*choice, *size.systems) if name not in (*networks, *systems)],
         "pace": alone.map(pace, timed, "time per epoch"),
         "learned": alone.map(learn, learned, "accuracy after equal training"),
     }
 
 
-def pace(network: str, products: list[str], table: dict[str, Any], rounds: int, seed: int) -> dict[str, Any]:
+def pace(
+    network: str,
+    products: list[str],
+    model: dict[str, Any],
+    rounds: int,
+    structures: int | None,
+    seed: int,
+    device: str,
+) -> dict[str, Any]:
     """Time training steps of a network with each product, taking turns on the same batches.
 
     Args:
         network: `TDN`, `NequIP` or `MACE`.
         products: Names in `PRODUCTS`.
-        table: `TrainConfig`, as JSON; its `model` are the settings of `PotentialConfig`.
+        model: Settings of `PotentialConfig`.
         rounds: How often each is timed, after two steps that are not.
-        seed: Seed of the weights.
+        structures: Structures of each part of the split, at most.
+        seed: Seed of split, weights and batches.
+        device: `cpu`, `cuda` or `cuda:1`.
 
     Raises:
         ImportError: The package of the network is installed nowhere.
         RuntimeError: The environment of its package reports an error; the message is what it said.
-        FileNotFoundError: The files of the data are not there.
     """
-    if network in PEERS and not other_networks.installed(network):
-        unit = {"network": network, "products": products, "table": table, "rounds": rounds, "seed": seed}
-        return other_networks.elsewhere(pace, network, unit)
+    if network in OTHERS and not installed(network):
+        given = {"network": network, "products": products, "model": model, "rounds": rounds}
+        return elsewhere(pace, network, {**given, "structures": structures, "seed": seed, "device": device})
     with single_thread():
-        config = configuration(table)
-        task = Task(config)
+        config = configuration("relaxations", model, seed, device)
+        task = Task(config, structures)
         batches = task.train.batches(batch_indices(len(task.train), config.batch_size, seed)[: rounds + 2])
         models = {name: _build(task, network, name, seed, torch.float32) for name in products}
         optimizers = {name: task.optimizer(model, network) for name, model in models.items()}
@@ -163,30 +195,29 @@ def pace(network: str, products: list[str], table: dict[str, Any], rounds: int, 
     }
 
 
-def relative_times(timed: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Time of a step over that with the network's own product in the same round, of each product, least first.
-
-    Args:
-        timed: What `pace` found.
-    """
-    own = timed["seconds_per_step"]["e3nn paths"]
-    return {
-        product: sorted(t / o for t, o in zip(times, own, strict=True))
-        for product, times in timed["seconds_per_step"].items()
-    }
-
-
-def learn(network: str, product: str, system: str, table: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Train a network with one product for all epochs of the configuration, and test it.
+def learn(
+    network: str,
+    product: str,
+    system: str,
+    model: dict[str, Any],
+    epochs: int,
+    structures: int | None,
+    seed: int,
+    device: str,
+) -> dict[str, Any]:
+    """Train a network with one product for some epochs, and test it.
 
     The weights tested are averaged as the configuration says, at the end of training.
 
     Args:
         network: `TDN`, `NequIP` or `MACE`.
         product: Name in `PRODUCTS`.
-        system: What the data are called.
-        table: `TrainConfig`, as JSON; its `model` are the settings of `PotentialConfig`.
-        seed: Seed of weights and batches.
+        system: What is trained on.
+        model: Settings of `PotentialConfig`.
+        epochs: Epochs.
+        structures: Structures of each part of the split, at most.
+        seed: Seed of split, weights and batches.
+        device: `cpu`, `cuda` or `cuda:1`.
 
     Raises:
         ImportError: The package of the network is installed nowhere.
@@ -194,30 +225,33 @@ def learn(network: str, product: str, system: str, table: dict[str, Any], seed: 
         FileNotFoundError: The files of the data are not there.
         ArithmeticError: The loss is not finite.
     """
-    if network in PEERS and not other_networks.installed(network):
-        unit = {"network": network, "product": product, "system": system, "table": table, "seed": seed}
-        return other_networks.elsewhere(learn, network, unit)
+    if network in OTHERS and not installed(network):
+        given = {"network": network, "product": product, "system": system, "model": model, "epochs": epochs}
+        return elsewhere(learn, network, {**given, "structures": structures, "seed": seed, "device": device})
     with single_thread():
-        config = configuration(table)
-        task = Task(config)
-        model, average = (_build(task, network, product, seed, torch.float32) for _ in range(2))
-        optimizer = task.optimizer(model, network)
+        config = configuration(system, model, seed, device, epochs=epochs)
+        task = Task(config, structures)
+        trained, average = (_build(task, network, product, seed, torch.float32) for _ in range(2))
+        optimizer = task.optimizer(trained, network)
         rate = task.learning_rate(network)
-        steps = 0
-        for epoch in range(config.epochs):
+        held_out = Graphs(task.splits.validation, task.cutoff, torch.float32)
+        processes = Processes(device=torch.device(device))
+        steps, validation = 0, []
+        for epoch in range(epochs):
             batches = batch_indices(len(task.train), config.batch_size, seed, epoch)
             for number, graph in enumerate(task.train.batches(batches)):
                 along = epoch + number / len(batches)
-                factor = learning_rate_factor(config.schedule, along, config.epochs, [])
+                factor = learning_rate_factor(config.schedule, along, epochs, [])
                 set_learning_rate(optimizer, rate * factor)
-                loss = float(task.step(model, optimizer, graph.to(config.device)))
+                loss = float(task.step(trained, optimizer, graph.to(device)))
                 if not math.isfinite(loss):
                     raise ArithmeticError(f"the loss of {network} with {product} is {loss} in epoch {epoch + 1}")
-                follow(average, model, config.average, steps)
+                follow(average, trained, config.average, steps)
                 steps += 1
-        average.eval()
+            average.eval()
+            validation.append(evaluate(average, held_out, config.batch_size, loss=task.loss, processes=processes).loss)
         test = Graphs(task.splits.test, task.cutoff, torch.float32)
-        found = evaluate(average, test, config.batch_size, processes=Processes(device=torch.device(config.device)))
+        found = evaluate(average, test, config.batch_size, processes=processes)
         double = _build(task, network, product, seed, torch.float64).eval()
         set_parameters(double, average.parameters())
         exact = Graphs(task.splits.test, task.cutoff, torch.float64)
@@ -227,9 +261,11 @@ def learn(network: str, product: str, system: str, table: dict[str, Any], seed: 
         "product": product,
         "system": system,
         "seed": seed,
-        "epochs": config.epochs,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "structures": {name: len(getattr(task.splits, name)) for name in ("train", "validation", "test")},
+        "epochs": epochs,
+        "split": config.data.split,
+        "validation": validation,
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        "structures": task.sizes,
         "test": as_json(found.metrics),
         "constant_per_element": baseline(task.reference[0], task.elements, task.splits.test).to_dict(),
         "rotation": as_json(turned),
@@ -240,15 +276,13 @@ def _build(task: Task, network: str, product: str, seed: int, dtype: torch.dtype
     """The network with its product, in the units of the data."""
     config = task.potential()
     if network == "TDN":
-        settings = {**task.config.model, "elements": task.elements}
-        settings.pop("lmax")
-        with other_networks.default_dtype(dtype):
-            model: Any = TDN[product].build(config.lmax, settings, seed)
+        with default_dtype(dtype):
+            model: Any = TDN[product].build(config, seed)
     else:
-        model = PEERS[network](config, task.neighbors, seed, dtype)
+        model = OTHERS[network](config, task.neighbors, seed, dtype)
         method = CONVERTED[product]
         if method is not None:
-            with other_networks.default_dtype(dtype):
+            with default_dtype(dtype):
                 convert(model.network, method)
     model.set_reference(*task.reference)
     return model.to(task.config.device)

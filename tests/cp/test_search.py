@@ -7,18 +7,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tdn_theory.cli import app
-from tdn_theory.cp import atlas
+from tdn_theory.cli.app import app
+from tdn_theory.cp import atlas, search
 from tdn_theory.cp.solution import EXACT
-from tdn_theory.cp import search as atlas_search
 from tdn_theory.jobs import Jobs
 from tests.assertions import refuses
 
 
 def test_what_is_exact_is_proven_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """R = 7 at L = 1: some starts are exact, and those with independent equations become entries."""
-    jobs = Jobs(tmp_path / "units")
-    rows = atlas_search.run(1, 7, "all", 4, "C2*Z3", 0, units, tmp_path / "atlas")
+    jobs = Jobs(tmp_path / "jobs")
+    rows = search.run(1, 7, "all", 4, "C2*Z3", 0, jobs, tmp_path / "atlas")
     assert [row["seed"] for row in rows] == [0, 1, 2, 3]
     saved = atlas.entries(tmp_path / "atlas")
     assert saved
@@ -27,18 +26,18 @@ def test_what_is_exact_is_proven_and_saved(tmp_path: Path, monkeypatch: pytest.M
         assert entry.covers("all")
         assert entry.error <= EXACT
         entry.verify()
-    monkeypatch.setattr(atlas_search, "EquivariantLevenbergMarquardt", None)  # nothing is computed again
-    again = atlas_search.run(1, 7, "all", 4, "C2*Z3", 0, units, tmp_path / "atlas")
+    monkeypatch.setattr(search, "EquivariantLevenbergMarquardt", None)  # nothing is computed again
+    again = search.run(1, 7, "all", 4, "C2*Z3", 0, jobs, tmp_path / "atlas")
     assert again == rows
 
 
 def test_too_few_terms(tmp_path: Path) -> None:
     """R = 6 is impossible with all paths alive, and enough for the even ones."""
-    (row,) = atlas_search.run(1, 6, "all", 1, "C1", 0, Jobs(tmp_path), tmp_path / "atlas")
+    (row,) = search.run(1, 6, "all", 1, "C1", 0, Jobs(tmp_path), tmp_path / "atlas")
     assert row["entry"] == "paths died"
     assert row["dead"]
     assert not (tmp_path / "atlas").exists()
-    rows = atlas_search.run(1, 6, "even", 2, "C1", 0, Jobs(tmp_path), tmp_path / "atlas")
+    rows = search.run(1, 6, "even", 2, "C1", 0, Jobs(tmp_path), tmp_path / "atlas")
     assert all(row["residual"] <= EXACT for row in rows if not row["dead"])
 
 
@@ -53,4 +52,4 @@ def test_command(tmp_path: Path) -> None:
 
 def test_an_unknown_group_is_refused(tmp_path: Path) -> None:
     with refuses(ValueError, "'X7'"):
-        atlas_search.run(1, 7, "all", 1, "X7", 0, Jobs(tmp_path), tmp_path)
+        search.run(1, 7, "all", 1, "X7", 0, Jobs(tmp_path), tmp_path)

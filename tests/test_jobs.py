@@ -1,4 +1,4 @@
-"""Jobs of work: done once, kept whole, independent of the number of workers."""
+"""Jobs: done once, kept whole, independent of the number of workers."""
 
 import json
 
@@ -23,7 +23,7 @@ def runs(log) -> list[str]:
 
 
 def test_results_keep_their_order_and_are_computed_once(tmp_path):
-    units, log = Jobs(tmp_path / "units"), tmp_path / "log"
+    jobs, log = Jobs(tmp_path / "jobs"), tmp_path / "log"
     plan = [{"value": v, "log": str(log)} for v in (3, 1, 2)]
     assert [r["square"] for r in jobs.map(square, plan, "squares")] == [9, 1, 4]
     assert [r["square"] for r in jobs.map(square, plan, "squares")] == [9, 1, 4]
@@ -31,7 +31,7 @@ def test_results_keep_their_order_and_are_computed_once(tmp_path):
 
 
 def test_a_stopped_run_goes_on_where_it_was(tmp_path):
-    units, log = Jobs(tmp_path / "units"), tmp_path / "log"
+    jobs, log = Jobs(tmp_path / "jobs"), tmp_path / "log"
     plan = [{"value": v, "log": str(log)} for v in (1, 2, -1, 3)]
     with pytest.raises(RuntimeError, match="planned failure"):
         jobs.map(square, plan, "squares")
@@ -51,7 +51,7 @@ def test_results_are_kept_with_their_parameters(tmp_path):
     Jobs(tmp_path).map(square, [{"value": 5, "log": str(tmp_path / "log")}], "squares")
     (file,) = tmp_path.rglob("*.json")
     content = json.loads(file.read_text())
-    assert content["unit"]["value"] == 5
+    assert content["job"]["value"] == 5
     assert content["result"]["square"] == 25
 
 
@@ -73,18 +73,18 @@ def test_a_dask_cluster_computes_the_same(tmp_path):
         assert Jobs(tmp_path / "two", dask=cluster.scheduler_address).map(square, plan, "squares") == alone
 
 
-def test_no_unit_begins_when_the_time_is_over(tmp_path):
+def test_no_job_begins_when_the_time_is_over(tmp_path):
     log = tmp_path / "log"
     plan = [{"value": v, "log": str(log)} for v in (1, 2)]
     with pytest.raises(TimeoutError, match="squares: 2 of 2 are left"):
-        Jobs(tmp_path / "units", until=0.0).map(square, plan, "squares")
+        Jobs(tmp_path / "jobs", until=0.0).map(square, plan, "squares")
     assert runs(log) == []
-    Jobs(tmp_path / "units").map(square, plan, "squares")
-    assert len(Jobs(tmp_path / "units", until=0.0).map(square, plan, "squares")) == 2
+    Jobs(tmp_path / "jobs").map(square, plan, "squares")
+    assert len(Jobs(tmp_path / "jobs", until=0.0).map(square, plan, "squares")) == 2
 
 
 def test_other_code_or_data_run_again(tmp_path, monkeypatch):
-    units, log = Jobs(tmp_path / "units"), tmp_path / "log"
+    jobs, log = Jobs(tmp_path / "jobs"), tmp_path / "log"
     plan = [{"value": 1, "log": str(log)}]
     jobs.map(square, plan, "squares")
     monkeypatch.setattr(module, "checksum", lambda _: "other")

@@ -5,15 +5,15 @@ import re
 
 import pytest
 import torch
-from rich.console import Console
 from typer.testing import CliRunner
 
-from tdn_theory import checkout, cli
-from tdn_theory.cli import app
+from tdn_theory import __version__, checkout
+from tdn_theory.cli.app import app
+from tdn_theory.cli.common import console
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.store import Store
+from tdn_theory.paper import STATEMENTS
 from tdn_theory.provenance import provenance
-from tdn_theory.reproduction import ON_ANY_DEVICE
 
 runner = CliRunner()
 
@@ -21,7 +21,7 @@ runner = CliRunner()
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
     monkeypatch.setenv("TDN_THEORY_STORE", str(tmp_path / "store"))
-    monkeypatch.setattr(cli, "console", Console(width=200))  # tables are not cut
+    monkeypatch.setattr(console, "width", 200)  # tables are not cut
 
 
 def run(*arguments: object, code: int = 0) -> str:
@@ -52,8 +52,12 @@ def test_fit_show_and_list():
     assert "LevenbergMarquardt" in run("cp", "list", "--lmax", 1)
 
 
+def test_version():
+    assert run("--version").strip() == __version__
+
+
 def test_reproduce_writes_record_pictures_and_verdict(tmp_path):
-    output = run("reproduce", "F3a", "E2", "--out", tmp_path)
+    output = run("reproduce", "f3a", "e2", "--out", tmp_path)
     record = json.loads((tmp_path / "figures" / "F3a.json").read_text())
     assert record["id"] == "F3a"
     assert {"seed", "versions", "commit", "device", "time"} <= record["provenance"].keys()
@@ -61,26 +65,35 @@ def test_reproduce_writes_record_pictures_and_verdict(tmp_path):
     assert (tmp_path / "figures" / "F3a.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "figures" / "F3a.svg").read_text()
     assert json.loads((tmp_path / "paper_checks" / "E2.json").read_text())["outcome"] == "verified"
-    assert "verified" in output
-    assert "F3a.png" in output
+    assert "verified, " in output
+    assert "recomputed here" in output
+    assert "1 of 1 verdicts agree with the committed ones" in output
 
 
 def test_a_record_names_the_device_that_computed(tmp_path, monkeypatch):
-    """F3a and all checks are made by the processor, whatever was asked for."""
-    run("reproduce", "F3a", "E2", "--out", tmp_path, "--device", "cuda")
-    for name in ("figures/F3a.json", "paper_checks/E2.json"):
-        assert json.loads((tmp_path / name).read_text())["provenance"]["device"] == provenance(0)["device"]
+    """F3a is made by the processor, whatever was asked for."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("tdn_theory.training.parallel.existing", torch.device)
+    run("reproduce", "F3a", "--out", tmp_path, "--device", "cuda")
+    record = json.loads((tmp_path / "figures" / "F3a.json").read_text())
+    assert record["provenance"]["device"] == provenance(0)["device"]
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device}")
     assert provenance(0, "cuda:1")["device"] == "GPU cuda:1"
 
 
-def test_figures_on_any_device_use_the_device_of_their_units():
-    """Those that do, and no others."""
-    folder = checkout.ROOT / "tdn_theory" / "experiments"
-    uses = {file.stem: "units.device" in file.read_text() for file in folder.glob("*.py")}
-    uses |= dict.fromkeys(("TAB5", "TAB9"), uses["replaced_products"])
-    figures = checkout.names("figures")
-    assert {name for name in figures if uses[name]} == {name for name in figures if name in ON_ANY_DEVICE}
+def test_all_verdicts_fit_a_terminal(tmp_path, monkeypatch):
+    monkeypatch.setattr(console, "width", 80)
+    result = runner.invoke(app, ["check", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) < 120
+    for claim in STATEMENTS:
+        assert any(line.startswith(claim) for line in lines)
+
+
+def test_what_is_not_examined_says_why():
+    assert "TAB2 is not examined: " in run("reproduce", "OC20")
 
 
 def test_atlas_list():
@@ -98,12 +111,13 @@ def test_check_writes_its_record(tmp_path):
     ("arguments", "fragments"),
     [
         (("reproduce", "F99"), ("unknown id 'F99'", "F2", "T1")),
-        (("check", "F2"), ("no check of 'F2'", "E1")),
+        (("reproduce", "TAB88"), ("the nearest: TAB8",)),
+        (("check", "F2"), ("no check of F2", "E1")),
         (("cp", "fit", "--lmax", -1, "--rank", 3), ("-1", ">= 0")),
         (("cp", "fit", "--lmax", 1, "--rank", 0), ("rank is 0", ">= 1")),
         (("cp", "show", "--lmax", 1, "--rank", 99), ("R=99", "cp fit")),
         (("reproduce", "E2", "--seed", "-1"), ("Invalid value", "--seed")),
-        (("reproduce", "E2", "--preset", "huge"), ("huge", "quick")),
+        (("reproduce", "E2", "--preset", "huge"), ("huge", "quick", "smallest")),
     ],
 )
 def test_bad_input_is_told_without_a_traceback(arguments, fragments):
@@ -117,7 +131,7 @@ def test_brackets_of_messages_are_no_markup(monkeypatch):
     def refuse(*_):
         raise ImportError("pip install 'tdn-theory[gfn2]', or see [model]")
 
-    monkeypatch.setattr("tdn_theory.reproduction.select", refuse)
+    monkeypatch.setattr("tdn_theory.reproduction.Selection.of", refuse)
     assert "pip install 'tdn-theory[gfn2]', or see [model]" in run("reproduce", "E2", code=2)
 
 

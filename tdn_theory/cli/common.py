@@ -1,0 +1,45 @@
+"""What the commands share: the console, options of one meaning, errors as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from tdn_theory.preset import Preset
+
+console = Console()
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Figures, tables and claims, e.g. F2 T1; all if none is given.")]
+PresetOption = Annotated[
+    Preset,
+    typer.Option(help="smallest: every step runs once; quick: shipped results verified again; full: made again."),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+OutOption = Annotated[Path, typer.Option(help="Folder for records, pictures and finished jobs.")]
+WorkersOption = Annotated[int, typer.Option(min=1, help="Processes to use.")]
+DaskOption = Annotated[str | None, typer.Option(help="Address of a running Dask scheduler to use instead.")]
+
+
+class PathsName(StrEnum):
+    """Paths of a coupling tensor: all, or those of even l1 + l2 + l3."""
+
+    ALL = "all"
+    EVEN = "even"
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """Show the message of a foreseen error instead of a traceback."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError) as error:
+        message = error.args[0] if isinstance(error, LookupError) and error.args else error
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(message))}", highlight=False)
+        raise typer.Exit(2) from error

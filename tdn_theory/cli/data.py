@@ -1,0 +1,127 @@
+"""Structures with quantum-chemical labels: list, make, convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import track
+from rich.table import Table
+
+from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages
+
+app = typer.Typer(no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, convert.")
+
+OutFileOption = Annotated[Path, typer.Option(help="File to write.")]
+
+
+@app.command("list")
+def data_list() -> None:
+    """List the sources of data: what they hold, and what they need."""
+    from tdn_theory.data.relaxations import SHIPPED
+    from tdn_theory.files import read_json
+
+    with errors_as_messages():
+        manifest = read_json(SHIPPED.with_suffix(".json"))
+    labels = ", ".join(f"{name} ({count})" for name, count in manifest["labels"].items() if count)
+    table = Table("source", "holds", "needs", show_lines=True)
+    shipped = f"{manifest['structures']} snapshots of {manifest['groups']} molecules, B3LYP/6-31G*: {labels}"
+    table.add_row("relaxations", shipped, "nothing: shipped with the package")
+    table.add_row("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory\\[gfn2]', data make-gfn2")
+    table.add_row("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody")
+    table.add_row("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory\\[pubchemqcr]', files of yours")
+    table.add_row("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours")
+    console.print(table)
+
+
+@app.command("make-relaxations")
+def data_make_relaxations(
+    out: OutFileOption = Path("relaxations.npz"),
+    work: Annotated[Path, typer.Option(help="Folder of finished relaxations; a stopped run continues there.")] = Path(
+        "relaxations"
+    ),
+    workers: WorkersOption = 1,
+    seed: SeedOption = 0,
+    polarizabilities: Annotated[bool, typer.Option(help="Also for some snapshots of the smaller molecules.")] = True,
+) -> None:
+    """Make the shipped dataset again: B3LYP/6-31G* relaxations; about six hours of one core."""
+    from tdn_theory.data.relaxations import collect, make_polarizabilities, make_relaxations, plan
+
+    with errors_as_messages():
+        units = plan(seed)
+        for number, path in enumerate(make_relaxations(units, work, workers), start=1):
+            console.print(f"relaxation {number} of at most {len(units)}: {path}", highlight=False)
+        if polarizabilities:
+            for number, path in enumerate(make_polarizabilities(units, work, workers), start=1):
+                console.print(f"polarizabilities of relaxation {number}: {path}", highlight=False)
+        collect(units, work, out)
+    console.print(f"{out}, {out.with_suffix('.json')}", highlight=False)
+
+
+@app.command("make-gfn2")
+def data_make_gfn2(
+    out: OutFileOption = Path("gfn2.npz"),
+    snapshots: Annotated[int, typer.Option(min=1, help="Snapshots of each molecule.")] = 20,
+    temperature: Annotated[float, typer.Option(help="Kelvin.")] = 500.0,
+    seed: SeedOption = 0,
+) -> None:
+    """Make thermal GFN2-xTB trajectories of the molecules of the shipped dataset."""
+    from tdn_theory.data.archive import write_archive
+    from tdn_theory.data.gfn2 import gfn2_trajectory
+    from tdn_theory.data.relaxations import relaxations
+    from tdn_theory.provenance import provenance
+
+    with errors_as_messages():
+        starts = {structure.group: structure for structure in relaxations()}  # the last of each molecule
+        structures = []
+        for number, start in enumerate(track(starts.values(), "GFN2-xTB", console=console)):
+            structures += gfn2_trajectory(start, snapshots, temperature, seed=seed + number)
+        made_by = {"method": "GFN2-xTB", "snapshots": snapshots, "temperature": temperature, **provenance(seed)}
+        write_archive(out, structures, made_by)
+    console.print(f"{out}: {len(structures)} snapshots of {len(starts)} molecules", highlight=False)
+
+
+@app.command("make-nbody")
+def data_make_nbody(out: OutFileOption = Path("nbody.npz")) -> None:
+    """Simulate the charged n-body benchmark: arrays of the parts train, validation and test."""
+    from tdn_theory.data.nbody import SPLITS, nbody
+    from tdn_theory.files import npz_bytes, write_bytes
+
+    with errors_as_messages():
+        parts = {split: nbody(split) for split in track(SPLITS, "simulating", console=console)}
+        arrays = {
+            f"{split}_{name}": getattr(part, name)
+            for split, part in parts.items()
+            for name in ("positions", "velocities", "charges", "targets")
+        }
+        write_bytes(out, npz_bytes(arrays))
+    console.print(f"{out}: {', '.join(f'{split} {len(part)}' for split, part in parts.items())}", highlight=False)
+
+
+@app.command("convert")
+def data_convert(
+    source: Annotated[str, typer.Argument(help="`relaxations` (shipped), or a file: .npz of this command or .lmdb.")],
+    target: Annotated[Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ) or .lmdb (PubChemQCR).")],
+) -> None:
+    """Write structures in another format. LMDB keeps energies and forces only, extended XYZ all but polarizability."""
+    from tdn_theory.data.archive import read_archive, write_archive
+    from tdn_theory.data.extxyz import write_extxyz
+    from tdn_theory.data.pubchemqcr import read_pubchemqcr, write_pubchemqcr
+    from tdn_theory.data.relaxations import SHIPPED
+    from tdn_theory.provenance import provenance
+
+    with errors_as_messages():
+        path = SHIPPED if source == "relaxations" else Path(source)
+        readers = {".npz": read_archive, ".lmdb": lambda path: list(read_pubchemqcr([path]))}
+        writers = {
+            ".npz": lambda path, found: write_archive(path, found, {"converted": source, **provenance(None)}),
+            ".xyz": write_extxyz,
+            ".lmdb": write_pubchemqcr,
+        }
+        for given, known in ((path, readers), (target, writers)):
+            if given.suffix not in known:
+                raise ValueError(f"{given} ends in {given.suffix!r}; it must end in {' or '.join(known)}")
+        structures = readers[path.suffix](path)
+        writers[target.suffix](target, structures)
+    console.print(f"{target}: {len(structures)} structures", highlight=False)

@@ -1,0 +1,161 @@
+"""Potentials: train, evaluate, relax."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tdn_theory.cli.common import SeedOption, console, errors_as_messages
+
+
+class EvaluationPrecision(StrEnum):
+    """Precisions of `evaluate`."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+class Optimizer(StrEnum):
+    """Algorithms of `relax`, by their names in ASE."""
+
+    BFGS = "BFGS"
+    LBFGS = "LBFGS"
+    FIRE = "FIRE"
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="A TOML file, or the name of a shipped one: relaxations.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the run, instead of the file's.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed, instead of the file's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs, instead of the file's.")] = None,
+    time_limit: Annotated[float | None, typer.Option(min=0, help="Minutes to train now, then evaluate.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or cuda:1.")] = None,
+) -> None:
+    """Train a potential; in a folder that holds a stopped run, the run goes on. Several processes: torchrun."""
+    from tdn_theory.training.config import TrainConfig, shipped
+    from tdn_theory.training.loop import MODEL, train
+
+    given = {"seed": seed, "epochs": epochs, "time_limit": time_limit, "device": device}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if out is not None:
+        changes["out"] = str(out)
+    with errors_as_messages():
+        settings = TrainConfig.read(shipped(config), **changes)
+        result = train(settings, console)
+    if os.environ.get("RANK", "0") != "0":
+        return
+    sets = [name for name in ("validation", "test") if name in result]
+    table = Table("", *sets, title=str(Path(settings.out) / MODEL))
+    for name in result["validation"]:
+        table.add_row(name, *(_value(result[part][name]) if name in result[part] else "" for part in sets))
+    console.print(table)
+    if "test" in result:
+        console.print(f"constants per element: energy_mae {_value(result['constant_per_element'])}", highlight=False)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A saved potential, e.g. run/model.safetensors.")],
+    data: Annotated[Path, typer.Argument(help="A training configuration, for its test set, or an extended XYZ file.")],
+    energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the XYZ file.")] = None,
+    energy_unit: Annotated[str | None, typer.Option(help="Its unit, e.g. eV.")] = None,
+    forces_key: Annotated[str | None, typer.Option(help="Name of the forces.")] = None,
+    force_unit: Annotated[str | None, typer.Option(help="Their unit, e.g. eV/Angstrom.")] = None,
+    length_unit: Annotated[str | None, typer.Option(help="Unit of positions, e.g. Angstrom.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Structures at a time.")] = 32,
+    rotations: Annotated[int, typer.Option(min=0, help="Rotations of each structure for the rotation errors.")] = 4,
+    precision: Annotated[EvaluationPrecision, typer.Option(help="Of everything.")] = EvaluationPrecision.FLOAT64,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+    seed: SeedOption = 0,
+    out: Annotated[Path | None, typer.Option(help="JSON file for the result.")] = None,
+) -> None:
+    """Errors of a potential on structures, its rotation errors and its speed, with standard errors over groups."""
+    import torch
+
+    from tdn_theory.files import write_json
+    from tdn_theory.nn.potential import Potential
+    from tdn_theory.provenance import provenance
+    from tdn_theory.training.config import DataConfig, TrainConfig, shipped
+    from tdn_theory.training.evaluation import report
+    from tdn_theory.training.parallel import existing
+    from tdn_theory.training.sources import load, read
+
+    with errors_as_messages():
+        if data.suffix == ".toml" or not data.suffix:
+            structures = load(TrainConfig.read(shipped(data)).data).test
+        else:
+            source = DataConfig(
+                "extxyz",
+                energy_key=energy_key,
+                forces_key=forces_key,
+                energy_unit=energy_unit,
+                force_unit=force_unit,
+                length_unit=length_unit,
+            )
+            structures = read(source, [str(data)])
+        dtype = getattr(torch, precision)
+        potential = Potential.load(model).to(existing(device), dtype)
+        found = report(potential, structures, batch_size, rotations=rotations, seed=seed)
+        result = {**found, "model": str(model), "data": str(data), "provenance": provenance(seed, device)}
+        if out is not None:
+            write_json(out, result)
+    table = Table("", "value", title=f"{model} on {len(structures)} structures")
+    for part in ("errors", "rotation_errors"):
+        for name, metric in result[part].items():
+            table.add_row(name, _value(metric))
+    table.add_row("energy_mae of constants per element", _value(result["constant_per_element"]))
+    table.add_row("speed", f"{result['structures_per_second']:.1f} structures/s")
+    console.print(table)
+
+
+def relax(
+    file: Annotated[Path, typer.Argument(help="Any structure file that ASE reads; its last frame is relaxed.")],
+    model: Annotated[Path, typer.Option(help="A saved potential, e.g. run/model.safetensors.")],
+    fmax: Annotated[float, typer.Option(min=0, help="Largest force on an atom that is left, eV/Angstrom.")] = 0.01,
+    steps: Annotated[int, typer.Option(min=1, help="At most so many steps.")] = 500,
+    optimizer: Annotated[Optimizer, typer.Option(help="Algorithm of ASE.")] = Optimizer.BFGS,
+    out: Annotated[Path, typer.Option(help="Folder for the trajectory and the relaxed structure.")] = Path("."),
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
+) -> None:
+    """Relax a structure with a potential, in float64; writes extended XYZ files."""
+    import ase.io
+    import torch
+    from ase.io.formats import UnknownFileTypeError
+
+    from tdn_theory.data.extxyz import write_frames
+    from tdn_theory.nn.calculator import TDNCalculator
+    from tdn_theory.nn.calculator import relax as relax_atoms
+    from tdn_theory.training.parallel import existing
+
+    with errors_as_messages():
+        try:
+            *_, atoms = ase.io.iread(str(file))
+        except UnknownFileTypeError as error:
+            raise ValueError(
+                f"ASE cannot tell the format of {file}; give a structure file with its usual suffix"
+            ) from error
+        atoms.calc = TDNCalculator.load(model, existing(device), torch.float64)
+        frames, converged = relax_atoms(atoms, fmax, steps, optimizer)
+        trajectory, relaxed = (out / f"{file.stem}-{name}.extxyz" for name in ("trajectory", "relaxed"))
+        write_frames(trajectory, frames)
+        write_frames(relaxed, frames[-1:])
+    first, last = frames[0].get_potential_energy(), frames[-1].get_potential_energy()
+    console.print(
+        f"{'relaxed' if converged else 'not relaxed'} in {len(frames) - 1} steps: {first:.6f} -> {last:.6f} eV; "
+        f"{trajectory}, {relaxed}",
+        highlight=False,
+        markup=False,
+    )
+    if not converged:
+        console.print(f"forces above {fmax} eV/Angstrom are left; give more --steps", style="yellow", highlight=False)
+        raise typer.Exit(1)
+
+
+def _value(metric: Mapping[str, Any]) -> str:
+    error = metric["standard_error"]
+    return f"{metric['value']:.4g}{'' if error is None else f' +- {error:.2g}'} {metric['unit']}"
