@@ -6,7 +6,6 @@ import matplotlib.pyplot
 import torch
 
 from tdn_theory import checkout
-from tdn_theory.cli.app import app
 from tdn_theory.experiments.products import product_gpu
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
