@@ -83,8 +83,8 @@ def nonzero_vectors() -> st.SearchStrategy[np.ndarray]:
 
 
 def features(lmax: int) -> st.SearchStrategy[np.ndarray]:
-    """Features of one channel, degrees 0..lmax."""
-    return hnp.arrays(float, irreps.dim(lmax), elements=st.floats(-10, 10))
+    """Features of one channel, degrees 0..lmax; entries are zero or large enough for their squares not to underflow."""
+    return hnp.arrays(float, irreps.dim(lmax), elements=st.floats(-10, 10).map(lambda x: x if abs(x) > 1e-100 else 0.0))
 
 
 def tensors(lmax: int) -> st.SearchStrategy[np.ndarray]:

@@ -245,7 +245,7 @@ def _by_theorem(
     Args:
         factors: The stored factors.
         expected: Those of the theorem, evaluated in float64.
-        weights: Absolute values of the path weights that are not zero, in closed form, rounded once.
+        weights: Absolute values of the path weights that are not zero, in closed form, right to 14 digits.
         kind: Kind of proof.
         radius: Distance of what the theorem starts from.
     """
@@ -263,7 +263,8 @@ def _by_theorem(
         if abs(abs(weight) - size) > EXACT * tensor.norm:
             raise ProofError(f"path {path} has weight {weight}; by the theorem it is {size}, up to the sign")
         if size:
-            intervals[path] = tuple(sorted(np.copysign(size * (1 + slack), weight) for slack in (-4 * UNIT, 4 * UNIT)))
+            ends = (np.copysign(size * (1 + rounding), weight) for rounding in (-64 * UNIT, 64 * UNIT))
+            intervals[path] = tuple(sorted(map(float, ends)))
     return Certificate(kind, "up to rounding, the factors that a theorem proves to be equivariant", radius, intervals)
 
 

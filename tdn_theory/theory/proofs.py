@@ -551,12 +551,13 @@ def theorem_3_1(lmax: int, M: Tensor | None = None) -> list[Step]:
 
 
 def _truncation(lmax: int, M: Tensor) -> list[Step]:
-    """Step 6 and 7 of `theorem_3_1`; they fail for a tensor whose singular vectors are not the components."""
+    """Steps 6 and 7 of `theorem_3_1`; they fail unless singular vectors are components and entries `+-sqrt(p/q)`."""
     d = dim(lmax)
     spectra = [_diagonal(M, mode, d) for mode in range(3)]
     diagonal = [values for values in spectra if values is not None]
-    coordinates = pythagoras = tails = few = len(diagonal) == 3
-    squares = {index: sum(root * c * c for root, c in value.items()) for index, value in M.items()}  # one root each
+    coordinates = len(diagonal) == 3 and all(len(value) == 1 for value in M.values())
+    pythagoras = tails = few = coordinates
+    squares = {index: sum(root * c * c for root, c in value.items()) for index, value in M.items()}
     unit = lcm(*(square.denominator for square in squares.values()))  # integers add faster than fractions
     sizes = {index: int(square * unit) for index, square in squares.items()}
     orders = [sorted(range(d), key=lambda c, v=values: -v[c]) for values in diagonal]

@@ -35,7 +35,7 @@ from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.atlas import AtlasEntry
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.store import Store
-from tdn_theory.so3.irreps import Path, check_degree, check_lmax
+from tdn_theory.so3.irreps import Path, check_degree, check_lmax, dim
 
 Matrix = Float[np.ndarray, "m n"]
 
@@ -161,6 +161,24 @@ def _reduce(values: np.ndarray, p: int) -> np.ndarray:
     return values
 
 
+def any_weights_bound(lmax: int) -> int:
+    """`R >= d + 1` (L >= 1) for every equivariant tensor with each degree in each mode, whatever its weights.
+
+    The other bounds of this module are of one tensor each, and those of the paper's weights, all 1, say nothing of
+    other weights; this one may stand beside ranks that were found with free weights.
+
+    R >= d, since the unfoldings have rank d. Suppose R = d. Then the vectors of the terms are a basis in each mode, the
+    Kruskal ranks are d, and `3 d >= 2 d + 2` makes the terms unique. Rotations leave the tensor alone, hence permute
+    its terms; SO(3) is connected, so each term is left alone, and its vectors, up to factors, too. So they lie in
+    degree 0, which has one dimension, not d. At L = 1, with all paths alive, R >= 7 over the real numbers
+    (`proofs.seven_terms`).
+
+    >>> [any_weights_bound(lmax) for lmax in (0, 1, 2)]
+    [1, 5, 10]
+    """
+    return dim(lmax) + (lmax > 0)
+
+
 def flattening_bound(tensor: CouplingTensor) -> int:
     """The largest rank of the three unfoldings (each is at most the border rank), d if no degree lacks paths."""
     T = modular_tensor(tensor)
@@ -263,7 +281,9 @@ def _fixed_spans(lmax: int, k: int) -> list[frozenset[int]]:
 def kruskal_limit(d: int) -> int:
     """Largest R for which Kruskal's condition `k_A + k_B + k_C >= 2R + 2` can hold for d x R factors: `(3d - 2) // 2`.
 
-    The Kruskal ranks are at most min(d, R). T5 needs the condition; Kruskal, Linear Algebra Appl. 18 (1977) 95.
+    The Kruskal ranks are at most min(d, R). The condition is sufficient for the terms to be unique up to scalings and
+    order; where it fails nothing follows, see `uniqueness.py` for what can be said there (T5). Kruskal, Linear Algebra
+    Appl. 18 (1977) 95.
 
     >>> [kruskal_limit(d) for d in (4, 9, 16)]
     [5, 12, 23]
@@ -296,6 +316,8 @@ def pair_bound(d: int) -> int:
 
     Slices in pairs: a d x d x 2 tensor over the real numbers has rank at most floor(3d/2) (Ja'Ja', SIAM J. Comput. 8
     (1979) 443); a single slice left over has rank at most d.
+
+    (Not `ceil(d/2) floor(3d/2)`: the slice left over is a matrix, not a pair.)
 
     >>> [pair_bound(d) for d in (4, 9, 16)]
     [12, 61, 192]

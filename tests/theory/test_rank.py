@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp import atlas
+from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import Store
@@ -187,6 +188,14 @@ def test_fixed_subspaces_are_covered(depths: tuple[int, ...], rng: np.random.Gen
     space = borel_fixed(2, depths, rng)
     support = set(np.flatnonzero(np.abs(space).max(axis=1)).tolist())
     assert any(support <= span for span in rank._fixed_spans(2, int(np.linalg.matrix_rank(space))))
+
+
+@pytest.mark.parametrize("lmax", range(1, 7))
+def test_the_bound_for_any_weights(lmax: int) -> None:
+    """No entry of the atlas, whose weights are free, has fewer terms; at L = 0 it is met."""
+    assert_bounds_atlas(lambda tensor: rank.any_weights_bound(tensor.lmax), lmax)
+    assert rank.any_weights_bound(lmax) == rank.flattening_bound(CouplingTensor(lmax)) + 1
+    assert rank.any_weights_bound(0) == outer_product(CouplingTensor(0)).rank
 
 
 def test_border_substitution_gains_by_steps() -> None:

@@ -265,10 +265,10 @@ def bracket(lmax: int, rule: CubatureRule) -> CPFactors:
 def gaunt_weights(lmax: int) -> Mapping[Path, float]:
     """`|w_p|` of `gaunt` in closed form (module docstring), for the paths whose weight is not zero: the even ones.
 
-    The symbol is computed exactly; the weight is rounded once.
+    The symbol is computed exactly, and the weight rounded to float64.
 
     >>> [tuple(path) for path in gaunt_weights(1)]
-    [(0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 0)]
+    [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)]
     """
     from sympy import sqrt
     from sympy.physics.wigner import wigner_3j
@@ -281,7 +281,7 @@ def gaunt_weights(lmax: int) -> Mapping[Path, float]:
 def bracket_weights(lmax: int) -> Mapping[Path, float]:
     """`|w_p|` of `bracket` in closed form (module docstring), for the paths whose weight is not zero.
 
-    The symbol is computed exactly; the weight is rounded once.
+    The symbol is computed exactly, and the weight rounded to float64.
 
     >>> [tuple(path) for path in bracket_weights(1)]
     [(1, 1, 1)]

@@ -253,8 +253,8 @@ def basis(lmax: int) -> Float[np.ndarray, "d rows columns parts"]:
 def matrix_weights(lmax: int) -> Mapping[Path, float]:
     """`|w_p|` of the product of degree L in closed form (module docstring), for the paths whose weight is not zero.
 
-    The symbol is computed exactly, so a path is left out if and only if its weight vanishes; the others are rounded
-    once.
+    The symbol is computed exactly, so a path is left out if and only if its weight vanishes; the others are rounded to
+    float64.
 
     >>> [tuple(path) for path in paths(3) if path not in matrix_weights(3)]
     [(2, 2, 2)]
