@@ -31,7 +31,7 @@ test-nequip test-mace: test-%:  ## Set up the environment of NequIP or MACE, whi
 	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install --quiet torch==2.13.0
 	@.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" pytest hypothesis beartype
-	.venv-$*/bin/python -m pytest -W ignore -k "test_convert or $*" tests/nn/test_convert.py tests/experiments/test_TAB1.py
+	.venv-$*/bin/python -m pytest -W ignore -k "test_convert or $*" tests/nn/test_convert.py tests/experiments/comparisons/test_other_networks.py
 
 reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
 	$(BIN)/tdn-theory reproduce
