@@ -20,16 +20,16 @@ def judge(records: Mapping[str, Record]) -> Finding:
     grown = max(row["condition"] for row in records["cancellation"].values["rows"] if row["kind"] == "no ridge")
     table = (
         Row(
-            f"7L^2 at L = 1 to {max(paper)}, and the largest R that Kruskal's condition allows",
+            f"7L^2 and Kruskal's limit of R, L = 1 to {max(paper)}",
             ", ".join(map(str, paper.values())),
             ", ".join(str(row["kruskal_limit"]) for row in ranks),
         ),
-        Row("terms proven to be needed for M exactly", "", ", ".join(str(row["lower"]) for row in ranks)),
+        Row("terms that M is proven to need", "", ", ".join(str(row["lower"]) for row in ranks)),
         *(
             Row(
-                f"rank of the Jacobian at L = {row['L']}, R = {row['R']}",
+                f"Jacobian at L = {row['L']}, R = {row['R']}",
                 "",
-                f"{row['rank']}; unique needs {row['unknowns'] - row['scalings']} of {row['equations']} equations",
+                f"rank {row['rank']} of {row['unknowns'] - row['scalings']} if unique",
             )
             for row in fits
         ),

@@ -17,7 +17,12 @@ import pytest
 from tdn_theory import checkout
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.evidence import proven
+from tdn_theory.experiments import studies
+from tdn_theory.experiments.products import F3c
+from tdn_theory.files import write_json
 from tdn_theory.finding import Finding, Outcome, Strength
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
 from tdn_theory.records import Record, Records
 
 VERIFIED, REFUTED, QUALIFIED, UNDECIDED = Outcome.VERIFIED, Outcome.REFUTED, Outcome.QUALIFIED, Outcome.UNDECIDED
@@ -189,6 +194,24 @@ def cell(claim: str, what: str, edit: Edit = as_committed) -> str:
     return next(str(row.here) for row in judged(claim, edit).table if what in row.what)
 
 
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
+    """Records of the smallest size of all studies that these checks read."""
+    folder, found = tmp_path_factory.mktemp("smallest"), {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TDN_THEORY_STORE", str(folder / "store"))
+        patch.setattr(F3c, "keep_memory", lambda: False)  # the test session keeps its own settings
+        for study in {study for claim in CLAIMS for study in checkout.load("paper_checks", claim).READS}:
+            write_json(folder / "record.json", studies()[study].record(Preset.SMALLEST, 0, Jobs(folder)))
+            found[study] = Record.read(folder / "record.json")
+    return found
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_records_of_the_smallest_size_can_be_judged(smallest: dict[str, Record], claim: str) -> None:
+    assert checkout.load("paper_checks", claim).judge(smallest).sentence
+
+
 def test_ranks_are_quoted_where_they_lose_too() -> None:
     assert cell("E5", "exact, some path weights") == "7, 23, 66, 93, 184, 366"
     assert "need more terms than 7L^2 at L = 3, 5, 6" in judged("E5").caveat
@@ -197,11 +220,11 @@ def test_ranks_are_quoted_where_they_lose_too() -> None:
 
 def test_bounds_stand_beside_what_they_bound() -> None:
     """Slices in pairs at L = 2 give 61 terms; a bound for weights 1 is no bound for other weights."""
-    assert cell("T2", "terms for any tensor").startswith("12, 61, 192")
+    assert cell("T2", "any tensor").startswith("12, 61, 192")
     below = dict(
         zip(
-            cell("T2", "any path weights, all paths, proven").split(", "),
-            cell("T2", "some path weights, all paths, least").split(", "),
+            cell("T2", "any weights, all paths, lower").split(", "),
+            cell("T2", "some weights, all paths, least").split(", "),
             strict=True,
         )
     )
@@ -220,8 +243,8 @@ def test_errors_found_are_upper_bounds() -> None:
 
 def test_speed_ups_like_for_like() -> None:
     """Shared and per-path weights have rows of their own, named."""
-    assert cell("F3c", "a weight for each path, as e3nn") == "2.1 to 3.3"
-    assert cell("F3c", "CP, one weight for all paths, L = 6").startswith("71.8")
+    assert cell("F3c", "weights per path as in e3nn") == "2.1 to 3.3"
+    assert cell("F3c", "CP, weights shared, L = 6").startswith("71.8")
     assert "freed memory kept" in judged("F3c").caveat
     slower = scale("F3c", times("exact"), "median", 100)
     assert "faster than CP at 0 of 6 L" in judged("F3c", slower).sentence
