@@ -34,7 +34,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
     }
     table = (
         *(
-            Row(f"largest error in float32, {name}", "", f"{row['float32']:.0e} (condition {row['condition']:.0f})")
+            Row(f"largest condition, {name}", "", f"{row['condition']:.0f}, error {row['float32']:.0e} in float32")
             for name, row in worst.items()
         ),
         Row("error grows as condition to the power", "", Number(power, form=".2f")),

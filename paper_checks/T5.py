@@ -46,13 +46,13 @@ def judge(records: Mapping[str, Record]) -> Finding:
         )
         return Finding(Outcome.UNDECIDED, None, sentence, table, caveat)
     known = (
-        f"only the terms of a given fit are locally unique, at L = {' and '.join(map(str, unique))}" if unique else ""
+        f"; only the terms of a given fit are locally unique, at L = {' and '.join(map(str, unique))}" if unique else ""
     )
     return Finding(
         Outcome.REFUTED,
         Strength.PROOF,
         f"Kruskal's condition cannot hold at R = 7L^2, L = 1 to {max(paper)}: it needs R <= (3d-2)/2. Rotated fits are "
-        f"other ones, as good{'; ' if known else ''}{known}.",
+        f"other ones, as good{known}.",
         table,
         caveat,
     )
