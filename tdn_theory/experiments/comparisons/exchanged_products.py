@@ -175,12 +175,12 @@ def pace(
         config = configuration("relaxations", model, seed, device)
         task = Task(config, structures)
         batches = task.train.batches(batch_indices(len(task.train), config.batch_size, seed)[: rounds + 2])
-        models = {name: _build(task, network, name, seed, torch.float32) for name in products}
-        optimizers = {name: task.optimizer(model, network) for name, model in models.items()}
+        built = {name: _build(task, network, name, seed, torch.float32) for name in products}
+        optimizers = {name: task.optimizer(own, network) for name, own in built.items()}
         times: dict[str, list[float]] = {name: [] for name in products}
         for number, graph in enumerate(batches):
-            for name, model in models.items():
-                step = partial(task.step, model, optimizers[name], graph.to(config.device))
+            for name, own in built.items():
+                step = partial(task.step, own, optimizers[name], graph.to(config.device))
                 seconds = seconds_of(step, config.device)
                 if number >= 2:
                     times[name].append(seconds)
@@ -191,7 +191,7 @@ def pace(
         "structures": len(task.train),
         "seconds_per_step": times,
         "minutes_per_epoch": {name: float(np.median(found)) * steps / 60 for name, found in times.items()},
-        "parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+        "parameters": {name: sum(p.numel() for p in own.parameters()) for name, own in built.items()},
     }
 
 
