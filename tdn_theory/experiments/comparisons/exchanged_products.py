@@ -137,7 +137,7 @@ def compare(choice: Mapping[str, Sequence[str]], size: Size, seed: int, jobs: Jo
     ]
     alone = replace(jobs, workers=1, dask=None)  # timings beside each other would disturb each other
     return {
-        "paper": {network: dict(rows) for network, rows in EXCHANGED.items()},
+        "paper": dict(EXCHANGED),
         "absent": [name for name in (*choice, *size.systems) if name not in (*networks, *systems)],
         "pace": alone.map(pace, timed, "time per epoch"),
         "learned": alone.map(learn, learned, "accuracy after equal training"),
