@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tdn_theory.cp.schedules import log_squared_released
-from tdn_theory.cp.solution import EXACT
 from tdn_theory.finding import Finding, Outcome, Row, Strength
 from tdn_theory.records import Record
 
 READS = ("F3a", "rank_table")
 
 ADOPTED = "7L^2"
+
+ROUNDOFF = 1e-12
+"""Errors up to this are shown as 0."""
 
 
 def judge(records: Mapping[str, Record]) -> Finding:
@@ -32,7 +33,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
     ]
     cheaper = [row["L"] for row in ranks if row["free_weights"] < row["paper"]]
     dearer = [row["L"] for row in ranks if row["free_weights"] > row["paper"]]
-    released = [log_squared_released(lmax) for lmax in adopted]
+    released = records["F3a"].values["released_log_ranks"]
     low, high = min(errors[ADOPTED]), max(errors[ADOPTED])
     table = (
         *(Row(f"error of {name}", "", ", ".join(_error(e) for e in found)) for name, found in errors.items()),
@@ -61,7 +62,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
 
 
 def _error(error: float) -> str:
-    return f"{error:.2g}" if error > EXACT else "0"
+    return f"{error:.2g}" if error > ROUNDOFF else "0"
 
 
 def _listed(numbers: list[int]) -> str:

@@ -25,13 +25,16 @@ def judge(records: Mapping[str, Record]) -> Finding:
     every path and e3nn's; and the exact product with one for all and CP.
     """
     shapes = {u["L"]: u for u in records["F3c"].values["units"] if SHAPE.items() <= u.items()}
+    if not shapes:
+        sentence = f"Not timed with {SHAPE['channels']} channels and {SHAPE['edges']} edges."
+        return Finding(Outcome.UNDECIDED, None, sentence)
     times = {lmax: {name: m["forward"] for name, m in unit["methods"].items()} for lmax, unit in shapes.items()}
     cp = {lmax: _speedup(found, "cp, released order") for lmax, found in times.items()}
     beaten = [lmax for lmax, found in times.items() if found["exact"]["median"] < found["cp, released order"]["median"]]
     table = (
-        *(Row(f"CP, one weight for all paths, L = {lmax}", Number(SPEEDUPS[lmax]), cp[lmax]) for lmax in cp),
-        Row("exact, a weight for each path, as e3nn", "", _span(times, "per path")),
-        Row("exact, one weight for all paths, as CP", "", _span(times, "exact")),
+        *(Row(f"CP, weights shared, L = {lmax}", Number(SPEEDUPS[lmax]), cp[lmax]) for lmax in cp),
+        Row("exact, weights per path as in e3nn", "", _span(times, "per path")),
+        Row("exact, weights shared as in CP", "", _span(times, "exact")),
         Row("the same in one fused loop", "", _span(times, "exact, fused")),
     )
     kept = " with freed memory kept for all methods" if all(u["kept_memory"] for u in shapes.values()) else ""

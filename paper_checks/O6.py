@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log
+from statistics import linear_regression
 from typing import Any
 
-from tdn_theory.cp.schedules import quadratic
-from tdn_theory.experiments.measuring import growth
 from tdn_theory.finding import Finding, Number, Outcome, Row, Strength
 from tdn_theory.records import Record
 
@@ -21,18 +21,20 @@ def judge(records: Mapping[str, Record]) -> Finding:
     values = records["cancellation"].values
     products = [row for row in values["rows"] if row["kind"] != "exact tensor"]
     stored = [row for row in products if row["kind"] == "stored"]
-    power = growth([row["condition"] for row in products], [row["float32"] for row in products])["power"]
+    power = linear_regression(
+        [log(row["condition"]) for row in products], [log(row["float32"]) for row in products]
+    ).slope
     excess = max(row[name] / (unit * row["condition"]) for row in products for name, unit in values["units"].items())
     worst = {
-        "stored, below 7L^2": _worst([row for row in stored if row["R"] < quadratic(row["L"])]),
-        "stored, at 7L^2": _worst([row for row in stored if row["R"] == quadratic(row["L"])]),
-        "stored, above 7L^2": _worst([row for row in stored if row["R"] > quadratic(row["L"])]),
+        "stored, below 7L^2": _worst([row for row in stored if row["R"] < 7 * row["L"] ** 2]),
+        "stored, at 7L^2": _worst([row for row in stored if row["R"] == 7 * row["L"] ** 2]),
+        "stored, above 7L^2": _worst([row for row in stored if row["R"] > 7 * row["L"] ** 2]),
         "exact, atlas": _worst([row for row in products if row["kind"] == "atlas"]),
         "fits without a ridge at L = 1": _worst([row for row in products if row["kind"] == "no ridge"]),
     }
     table = (
         *(
-            Row(f"largest error in float32, {name}", "", f"{row['float32']:.0e} (condition {row['condition']:.0f})")
+            Row(f"largest condition, {name}", "", f"{row['condition']:.0f}, error {row['float32']:.0e} in float32")
             for name, row in worst.items()
         ),
         Row("error grows as condition to the power", "", Number(power, form=".2f")),

@@ -20,16 +20,16 @@ def judge(records: Mapping[str, Record]) -> Finding:
     grown = max(row["condition"] for row in records["cancellation"].values["rows"] if row["kind"] == "no ridge")
     table = (
         Row(
-            f"7L^2 at L = 1 to {max(paper)}, and the largest R that Kruskal's condition allows",
+            f"7L^2 and Kruskal's limit of R, L = 1 to {max(paper)}",
             ", ".join(map(str, paper.values())),
             ", ".join(str(row["kruskal_limit"]) for row in ranks),
         ),
-        Row("terms proven to be needed for M exactly", "", ", ".join(str(row["lower"]) for row in ranks)),
+        Row("terms that M is proven to need", "", ", ".join(str(row["lower"]) for row in ranks)),
         *(
             Row(
-                f"rank of the Jacobian at L = {row['L']}, R = {row['R']}",
+                f"Jacobian at L = {row['L']}, R = {row['R']}",
                 "",
-                f"{row['rank']}; unique needs {row['unknowns'] - row['scalings']} of {row['equations']} equations",
+                f"rank {row['rank']} of {row['unknowns'] - row['scalings']} if unique",
             )
             for row in fits
         ),
@@ -46,13 +46,13 @@ def judge(records: Mapping[str, Record]) -> Finding:
         )
         return Finding(Outcome.UNDECIDED, None, sentence, table, caveat)
     known = (
-        f"only the terms of a given fit are locally unique, at L = {' and '.join(map(str, unique))}" if unique else ""
+        f"; only the terms of a given fit are locally unique, at L = {' and '.join(map(str, unique))}" if unique else ""
     )
     return Finding(
         Outcome.REFUTED,
         Strength.PROOF,
         f"Kruskal's condition cannot hold at R = 7L^2, L = 1 to {max(paper)}: it needs R <= (3d-2)/2. Rotated fits are "
-        f"other ones, as good{'; ' if known else ''}{known}.",
+        f"other ones, as good{known}.",
         table,
         caveat,
     )

@@ -24,12 +24,12 @@ def judge(records: Mapping[str, Record]) -> Finding:
     full, cp = exponents["uuu"]["per_path"], exponents["uuu"]["cp"]
     ratios = {c: rows[-1][c]["cp"] / rows[-1][c]["y_first"] for c in cheaper}
     table = (
-        Row("exponent of L + 1, full product, block by block", "6", Number(full, form=".1f")),
-        Row("exponent of L + 1, CP at R = 7L^2", "4", Number(cp, form=".1f")),
-        Row("exponent of L + 1, nonzero coefficients", "", Number(exponents["uuu"]["sparse"], form=".1f")),
-        Row("exponent of L + 1, y of one channel first", "", Number(exponents["uvu"]["y_first"], form=".1f")),
-        Row(f"CP over y first at L = {largest}, one channel in y", "", Number(ratios["uvu"], form=".1f")),
-        Row(f"CP over y first at L = {largest}, channels in both", "", Number(ratios["uuu"], form=".1f")),
+        Row("exponent of L + 1, full product", "6", Number(full, form=".1f")),
+        Row("exponent of L + 1, CP", "4", Number(cp, form=".1f")),
+        Row("exponent of L + 1, nonzeros only", "", Number(exponents["uuu"]["sparse"], form=".1f")),
+        Row("exponent of L + 1, y first (one channel)", "", Number(exponents["uvu"]["y_first"], form=".1f")),
+        Row(f"CP over y first, L = {largest}, y of one channel", "", Number(ratios["uvu"], form=".1f")),
+        Row(f"CP over y first, L = {largest}, both of many", "", Number(ratios["uuu"], form=".1f")),
     )
     if not (FULL[0] < full < FULL[1] and CP[0] < cp < CP[1]):
         sentence = f"Counted up to L = {largest}, the exponents of L + 1 are {full:.1f} and {cp:.1f}, not 6 and 4."
