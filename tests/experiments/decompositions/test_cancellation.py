@@ -8,7 +8,6 @@ from pathlib import Path
 import matplotlib.pyplot
 import numpy as np
 import pytest
-from tdn_theory.verdict import Outcome
 
 from tdn_theory import checkout
 from tdn_theory.coupling import CouplingTensor
