@@ -36,8 +36,8 @@ from tdn_theory.nn.attention import Attention, Block, DegreeEmbedding, Edges, Fe
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.layers import GatedLinear, GaussianBasis, Linear
 from tdn_theory.nn.product import TensorProduct
-from tdn_theory.paper import NBODY
 from tdn_theory.nn.seeded import seeded
+from tdn_theory.paper import NBODY
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
 from tdn_theory.so3.rotation import haar_rotations
