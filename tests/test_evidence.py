@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tdn_theory.evidence import FALL, ROUNDS, SEEDS, GivenNetworks, Timing, Training, Z, beyond, fall, measured
-from tdn_theory.finding import Outcome, Strength
+from tdn_theory.evidence import FALL, ROUNDS, SEEDS, GivenNetworks, Timing, Training, Z, beyond, fall, measured, proven
+from tdn_theory.finding import Finding, Outcome, Strength
 
 GOOD = Training(seeds=SEEDS, fall=FALL, unseen=True)
 
@@ -106,3 +106,16 @@ def test_an_effect_is_beyond_its_error(difference: float, error: float | None, e
 )
 def test_the_fall_of_a_learning_curve(curve: list[float], expected: float | None):
     assert fall(curve) == expected
+
+
+def test_a_proof_decides_if_all_its_steps_hold():
+    """One that fails is named and refutes nothing; no steps are no proof."""
+    steps = [{"claim": "a = b", "holds": True}, {"claim": "b = c", "holds": False}]
+    assert proven(steps[:1], Outcome.REFUTED, "so", (), "but") == Finding(
+        Outcome.REFUTED, Strength.PROOF, "so", (), "but"
+    )
+    for given, sentence, caveat in (
+        (steps, "1 of 2 steps of the proof hold.", "b = c"),
+        ([], "0 of 0 steps of the proof hold.", ""),
+    ):
+        assert proven(given, Outcome.VERIFIED, "so", ()) == Finding(Outcome.UNDECIDED, None, sentence, (), caveat)

@@ -16,7 +16,6 @@ import pytest
 
 from tdn_theory import checkout
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.evidence import proven
 from tdn_theory.experiments import studies
 from tdn_theory.experiments.products import F3c
 from tdn_theory.files import write_json
@@ -248,13 +247,6 @@ def test_speed_ups_like_for_like() -> None:
     assert "freed memory kept" in judged("F3c").caveat
     slower = scale("F3c", times("exact"), "median", 100)
     assert "faster than CP at 0 of 6 L" in judged("F3c", slower).sentence
-
-
-def test_failed_steps_are_named() -> None:
-    steps = [{"claim": "a = b", "holds": True}, {"claim": "b = c", "holds": False}]
-    found = proven(steps, VERIFIED, "so", ())
-    assert (found.outcome, found.sentence, found.caveat) == (UNDECIDED, "1 of 2 steps of the proof hold.", "b = c")
-    assert proven(steps[:1], REFUTED, "so", (), "but") == Finding(REFUTED, PROOF, "so", (), "but")
 
 
 def test_judging_computes_nothing() -> None:

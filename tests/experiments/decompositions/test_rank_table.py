@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import matplotlib.pyplot
+import numpy as np
 
 from figures import rank_table as figure
 from tdn_theory.experiments.decompositions.rank_table import STUDY
@@ -24,7 +25,7 @@ def test_record_and_figure(tmp_path: Path) -> None:
         assert row["lower_any_weights"] <= row["free_weights"]
     picture = figure.plot(record)
     ours, others = picture.axes
-    drawn = [{tuple(line.get_ydata()) for line in axis.lines} for axis in (ours, others)]
+    drawn = [{tuple(np.asarray(line.get_ydata()).tolist()) for line in axis.lines} for axis in (ours, others)]
     lower, free = (tuple(row[key] for row in rows) for key in ("lower", "free_weights"))
     assert lower in drawn[0]
     assert free in drawn[1]
