@@ -18,8 +18,8 @@ def judge(records: Mapping[str, Record]) -> Finding:
     return proven(
         [*values["proof"], *values["lower_bound"]],
         Outcome.VERIFIED,
-        f"Proven up to L = {values['largest']}, and true of every tensor, equivariant or not; far from sharp: 3/4 of "
-        "d1 d2 terms are enough for any tensor, and fewer for these.",
+        f"Proven up to L = {values['largest']}, and true of every tensor, equivariant or not; far from sharp: about "
+        "3/4 of d1 d2 terms are enough for any tensor, and fewer for these.",
         (
             Row(f"any tensor, L = 1 to {ranks[-1]['L']}", _listed(ranks, "outer_product"), _listed(ranks, "theorem")),
             Row("M, least known", "", _listed(ranks, "best_found")),
