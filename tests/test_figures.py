@@ -7,8 +7,10 @@ import matplotlib
 import pytest
 
 from tdn_theory import checkout
+from tdn_theory.experiments import studies
 from tdn_theory.files import read_json
 from tdn_theory.reproduction import draw
+from tdn_theory.study import Cost
 
 matplotlib.use("Agg")
 
