@@ -26,6 +26,9 @@ CHUNK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Size of the outer products that `DenseForm` holds at a time: well inside a CPU's second-level cache; large enough to
 keep all of a GPU busy."""
 
+FEW_EDGES, FEW_PRODUCTS = 16, 1 << 18
+"""Edges, and multiplications, below both of which a compiled loop on CPU takes longer to start than it saves."""
+
 
 # --- one matrix per edge
 
@@ -74,7 +77,7 @@ def apply_matrices(
         x: Features.
         w: Weights of edges and channels, or None for 1.
         fused: Run one kernel, a compiled loop on CPU or a Triton kernel on a GPU, instead of a batched matrix product
-            and a scaling.
+            and a scaling; on CPU if there are more than a few edges.
     """
     if fused and gpu.runs_on(x):
         from tdn_theory.nn.kernels.message import couple
@@ -85,6 +88,7 @@ def apply_matrices(
     fused = fused and x.is_cpu
     if torch.compiler.is_compiling():
         return (G.unsqueeze(-1) * x.unsqueeze(1)).sum(2) * w if fused else torch.bmm(G, x) * w
+    fused = fused and (len(x) >= FEW_EDGES or G.numel() * x.shape[2] >= FEW_PRODUCTS)
     if not torch.is_grad_enabled():  # autograd's bookkeeping takes longer than a small product
         return loops.scaled_matrices(G, x, w) if fused else torch.bmm(G, x).mul_(w)
     return _ScaledMatrices.apply(G, x, w, fused)  # pyright: ignore[reportReturnType]

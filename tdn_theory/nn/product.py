@@ -23,7 +23,7 @@ from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
 from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear, factored
 from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slot_slices
-from tdn_theory.nn.kernels import compiler, gpu
+from tdn_theory.nn.kernels import gpu, loops
 from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.planner import Form, Plan, Shapes, plan
 from tdn_theory.nn.precision import without_autocast
@@ -154,7 +154,7 @@ class TensorProduct(torch.nn.Module):
             v=self._y_channels,
             w=self._w,
             rank=None if self.factors is None else self.factors.rank,
-            fused=compiler.available() if fused is None else fused,
+            fused=loops.usable() if fused is None else fused,
         )
         on_gpu = replace(shapes, fused=gpu.installed() if fused is None else fused)
         self._plans = {"cpu": plan(shapes, "cpu", form), "cuda": plan(on_gpu, "cuda", form)}
