@@ -17,6 +17,7 @@ from tdn_theory.verdict import Outcome, Verdict
 
 BENCHMARKS = {
     "product": "F3c",
+    "product forms": "product_speed",
     "product on a GPU": "product_gpu",
     "solvers": "solver_race",
     "potentials": "TAB1",

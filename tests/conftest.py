@@ -32,7 +32,7 @@ def rates_of_processor() -> Iterator[None]:
     from tdn_theory.nn.planner import Rates
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(product, "rates", lambda: Rates(7e10, 5e10, 1e10, 9e10, 4e10, 8e10, 16))
+        patch.setattr(product, "rates", lambda with_loops: Rates(7e10, 5e10, 1e10, 9e10, 4e10, 8e10, 16))
         yield
 
 

@@ -149,6 +149,7 @@ class TensorProduct(torch.nn.Module):
             self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
         self._shapes = [array.shape for array in self._arrays]  # an array in a compiled graph is compared at every call
         self._y_channels = self._u if self._swapped else self._v
+        with_loops = loops.usable() if fused is None else fused and loops.failure() is None
         shapes = Shapes(
             mode=self._plain_mode,
             blocks=tuple((a.shape[1], a.shape[2], a.shape[0], int(np.count_nonzero(a))) for a in self._arrays),
@@ -156,10 +157,10 @@ class TensorProduct(torch.nn.Module):
             v=self._y_channels,
             w=self._w,
             rank=None if self.factors is None else self.factors.rank,
-            fused=fused if loops.usable() or fused else False,
+            fused=None if fused is None and with_loops else bool(fused),
         )
         on_gpu = replace(shapes, fused=gpu.installed() if fused is None else fused)
-        self._plans = {"cpu": plan(shapes, "cpu", rates(), form), "cuda": plan(on_gpu, "cuda", H100, form)}
+        self._plans = {"cpu": plan(shapes, "cpu", rates(with_loops), form), "cuda": plan(on_gpu, "cuda", H100, form)}
         forms = {chosen.form for chosen in self._plans.values()}
         if "factored" not in forms:
             masters = {}
@@ -167,9 +168,8 @@ class TensorProduct(torch.nn.Module):
             masters["_y_to_matrices"] = _y_to_matrices(inner, self._arrays)
         if "dense" in forms:
             masters |= {f"_dense{number}": array for number, array in enumerate(self._arrays)}
-        self._sparse = (
-            [SparseForm(array, self._plans["cpu"].fused) for array in self._arrays] if "sparse" in forms else []
-        )
+        on_cpu = self._plans["cpu"].fused
+        self._sparse = [SparseForm(array, on_cpu) for array in self._arrays] if "sparse" in forms else []
         self._masters = masters
         dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
         for name, master in self._masters.items():

@@ -22,24 +22,28 @@ ROUNDS = 60
 """Rounds in which all rates are measured in turn, and of which the fastest counts: others may be disturbed for long."""
 
 
-def rates() -> Rates:
-    """The rates of this processor with torch's threads: kept for this machine, or else measured, in some milliseconds.
+def rates(with_loops: bool) -> Rates:
+    """The rates of this processor with torch's threads: kept for this machine, or else measured in a tenth of a second.
 
     They are kept in the user's cache folder under the names of the processor, torch's version, the number of threads
     and the loops; where that cannot be, they are measured once in every process.
+
+    Args:
+        with_loops: Measure the compiled loops, too; without, they count as slow as plain torch.
     """
-    return _rates(torch.get_num_threads())
+    return _rates(with_loops, torch.get_num_threads())
 
 
 @cache
-def _rates(threads: int) -> Rates:
-    key = "\n".join([cpu(), compiler.processor(), torch.__version__, str(threads), str(loops.usable()), loops.source()])
+def _rates(with_loops: bool, threads: int) -> Rates:
+    source = loops.source() if with_loops else ""
+    key = "\n".join([cpu(), compiler.processor(), torch.__version__, str(threads), source])
     name = f"rates-{sha256(key.encode())[:32]}.json"
     with suppress(OSError, ValueError):
         return _checked(read_json(compiler.cache_folder() / name))
     measured: list[Rates] = []
     # in a thread of its own, no mode of torch is on that makes tensors without data, or in half precision
-    thread = Thread(target=lambda: measured.append(_measure(threads)))
+    thread = Thread(target=lambda: measured.append(_measure(with_loops, threads)))
     thread.start()
     thread.join()
     with suppress(OSError):
@@ -58,7 +62,7 @@ def _checked(kept: dict[str, object]) -> Rates:
 
 
 @torch.no_grad()
-def _measure(threads: int) -> Rates:
+def _measure(with_loops: bool, threads: int) -> Rates:
     """Rates at 256 edges, 64 channels and degrees up to 3: sizes in the middle of those of networks."""
     torch.set_num_threads(threads)
     e, d, c = 256, 16, 64
@@ -76,7 +80,7 @@ def _measure(threads: int) -> Rates:
         "vector": (2 * e * d * c, lambda: (x * x).add_(x)),
         "bandwidth": (2 * source.nbytes, lambda: target.copy_(source)),
     }
-    if loops.usable():
+    if with_loops:
         calls["loop"] = (2 * e * d * d * c, lambda: loops.scaled_matrices(G, x, w))
         calls["terms"] = (2 * e * c * int(some.sum()), lambda: sparse.product(z, z))
     fastest = dict.fromkeys(calls, inf)

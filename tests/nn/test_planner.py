@@ -10,7 +10,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tdn_theory.files import read_json, write_json
 from tdn_theory.nn import rates as module
-from tdn_theory.nn.kernels import compiler
+from tdn_theory.nn.kernels import compiler, loops
 from tdn_theory.nn.planner import H100, Rates, Shapes, plan
 
 # shapes of L = 2, one tensor
@@ -63,6 +63,8 @@ def test_gpus_are_planned_by_the_rates_of_one():
 
 # --- rates
 
+needs_compiler = pytest.mark.skipif(not compiler.available(), reason="needs a C compiler")
+
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
@@ -78,41 +80,51 @@ def kept(cache):
     return path
 
 
-def not_measured(threads: int) -> Rates:
+def not_measured(with_loops: bool, threads: int) -> Rates:
     pytest.fail("measured again")
 
 
+@needs_compiler
 def test_rates_are_measured_once_for_a_machine(cache, monkeypatch):
-    measured = module.rates()
+    measured = module.rates(True)
     assert all(value > 0 for value in astuple(measured))
     assert read_json(kept(cache)) == asdict(measured)
     module._rates.cache_clear()
     monkeypatch.setattr(module, "_measure", not_measured)
-    assert module.rates() == measured
+    assert module.rates(True) == measured
 
 
+@needs_compiler
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b'{"loop": 1e9}', "negative", "no number"])
 def test_broken_rates_are_measured_anew(cache, broken):
-    content = asdict(module.rates())
+    content = asdict(module.rates(True))
     path = kept(cache)
     if isinstance(broken, bytes):
         path.write_bytes(broken)
     else:
         write_json(path, content | {"loop": -1.0 if broken == "negative" else "fast"})
     module._rates.cache_clear()
-    measured = module.rates()
+    measured = module.rates(True)
     assert min(astuple(measured)) > 0
     assert read_json(path) == asdict(measured)
 
 
+@needs_compiler
 def test_rates_that_cannot_be_kept_are_measured_once_in_a_process(tmp_path, monkeypatch, cache):
     (tmp_path / "file").touch()
     monkeypatch.setattr(compiler, "user_cache_path", lambda _: tmp_path / "file")  # no folder can be made there
-    measured = module.rates()
+    measured = module.rates(True)
     monkeypatch.setattr(module, "_measure", not_measured)
-    assert module.rates() == measured
+    assert module.rates(True) == measured
 
 
+def test_without_loops_nothing_is_compiled(cache, monkeypatch):
+    monkeypatch.setattr(loops, "_library", lambda: pytest.fail("compiled"))
+    measured = module.rates(False)
+    assert measured.loop == measured.batched
+
+
+@needs_compiler
 def test_modes_of_torch_do_not_touch_the_measurement(cache):
     with FakeTensorMode(), torch.autocast("cpu"), torch.device("meta"):
-        assert all(value > 0 for value in astuple(module.rates()))
+        assert all(value > 0 for value in astuple(module.rates(True)))
