@@ -26,8 +26,9 @@ CHUNK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Size of the outer products that `DenseForm` holds at a time: well inside a CPU's second-level cache; large enough to
 keep all of a GPU busy."""
 
-FEW_EDGES, FEW_PRODUCTS = 16, 1 << 18
-"""Edges, and multiplications, below both of which a compiled loop on CPU takes longer to start than it saves."""
+FEW_CHANNELS, FEW_PRODUCTS = 1 << 9, 1 << 18
+"""Channels of all edges, and multiplications, below both of which a compiled loop on CPU takes longer to start than it
+saves: two microseconds."""
 
 
 # --- one matrix per edge
@@ -88,7 +89,9 @@ def apply_matrices(
     fused = fused and x.is_cpu
     if torch.compiler.is_compiling():
         return (G.unsqueeze(-1) * x.unsqueeze(1)).sum(2) * w if fused else torch.bmm(G, x) * w
-    fused = fused and (len(x) >= FEW_EDGES or G.numel() * x.shape[2] >= FEW_PRODUCTS)
+    if fused:
+        edges, d1, channels = x.shape
+        fused = edges * channels >= FEW_CHANNELS or edges * channels * d1 * G.shape[1] >= FEW_PRODUCTS
     if not torch.is_grad_enabled():  # autograd's bookkeeping takes longer than a small product
         return loops.scaled_matrices(G, x, w) if fused else torch.bmm(G, x).mul_(w)
     return _ScaledMatrices.apply(G, x, w, fused)  # pyright: ignore[reportReturnType]
@@ -207,6 +210,8 @@ def bilinear(
     x, y = x.expand(-1, -1, channels), y.expand(-1, -1, channels)
     if torch.compiler.is_compiling():
         return form.traced(x, y)
+    if not torch.is_grad_enabled():
+        return form(x, y)
     return _Bilinear.apply(x, y, form)  # pyright: ignore[reportReturnType]
 
 

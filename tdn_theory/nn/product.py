@@ -25,8 +25,9 @@ from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear,
 from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slot_slices
 from tdn_theory.nn.kernels import gpu, loops
 from tdn_theory.nn.kernels.rows import Rows
-from tdn_theory.nn.planner import Form, Plan, Shapes, plan
+from tdn_theory.nn.planner import H100, Form, Plan, Shapes, plan
 from tdn_theory.nn.precision import without_autocast
+from tdn_theory.nn.rates import rates
 
 Mode = Literal["uvu", "uvw", "uuu", "uuw", "uvv"]
 MODES: tuple[Mode, ...] = ("uvu", "uvw", "uuu", "uuw", "uvv")
@@ -80,10 +81,11 @@ class TensorProduct(torch.nn.Module):
         weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
-        fused: Run the product as one kernel. On CPU these are loops of y-first and sparse products, compiled at the
-            first call by a C compiler and kept for later runs; under `torch.compile` and in second derivatives, plain
-            torch operations run. On a GPU they are Triton kernels of y-first products with one channel of y, and of
-            CP products. None does so where there is a compiler, or Triton. Elsewhere plain torch operations run.
+        fused: Run the product as one kernel. On CPU these are loops of y-first and sparse products, compiled by a C
+            compiler for the first product and kept for later runs; under `torch.compile`, in second derivatives and
+            for very few edges, plain torch operations run. On a GPU they are Triton kernels of y-first products with
+            one channel of y, and of CP products. None does so where there is a C compiler that works and the loop is
+            faster, by rates measured once for the machine, or where there is Triton.
 
     Raises:
         TypeError: `coupling` is none of these.
@@ -147,6 +149,7 @@ class TensorProduct(torch.nn.Module):
             self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
         self._shapes = [array.shape for array in self._arrays]  # an array in a compiled graph is compared at every call
         self._y_channels = self._u if self._swapped else self._v
+        with_loops = loops.usable() if fused is None else fused and loops.failure() is None
         shapes = Shapes(
             mode=self._plain_mode,
             blocks=tuple((a.shape[1], a.shape[2], a.shape[0], int(np.count_nonzero(a))) for a in self._arrays),
@@ -154,10 +157,10 @@ class TensorProduct(torch.nn.Module):
             v=self._y_channels,
             w=self._w,
             rank=None if self.factors is None else self.factors.rank,
-            fused=loops.usable() if fused is None else fused,
+            fused=None if fused is None and with_loops else bool(fused),
         )
         on_gpu = replace(shapes, fused=gpu.installed() if fused is None else fused)
-        self._plans = {"cpu": plan(shapes, "cpu", form), "cuda": plan(on_gpu, "cuda", form)}
+        self._plans = {"cpu": plan(shapes, "cpu", rates(with_loops), form), "cuda": plan(on_gpu, "cuda", H100, form)}
         forms = {chosen.form for chosen in self._plans.values()}
         if "factored" not in forms:
             masters = {}
@@ -165,7 +168,8 @@ class TensorProduct(torch.nn.Module):
             masters["_y_to_matrices"] = _y_to_matrices(inner, self._arrays)
         if "dense" in forms:
             masters |= {f"_dense{number}": array for number, array in enumerate(self._arrays)}
-        self._sparse = [SparseForm(array, shapes.fused) for array in self._arrays] if "sparse" in forms else []
+        on_cpu = self._plans["cpu"].fused
+        self._sparse = [SparseForm(array, on_cpu) for array in self._arrays] if "sparse" in forms else []
         self._masters = masters
         dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
         for name, master in self._masters.items():

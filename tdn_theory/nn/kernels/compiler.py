@@ -1,9 +1,9 @@
 """C functions made at run time: compiled once for this processor, kept, and called without Python objects.
 
-A compiler takes two or three seconds for the loops of this package; its output is kept in the user's cache folder under a name
-that holds the source, the command and the processor's features, so that another machine that shares the folder makes
-its own, and the checksum of the file, so that a damaged one is made anew. Where nothing can be kept or run there, a
-process makes its own in a temporary folder.
+A compiler takes two or three seconds for the loops of this package; its output is kept in the user's cache folder under
+a name that holds the source, the command and the processor's features, so that another machine that shares the folder
+makes its own, and the checksum of the file, so that a damaged one is made anew. Where nothing can be kept or run there,
+a process makes its own in a temporary folder.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def library(source: str, march: str = "native") -> ctypes.CDLL:
             loaded, content = ctypes.CDLL(str(made)), made.read_bytes()
     except OSError as error:
         raise RuntimeError(
-            f"compiled loops (fused=True) could not be made or loaded: {error}. Set TMPDIR to a folder with space, from "
-            "which programs may run, or make the product with fused=False"
+            f"compiled loops (fused=True) could not be made or loaded: {error}. Set TMPDIR to a folder with space, "
+            "from which programs may run, or make the product with fused=False"
         ) from error
     with suppress(OSError):  # the next process makes its own, then
         write_bytes(cache_folder() / _name(key, content), content)
@@ -113,7 +113,7 @@ def cache_folder() -> Path:
 
 
 def _kept(key: str) -> ctypes.CDLL | None:
-    """The library kept under this key, if it is whole and programs may run from its folder or that of temporary files."""
+    """The library kept under this key, if it is whole and may run from its folder or from that of temporary files."""
     with suppress(OSError):
         for path in sorted(cache_folder().glob(f"{key}-*.so")):
             content = path.read_bytes()

@@ -37,16 +37,22 @@ def _library() -> ctypes.CDLL:
 
 
 @cache
-def usable() -> bool:
-    """Whether the loops run here: there is a C compiler, and it works. A warning tells why one does not work."""
-    if not compiler.available():
-        return False
+def failure() -> str | None:
+    """Why the loops do not run here; None if they do."""
     try:
         _library()
     except RuntimeError as error:
-        warnings.warn(f"plain torch operations run instead of compiled loops: {error}", stacklevel=2)
-        return False
-    return True
+        return str(error)
+    return None
+
+
+@cache
+def usable() -> bool:
+    """Whether products run as loops by default: where there is a C compiler. A warning tells why one does not work."""
+    reason = failure() if compiler.available() else ""
+    if reason:
+        warnings.warn(f"plain torch operations run instead of compiled loops: {reason}", stacklevel=2)
+    return reason is None
 
 
 @cache
