@@ -60,7 +60,7 @@ _FULL = (*_GRID, *_MANY)
 SIZES = {
     Preset.SMALLEST: Size((("uvu", 1, 4, 8, "float32"), ("uuu", 1, 4, 8, "float64")), budget=0.0),
     Preset.QUICK: Size((*_GRID, *_MANY[:2], *_DOUBLE), budget=0.5),
-    Preset.FULL: Size((*_FULL, *(shape[:4] + ("float64",) for shape in _FULL)), budget=0.5),
+    Preset.FULL: Size((*_FULL, *((*shape[:4], "float64") for shape in _FULL)), budget=0.5),
 }
 
 
@@ -143,7 +143,7 @@ def measure(kind: Kind, lmax: int, channels: int, edges: int, dtype: str, seed: 
     }
 
 
-def _forward(product: Callable[..., Tensor], inputs: list[Tensor]) -> Callable[[], None]:
+def _forward(product: Callable[..., Tensor], inputs: list[Tensor]) -> Callable[[], Any]:
     import torch
 
     def call() -> None:
@@ -153,7 +153,7 @@ def _forward(product: Callable[..., Tensor], inputs: list[Tensor]) -> Callable[[
     return call
 
 
-def _forward_backward(product: Callable[..., Tensor], inputs: list[Tensor]) -> Callable[[], None]:
+def _forward_backward(product: Callable[..., Tensor], inputs: list[Tensor]) -> Callable[[], Any]:
     import torch
 
     x, y, w = (value.clone() for value in inputs)

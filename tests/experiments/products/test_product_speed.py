@@ -18,7 +18,9 @@ def test_record_and_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(product_speed, "keep_memory", lambda: False)  # the test session keeps its own settings
     record = product_speed.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path, workers=2))
     record = json.loads(json.dumps(record, allow_nan=False))
-    shapes = [tuple(job[key] for key in ("kind", "L", "channels", "edges", "dtype")) for job in record["values"]["units"]]
+    shapes = [
+        tuple(job[key] for key in ("kind", "L", "channels", "edges", "dtype")) for job in record["values"]["units"]
+    ]
     assert shapes == list(product_speed.SIZES[Preset.SMALLEST].shapes)
     for job in record["values"]["units"]:
         for direction in ("forward", "forward_backward"):
