@@ -56,11 +56,13 @@ _GRID: tuple[Shape, ...] = tuple(
 )
 _DOUBLE: tuple[Shape, ...] = tuple(("uvu", lmax, 128, 1024, "float64") for lmax in range(1, 7))
 _MANY: tuple[Shape, ...] = tuple(("uvu", lmax, 128, 10_000, "float32") for lmax in range(1, 7))
-_FULL = (*_GRID, *_MANY)
+_FULL_DOUBLE: tuple[Shape, ...] = tuple(
+    (kind, lmax, channels, edges, "float64") for kind, lmax, channels, edges, _ in (*_GRID, *_MANY)
+)
 SIZES = {
     Preset.SMALLEST: Size((("uvu", 1, 4, 8, "float32"), ("uuu", 1, 4, 8, "float64")), budget=0.0),
     Preset.QUICK: Size((*_GRID, *_MANY[:2], *_DOUBLE), budget=0.5),
-    Preset.FULL: Size((*_FULL, *((*shape[:4], "float64") for shape in _FULL)), budget=0.5),
+    Preset.FULL: Size((*_GRID, *_MANY, *_FULL_DOUBLE), budget=0.5),
 }
 
 
