@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -104,7 +105,7 @@ def measure(kind: Kind, lmax: int, channels: int, edges: int, dtype: str, seed: 
             ),
         ):
             source, target = torch.randn(max(moved // 2, 1), dtype=real), torch.empty(max(moved // 2, 1), dtype=real)
-            calls["copy"] = lambda target=target, source=source: target.copy_(source)
+            calls["copy"] = partial(_copy, target, source)
             times[direction] = {name: _summary(some) for name, some in _take_turns(calls, budget).items()}
     finally:
         torch.set_num_threads(threads)
@@ -121,6 +122,10 @@ def measure(kind: Kind, lmax: int, channels: int, edges: int, dtype: str, seed: 
         "fused": chosen.fused,
         **times,
     }
+
+
+def _copy(target: Tensor, source: Tensor) -> None:
+    target.copy_(source)
 
 
 def _forward(product: Callable[..., Tensor], inputs: list[Tensor]) -> Callable[[], None]:
