@@ -33,6 +33,7 @@ def plot(record: dict[str, Any]) -> Figure:
         plain_ticks(axis.yaxis, (0.5, 1, 2, 5, 10, 20, 50, 100, 200))
         axis.set_xlabel("numbers in the output")
         axis.set_ylabel("times faster than plain torch")
+        axis.set_ylim(bottom=0.5)
         axis.set_title(title)
     for edges, (style, marker) in EDGES.items():
         some = [
@@ -44,11 +45,12 @@ def plot(record: dict[str, Any]) -> Figure:
             right.plot([u["L"] for u in some], times, style, color=colour, marker=marker, label=text)
     right.axhline(1, color="0.3", linewidth=0.8)
     right.set_yscale("log")
-    plain_ticks(right.yaxis, (1, 2, 5, 10, 20))
+    right.set_ylim(0.8, 100)
+    plain_ticks(right.yaxis, (1, 2, 5, 10, 20, 50))
     right.set_xlabel("maximal degree $L$")
     right.set_ylabel("time over copying the operands")
     right.set_title("uvu, 128 channels, forward")
-    right.legend(fontsize=6)
+    right.legend(loc="upper left", fontsize=6)
     handles, labels = left.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=6)
     return fig

@@ -26,10 +26,6 @@ CHUNK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Size of the outer products that `DenseForm` holds at a time: well inside a CPU's second-level cache; large enough to
 keep all of a GPU busy."""
 
-FEW_CHANNELS, FEW_PRODUCTS = 1 << 9, 1 << 18
-"""Channels of all edges, and multiplications, below both of which a compiled loop on CPU takes longer to start than it
-saves: two microseconds."""
-
 
 # --- one matrix per edge
 
@@ -78,7 +74,7 @@ def apply_matrices(
         x: Features.
         w: Weights of edges and channels, or None for 1.
         fused: Run one kernel, a compiled loop on CPU or a Triton kernel on a GPU, instead of a batched matrix product
-            and a scaling; on CPU if there are more than a few edges.
+            and a scaling.
     """
     if fused and gpu.runs_on(x):
         from tdn_theory.nn.kernels.message import couple
@@ -89,9 +85,6 @@ def apply_matrices(
     fused = fused and x.is_cpu
     if torch.compiler.is_compiling():
         return (G.unsqueeze(-1) * x.unsqueeze(1)).sum(2) * w if fused else torch.bmm(G, x) * w
-    if fused:
-        edges, d1, channels = x.shape
-        fused = edges * channels >= FEW_CHANNELS or edges * channels * d1 * G.shape[1] >= FEW_PRODUCTS
     if not torch.is_grad_enabled():  # autograd's bookkeeping takes longer than a small product
         return loops.scaled_matrices(G, x, w) if fused else torch.bmm(G, x).mul_(w)
     return _ScaledMatrices.apply(G, x, w, fused)  # pyright: ignore[reportReturnType]

@@ -16,6 +16,9 @@ Form = Literal["y_first", "dense", "sparse", "factored"]
 MAX_TERMS = 5000
 """Most nonzeros that torch operations are written out for; beyond, the sparse form runs as the dense one."""
 
+FEW_CHANNELS, FEW_PRODUCTS = 1 << 9, 1 << 18
+"""Channels of all edges, and multiplications with matrices of edges, below both of which edges are few."""
+
 FORMS: dict[Form, str] = {
     "y_first": "the tensor with y gives one d3 x d1 matrix per edge (and channel of y), batched matrix products with x",
     "dense": "one matrix product of the tensor with all products x_i y_j",
@@ -211,6 +214,12 @@ def _cost(form: Form, shapes: Shapes, fused: bool) -> Cost:
             work["vector"] += 2 * nonzeros * u
             values += 5 * nonzeros * u
     return Cost(form, fused, {kind: 2 * count for kind, count in work.items() if count}, 4 * values, u)
+
+
+def few_edges(shapes: Shapes) -> int:
+    """Edges below which a compiled loop takes longer to start, by some microseconds, than it saves."""
+    largest = max(d1 * d3 for d1, _, d3, _ in shapes.blocks)
+    return min(FEW_CHANNELS, FEW_PRODUCTS // largest) // shapes.u
 
 
 def plan(shapes: Shapes, device: str, rates: Rates, form: Form | None = None) -> Plan:

@@ -25,7 +25,7 @@ from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear,
 from tdn_theory.nn.irreps import Coupling, Irreps, irreps_dim, parse_irreps, slot_slices
 from tdn_theory.nn.kernels import gpu, loops
 from tdn_theory.nn.kernels.rows import Rows
-from tdn_theory.nn.planner import H100, Form, Plan, Shapes, plan
+from tdn_theory.nn.planner import H100, Form, Plan, Shapes, few_edges, plan
 from tdn_theory.nn.precision import without_autocast
 from tdn_theory.nn.rates import rates
 
@@ -82,10 +82,10 @@ class TensorProduct(torch.nn.Module):
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
         fused: Run the product as one kernel. On CPU these are loops of y-first and sparse products, compiled by a C
-            compiler for the first product and kept for later runs; under `torch.compile`, in second derivatives and
-            for very few edges, plain torch operations run. On a GPU they are Triton kernels of y-first products with
-            one channel of y, and of CP products. None does so where there is a C compiler that works and the loop is
-            faster, by rates measured once for the machine, or where there is Triton.
+            compiler for the first product and kept for later runs; under `torch.compile` and in second derivatives,
+            plain torch operations run. On a GPU they are Triton kernels of y-first products with one channel of y, and
+            of CP products. None does so where there is a C compiler that works and the loop is faster, by rates
+            measured once for the machine and not for very few edges, or where there is Triton.
 
     Raises:
         TypeError: `coupling` is none of these.
@@ -161,6 +161,10 @@ class TensorProduct(torch.nn.Module):
         )
         on_gpu = replace(shapes, fused=gpu.installed() if fused is None else fused)
         self._plans = {"cpu": plan(shapes, "cpu", rates(with_loops), form), "cuda": plan(on_gpu, "cuda", H100, form)}
+        self._few_edges = 0
+        if fused is None and form in (None, "y_first") and self._plain_mode == "uvu" and self._plans["cpu"].fused:
+            self._few_edges = few_edges(shapes)
+            self._plans["few"] = plan(replace(shapes, fused=False), "cpu", rates(with_loops), "y_first")
         forms = {chosen.form for chosen in self._plans.values()}
         if "factored" not in forms:
             masters = {}
@@ -378,12 +382,15 @@ class TensorProduct(torch.nn.Module):
 
     def _one_kernel(self, x: Tensor) -> bool:
         """Whether the whole product is one Triton kernel, which also reads half precision."""
-        chosen = self._plan_for(x)
+        chosen = self._plans["cuda"]
         plain = self._plain_mode == "uvu" and self._y_channels == 1 and self.method != "per_path"
         return plain and chosen.form == "y_first" and chosen.fused and gpu.runs_on(x)
 
     def _plan_for(self, tensor: Tensor) -> Plan:
-        return self._plans["cpu" if tensor.is_cpu else "cuda"]
+        if not tensor.is_cpu:
+            return self._plans["cuda"]
+        few = not torch.compiler.is_compiling() and tensor.shape[0] < self._few_edges
+        return self._plans["few" if few else "cpu"]
 
     def _checked_weights(self, weights: Tensor | None, edges: torch.Size) -> Tensor | None:
         if self.weight_source != "external":

@@ -9,9 +9,12 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from tdn_theory.files import read_json, write_json
+from tdn_theory.nn import TensorProduct
 from tdn_theory.nn import rates as module
 from tdn_theory.nn.kernels import compiler, loops
 from tdn_theory.nn.planner import H100, Rates, Shapes, plan
+
+needs_compiler = pytest.mark.skipif(not compiler.available(), reason="needs a C compiler")
 
 # shapes of L = 2, one tensor
 FAST_LOOPS = Rates(7e10, 5e10, 1e10, 9e10, 4e10, 8e10, 16)
@@ -61,9 +64,27 @@ def test_gpus_are_planned_by_the_rates_of_one():
     assert (chosen.form, chosen.fused) == ("factored", True)
 
 
-# --- rates
+@needs_compiler
+@pytest.mark.parametrize("channels", [(64, 1), (64, 8)])
+@pytest.mark.parametrize("method", ["exact", "per_path"])
+def test_few_edges_are_left_to_plain_torch(channels, method, monkeypatch):
+    """The loops run from some number of edges on, and always where they are asked for; results are the same."""
+    product = TensorProduct(1, channels, method=method)
+    asked = TensorProduct(1, channels, method=method, fused=True)
+    asked.load_state_dict(product.state_dict())
+    called = []
+    call = compiler.call
+    monkeypatch.setattr(compiler, "call", lambda *some: (called.append(some), call(*some)))
+    for edges, fused in ((0, False), (1, False), (7, False), (8, True), (200, True)):
+        x, y = torch.ones(edges, 4, channels[0]), torch.ones(edges, 4, channels[1])
+        called.clear()
+        z = product(x, y)
+        assert bool(called) == fused, edges
+        torch.testing.assert_close(z, asked(x, y))
+        assert called
 
-needs_compiler = pytest.mark.skipif(not compiler.available(), reason="needs a C compiler")
+
+# --- rates
 
 
 @pytest.fixture

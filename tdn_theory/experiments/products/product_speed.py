@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -126,7 +127,7 @@ def measure(kind: Kind, lmax: int, channels: int, edges: int, dtype: str, seed: 
             ),
         ):
             source, target = torch.randn(max(moved // 2, 1), dtype=real), torch.empty(max(moved // 2, 1), dtype=real)
-            calls["copy"] = lambda target=target, source=source: target.copy_(source)
+            calls["copy"] = partial(target.copy_, source)
             times[direction] = {name: summary(some) for name, some in take_turns(calls, budget).items()}
     finally:
         torch.set_num_threads(threads)
