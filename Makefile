@@ -9,9 +9,9 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 CODE := $(wildcard tdn_theory paper_checks figures tests)
 
 # One thread for each of the test processes: two cores are shared by two of them.
-test: export OMP_NUM_THREADS := 1
+test test-portable: export OMP_NUM_THREADS := 1
 
-.PHONY: help test test-nequip test-mace reproduce report docs notebooks lint clean
+.PHONY: help test test-portable test-nequip test-mace reproduce report docs notebooks lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -20,12 +20,18 @@ help:  ## Show this list
 test: lint  ## Check the style and the types, run all tests
 	$(BIN)/python -m pytest -n 2
 
+# What numpy found is switched off, and it works with what every processor has.
+FOUND := import numpy; print(*numpy.show_config(mode="dicts")["SIMD Extensions"].get("found", []))
+test-portable: lint  ## Run all tests with the vector code that numpy, OpenBLAS, torch have for older processors
+	NPY_DISABLE_CPU_FEATURES="$$($(BIN)/python -c '$(FOUND)')" OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=default \
+	ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 $(BIN)/python -m pytest -n 2
+
 # Each pins another e3nn, so each has an environment of its own, without the constraints.
 test-nequip test-mace: test-%:  ## Set up the environment of NequIP or MACE, which TAB1 trains in; test their conversion
 	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install --quiet torch==2.13.0
 	@.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" pytest hypothesis beartype
-	.venv-$*/bin/python -m pytest -W ignore -k "test_convert or $*" tests/nn/test_convert.py tests/experiments/test_TAB1.py
+	.venv-$*/bin/python -m pytest -W ignore -k "test_convert or $*" tests/nn/test_convert.py tests/experiments/comparisons/test_other_networks.py
 
 reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
 	$(BIN)/tdn-theory reproduce

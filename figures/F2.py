@@ -13,6 +13,8 @@ def plot(record: dict[str, Any]) -> Figure:
     exact = error_axis(left, 1e-5, 1.5)
     for lmax, colour in DEGREE_COLOURS.items():
         points = sorted((p for p in record["values"]["points"] if p["L"] == lmax), key=lambda p: p["R"])
+        if not points:
+            continue
         ranks = [p["R"] for p in points]
         errors = [p["sampled_error"] if p["frobenius_error"] > EXACT else exact for p in points]
         spread = [p["sampled_error_se"] if p["frobenius_error"] > EXACT else 0.0 for p in points]

@@ -1,50 +1,47 @@
-"""E2: the full Clebsch-Gordan tensor has one unit-norm block per admissible path."""
+"""E2: M has one block of norm 1 for each path, exactly."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
 
-from tdn_theory.coupling import CouplingTensor
-from tdn_theory.preset import Preset
-from tdn_theory.so3 import exact
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import proven
+from tdn_theory.finding import Finding, Number, Outcome, Row, Strength
+from tdn_theory.paper import NORMS_SQUARED
+from tdn_theory.records import Record
 
-STATEMENT = "M is d x d x d, d = (L+1)^2, with one block of unit norm per path: ||M||^2 = 5, 15, 34, 65, 111, 175."
+READS = ("E1",)
 
-PATHS = [5, 15, 34, 65, 111, 175]
+ROUNDOFF = 1e-12
+"""Relative; of norms in float64, whose exact values are steps of the proof."""
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Count paths and norms exactly, and compare the closed-form spectrum with a singular value decomposition."""
-    lmax_exact = 2 if preset is Preset.QUICK else 4
-    squares = [int(sum(v**2 for v in exact.coupling_tensor(lmax).values())) for lmax in range(1, lmax_exact + 1)]
-    rows = []
-    for lmax in range(1, 7):
-        tensor = CouplingTensor(lmax)
-        spectrum = tensor.singular_values(0)
-        computed = np.linalg.svd(tensor.array.reshape(tensor.d, -1), compute_uv=False)
-        rows.append(
-            {
-                "L": lmax,
-                "d": tensor.d,
-                "paths": len(tensor.paths),
-                "norm_squared": float(np.linalg.norm(tensor.array)) ** 2,
-                "largest_singular_value": float(spectrum[0]),
-                "smallest_singular_value": float(spectrum[-1]),
-                "svd_difference": float(np.abs(spectrum - computed).max()),
-            }
-        )
-    evidence = {"exact_norms_squared": squares, "rows": rows}
-    right = all(
-        row["paths"] == count and abs(row["norm_squared"] - count) < 1e-12 * count
-        for row, count in zip(rows, PATHS, strict=True)
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Are the numbers of paths and the squared norms the paper's?"""
+    values = records["E1"].values
+    rows = values["rows"]
+    last, degrees = rows[-1], f"at L = 1 to {rows[-1]['L']}"
+    table = (
+        Row(
+            f"paths {degrees}",
+            ", ".join(str(NORMS_SQUARED[row["L"]]) for row in rows),
+            ", ".join(str(row["paths"]) for row in rows),
+        ),
+        Row(f"||M||^2 at L = {last['L']}", Number(NORMS_SQUARED[last["L"]], form="d"), Number(last["norm_squared"])),
+        Row(f"smallest singular value at L = {last['L']}", "", Number(last["smallest_singular_value"])),
+        Row(f"largest singular value at L = {last['L']}", "", Number(last["largest_singular_value"])),
     )
-    if not right or squares != PATHS[:lmax_exact]:
-        return Verdict("E2", STATEMENT, Outcome.REFUTED, "the counts or norms differ", evidence)
-    summary = (
-        f"all six counts and norms hold (exactly, in algebraic numbers, for L <= {lmax_exact}). M has no spectral "
-        "tail: its "
-        f"unfolding's singular values lie between {rows[-1]['smallest_singular_value']:.2f} and "
-        f"{rows[-1]['largest_singular_value']:.2f} at L = 6, in closed form sqrt(N_l / (2l+1))"
+    wrong = [
+        row["L"]
+        for row in rows
+        if row["paths"] != NORMS_SQUARED[row["L"]] or abs(row["norm_squared"] / row["paths"] - 1) > ROUNDOFF
+    ]
+    if wrong:
+        sentence = f"At L = {', '.join(map(str, wrong))} the number of paths or ||M||^2 is not the paper's."
+        return Finding(Outcome.REFUTED, Strength.PROOF, sentence, table)
+    return proven(
+        values["proof"],
+        Outcome.VERIFIED,
+        f"Proven up to L = {last['L']}: M is the sum of the path tensors, each of norm 1, and ||M||^2 their number.",
+        table,
+        "the singular values of its unfoldings, sqrt(N_l / (2l+1)), lie close together: M has no tail to cut off (T1)",
     )
-    return Verdict("E2", STATEMENT, Outcome.VERIFIED, summary, evidence)

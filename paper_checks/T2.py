@@ -1,38 +1,35 @@
-"""T2: every equivariant bilinear map is a CP form with at most d1 d2 terms, and fewer do."""
+"""T2: every equivariant bilinear map is a CP form of d1 d2 terms, as every tensor is."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from typing import Any
 
-from tdn_theory.cp import atlas
-from tdn_theory.preset import Preset
-from tdn_theory.so3.irreps import dim
-from tdn_theory.theory import proofs, rank
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import proven
+from tdn_theory.finding import Finding, Outcome, Row
+from tdn_theory.records import Record
 
-STATEMENT = (
-    "Every SO(3)-equivariant bilinear map is exactly a CP form with R <= d1 d2; rank <= min(d1 d2, d1 d3, d2 d3)."
-)
+READS = ("T2", "rank_table")
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Rebuild M exactly from one term per pair of input components; nothing in it needs equivariance."""
-    degrees = range(1, 3 if preset is Preset.QUICK else 5)
-    steps = [step for lmax in degrees for step in proofs.outer_product(lmax)]
-    lower = proofs.seven_terms()
-    evidence = {
-        "proof": [asdict(step) for step in steps],
-        "lower_bound_at_L1": [asdict(step) for step in lower],
-        "pairs_of_slices": {str(lmax): rank.pair_bound(dim(lmax)) for lmax in degrees},
-    }
-    if proofs.failed(steps):
-        return Verdict("T2", STATEMENT, Outcome.REFUTED, f"not true: {proofs.failed(steps)}", evidence)
-    if proofs.failed(lower):
-        return Verdict("T2", STATEMENT, Outcome.UNDECIDED, f"steps fail: {proofs.failed(lower)}", evidence)
-    summary = (
-        f"The identity holds exactly for L <= {max(degrees)}, and for any tensor, equivariant or not. It is far from "
-        "sharp: slices in pairs need at most ceil(d/2) floor(3d/2) terms, 3/4 of d^2, for any tensor; for M far fewer "
-        "are known (rank table). At L = 1, fewer than 7 terms with all paths alive are proven "
-        f"impossible, and the atlas has {atlas.best(1).rank}"
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Does the identity hold exactly, and how far from sharp is its number of terms?"""
+    values, ranks = records["T2"].values, records["rank_table"].values["rows"]
+    return proven(
+        [*values["proof"], *values["lower_bound"]],
+        Outcome.VERIFIED,
+        f"Proven up to L = {values['largest']}, and true of every tensor, equivariant or not; far from sharp: about "
+        "3/4 of d1 d2 terms are enough for any tensor, and fewer for these.",
+        (
+            Row(f"any tensor, L = 1 to {ranks[-1]['L']}", _listed(ranks, "outer_product"), _listed(ranks, "theorem")),
+            Row("M, least known", "", _listed(ranks, "best_found")),
+            Row("M, lower bound", "", _listed(ranks, "lower")),
+            Row("some weights, all paths, least known", "", _listed(ranks, "free_weights")),
+            Row("any weights, all paths, lower bound", "", _listed(ranks, "lower_any_weights")),
+        ),
+        "the larger lower bounds are for M, whose path weights are all 1, and bound no other product",
     )
-    return Verdict("T2", STATEMENT, Outcome.VERIFIED, summary, evidence)
+
+
+def _listed(rows: list[dict[str, Any]], key: str) -> str:
+    return ", ".join(str(row[key]) for row in rows)

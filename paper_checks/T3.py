@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 
-from tdn_theory.preset import Preset
-from tdn_theory.theory import proofs
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import proven
+from tdn_theory.finding import Finding, Outcome
+from tdn_theory.records import Record
 
-STATEMENT = (
-    "Every equivariant bilinear map between multiplicity-free representations is a combination of path tensors (Schur)."
-)
+READS = ("T3",)
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Compute the dimension of every space of intertwiners from the ladder operators, and compare with the paths."""
-    degrees = range(1, 4 if preset is Preset.QUICK else 7)
-    steps = [step for lmax in degrees for step in proofs.schur(lmax)]
-    evidence = {"proof": [asdict(step) for step in steps]}
-    if proofs.failed(steps):
-        return Verdict("T3", STATEMENT, Outcome.REFUTED, f"not true: {proofs.failed(steps)}", evidence)
-    summary = (
-        f"dim Hom(V_l1 (x) V_l2, V_l3) is 1 on every path and 0 elsewhere for all degrees up to {max(degrees)}: an "
-        "integer linear system bounds it from above, the exact path tensor from below"
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Is the dimension of every space of equivariant maps the number of paths?"""
+    values = records["T3"].values
+    return proven(
+        values["proof"],
+        Outcome.VERIFIED,
+        f"Proven up to L = {values['largest']}: equivariant maps V_l1 (x) V_l2 -> V_l3 are the multiples of the path "
+        "tensor where there is a path, and zero elsewhere.",
+        (),
+        "for representations that contain every degree once, as the claim says",
     )
-    return Verdict("T3", STATEMENT, Outcome.VERIFIED, summary, evidence)

@@ -1,26 +1,25 @@
-"""T4: N-linear maps have the same CP form, shown for three inputs."""
+"""T4: one map of three inputs as a 4-way tensor in CP form."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 
-from tdn_theory.preset import Preset
-from tdn_theory.theory import proofs
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import proven
+from tdn_theory.finding import Finding, Outcome
+from tdn_theory.records import Record
 
-STATEMENT = "An N-linear equivariant map is an (N+1)-way tensor with the same CP form."
+READS = ("T4",)
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Build a 4-way equivariant tensor from M, prove its equivariance, and rebuild it from CP terms."""
-    degrees = range(1, 3 if preset is Preset.QUICK else 5)
-    steps = [step for lmax in degrees for step in proofs.three_inputs(lmax)]
-    evidence = {"proof": [asdict(step) for step in steps]}
-    if proofs.failed(steps):
-        return Verdict("T4", STATEMENT, Outcome.REFUTED, f"not true: {proofs.failed(steps)}", evidence)
-    summary = (
-        f"For L <= {max(degrees)} the 4-way tensor of (x y) m commutes with all generators, exactly, and is a sum of "
-        "at most d^3 rank-one terms; the argument (one term per tuple of input components) does not see the number "
-        "of inputs"
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Is the tensor of (x y) m equivariant, and a sum of at most d^3 terms?"""
+    values = records["T4"].values
+    return proven(
+        values["proof"],
+        Outcome.QUALIFIED,
+        f"Proven up to L = {values['largest']} for one map of three inputs, (x y) m: its 4-way tensor is equivariant, "
+        "and a sum of d^3 terms, the trivial form that every tensor has.",
+        (),
+        "more inputs and other orders of coupling rest on the same argument, one term per tuple of components; forms "
+        "with fewer terms were not examined",
     )
-    return Verdict("T4", STATEMENT, Outcome.VERIFIED, summary, evidence)

@@ -1,26 +1,24 @@
-"""T7: path-weight sharing keeps equivariance."""
+"""T7: sharing path weights keeps equivariance."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
 
-from tdn_theory.preset import Preset
-from tdn_theory.theory import proofs
-from tdn_theory.verdict import Outcome, Verdict
+from tdn_theory.evidence import proven
+from tdn_theory.finding import Finding, Outcome
+from tdn_theory.records import Record
 
-STATEMENT = "Sharing one weight set among all paths (PS, PS-Linear) does not break equivariance."
+READS = ("T7",)
 
 
-def check(preset: Preset, seed: int) -> Verdict:
-    """Prove that channel mixing commutes with rotations, and that a bias is allowed on l = 0 alone."""
-    degrees = range(1, 3 if preset is Preset.QUICK else 5)
-    steps = [step for lmax in degrees for step in proofs.weight_sharing(lmax)]
-    evidence = {"proof": [asdict(step) for step in steps]}
-    if proofs.failed(steps):
-        return Verdict("T7", STATEMENT, Outcome.REFUTED, f"not true: {proofs.failed(steps)}", evidence)
-    summary = (
-        f"(W (x) 1)(1 (x) D) = (1 (x) D)(W (x) 1) for a symbolic W, exactly, for L <= {max(degrees)}; a bias is "
-        "invariant on l = 0 and on no other degree, as the paper has it. With an approximate product the error is "
-        "scaled by |w|, neither made nor mended"
+def judge(records: Mapping[str, Record]) -> Finding:
+    """Do mixings of channels commute with rotations, and which biases do?"""
+    values = records["T7"].values
+    return proven(
+        values["proof"],
+        Outcome.VERIFIED,
+        f"Proven up to L = {values['largest']}: every mixing of channels commutes with rotations, and a bias is "
+        "invariant on l = 0 and on no other degree, as the paper has it.",
+        (),
+        "of an approximate product, sharing weights w scales the error by |w|: it neither makes nor mends it",
     )
-    return Verdict("T7", STATEMENT, Outcome.VERIFIED, summary, evidence)

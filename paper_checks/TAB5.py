@@ -59,7 +59,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
     energies = ", ".join(f"{found['energy_mae'].value:.0f} ({p})" for p, found in errors["TDN"].items())
     times = " and ".join(f"{found['CP'].value:.0f} % off {network}'s" for network, found in saved.items())
     sentence = (
-        f"CP and PS take {times} time per step on a processor; after {learned[0]['epochs']} epochs TDN's energy errors "
+        f"CP and PS take {times} time per step; after {learned[0]['epochs']} epochs TDN's energy errors "
         f"are {energies} meV/atom."
     )
     worse = [

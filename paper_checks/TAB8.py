@@ -53,6 +53,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
         f"{length} the test error at R = 10 is {low['mean']:.2f} and at R = 28 {at_28['mean']:.2f} times that without "
         f"CP; no equivariance error is left from R = {least} on, not from 81."
     )
+    # test trajectories are drawn by themselves, so none was trained on
     runs = [run for row in values["rows"] for run in row["runs"]]
     training = Training.of(
         (

@@ -1,4 +1,6 @@
-"""When measurements decide: the rules by which a finding gets its strength, for all checks alike.
+"""When proofs and measurements decide: the rules by which a finding gets its strength, for all checks alike.
+
+A proof decides if all its steps hold. One that fails refutes nothing: what is claimed may be true for another reason.
 
 A training decides something about accuracy if
 
@@ -152,3 +154,22 @@ def measured(
         return Finding(Outcome.UNDECIDED, None, sentence, table, "; ".join([*doubts, *[caveat] * bool(caveat)]))
     strength = Strength.PAPERS_SCALE if all(part.papers_scale for part in evidence) else Strength.SCALED
     return Finding(outcome, strength, sentence, table, caveat)
+
+
+def proven(
+    proof: Sequence[Mapping[str, Any]], outcome: Outcome, sentence: str, table: tuple[Row, ...], caveat: str = ""
+) -> Finding:
+    """The finding that a proof allows: undecided while a step fails, or if there is none.
+
+    Args:
+        proof: Its steps as records keep them, with `claim` and `holds`; see `tdn_theory.theory.proofs.Step`.
+        outcome: What the proof shows if all of them hold.
+        sentence: Why.
+        table: The numbers.
+        caveat: What else the reader must know.
+    """
+    failed = [step["claim"] for step in proof if not step["holds"]]
+    if failed or not proof:
+        held = f"{len(proof) - len(failed)} of {len(proof)} steps of the proof hold."
+        return Finding(Outcome.UNDECIDED, None, held, table, "; ".join(failed))
+    return Finding(outcome, Strength.PROOF, sentence, table, caveat)

@@ -35,6 +35,9 @@ def _by_id(*statements: Statement) -> Mapping[str, Statement]:
     return MappingProxyType({statement.id: statement for statement in statements})
 
 
+NORMS_SQUARED = MappingProxyType({1: 5, 2: 15, 3: 34, 4: 65, 5: 111, 6: 175})
+"""E2: ||M||^2, by L."""
+
 STATEMENTS = _by_id(
     Statement(
         "E1",
@@ -44,7 +47,8 @@ STATEMENTS = _by_id(
     Statement(
         "E2",
         "section 2",
-        "M is d x d x d, d = (L+1)^2, with one block of unit norm per path: ||M||^2 = 5, 15, 34, 65, 111, 175.",
+        "M is d x d x d, d = (L+1)^2, with one block of unit norm per path: ||M||^2 = "
+        f"{', '.join(map(str, NORMS_SQUARED.values()))}.",
     ),
     Statement(
         "E3",

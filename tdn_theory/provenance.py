@@ -1,14 +1,18 @@
-"""Where a record comes from: versions, commit, machine, seed and time."""
+"""Where a record comes from: versions, commit, machine, its vector code, seed and time."""
 
 from __future__ import annotations
 
 import platform
 import subprocess
+import sys
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
 
 PACKAGES = ("tdn-theory", "numpy", "scipy", "sympy", "tensorly", "torch", "matplotlib")
 
@@ -42,7 +46,7 @@ def commit() -> str:
 
     try:
         head = git("rev-parse", "HEAD")
-        dirty = git("status", "--porcelain", "--untracked-files=no", "--", "tdn_theory", "paper_checks")
+        dirty = git("status", "--porcelain", "--untracked-files=no", "--", "tdn_theory", "paper_checks/*.py")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
     return f"{head}{'+dirty' if dirty else ''}"
@@ -58,6 +62,23 @@ def cpu() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def vector_code() -> dict[str, str]:
+    """Which vector code the libraries run that make numbers in this process; last digits depend on it.
+
+    That is what they chose for this processor, or what environment variables made them choose: the features that numpy
+    looked for and found, or else those that it takes for granted; the kernels of OpenBLAS; the level of torch, if a
+    module has imported it.
+    """
+    features = np.show_config(mode="dicts")["SIMD Extensions"]
+    found = {"numpy": " ".join(features.get("found") or features["baseline"])}
+    kernels = {library["architecture"] for library in threadpool_info() if library["internal_api"] == "openblas"}
+    if kernels:
+        found["openblas"] = " ".join(sorted(kernels))
+    if "torch" in sys.modules:
+        found["torch"] = sys.modules["torch"].backends.cpu.get_cpu_capability()
+    return found
 
 
 def _gpu(device: str) -> str:
@@ -76,6 +97,7 @@ def provenance(seed: int | None, device: str = "cpu") -> dict[str, Any]:
     return {
         "seed": None if seed is None else int(seed),  # numpy's integers have no JSON form
         "device": cpu() if device == "cpu" else _gpu(device),
+        "vector_code": vector_code(),
         "commit": commit(),
         "versions": versions(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ class Record:
     @property
     def origin(self) -> str:
         """Date, device and size of the run that made it."""
-        return f"record of {self.provenance['time'][:10]} on {self.provenance['device']}, {self.preset}"
+        device = re.sub(r"\(R\)|\(TM\)| Processor\b", "", self.provenance["device"])
+        return f"record of {self.provenance['time'][:10]} on {device}, {self.preset}"
 
 
 class Records(Mapping[str, Record]):

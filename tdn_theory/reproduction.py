@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,10 @@ def reads(claim: str) -> tuple[str, ...]:
 
 
 def judge(claim: str, records: Records) -> Finding:
-    """What the check of a claim finds in `records`; undecided where one that it reads is missing."""
+    """What the check of a claim finds in `records`.
+
+    Undecided where a record that it reads is missing, or of the smallest size.
+    """
     missing = [study for study in reads(claim) if study not in records]
     if missing:
         return Finding(
@@ -82,7 +85,13 @@ def judge(claim: str, records: Records) -> Finding:
             f"Not measured yet: {', '.join(missing)}.",
             caveat=f"tdn-theory reproduce {' '.join(missing)}",
         )
-    return checkout.load(CHECKS, claim).judge(records)
+    finding: Finding = checkout.load(CHECKS, claim).judge(records)
+    small = [study for study in reads(claim) if records[study].preset == Preset.SMALLEST]
+    if small:
+        doubt = f"of the smallest size, which decides nothing: {', '.join(small)}"
+        caveat = "; ".join([doubt, *[finding.caveat] * bool(finding.caveat)])
+        return replace(finding, outcome=Outcome.UNDECIDED, strength=None, caveat=caveat)
+    return finding
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,17 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tdn-theory")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def rates_of_processor() -> Iterator[None]:
+    """No test depends on the machine's speed: products are planned as for a core with AVX-512, whatever runs them."""
+    from tdn_theory.nn import product
+    from tdn_theory.nn.planner import Rates
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(product, "rates", lambda with_loops: Rates(7e10, 5e10, 1e10, 9e10, 4e10, 8e10, 16))
+        yield
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Randomness that is the same in every run."""

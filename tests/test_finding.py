@@ -80,3 +80,15 @@ def test_another_outcome_or_strength_is_told():
     mine = Finding(Outcome.VERIFIED, Strength.SCALED, "so")
     assert mine.differences(Finding(Outcome.REFUTED, Strength.SCALED, "so")) == ["verified here, refuted there"]
     assert mine.differences(Finding(Outcome.VERIFIED, Strength.PROOF, "so")) == ["scaled here, proof there"]
+
+
+def test_a_number_from_a_record():
+    """Mean and standard error, in another unit if asked for; one seed has no error."""
+    found = {"mean": 0.0331, "standard_error": 0.002, "seeds": 3}
+    assert str(Number.of(found, "%", ".2g", times=100)) == "3.3 ± 0.2 %"
+    assert Number.of({**found, "standard_error": None}) == Number(0.0331)
+
+
+def test_errors_are_written_out():
+    assert str(Number(589.0, 38.7, form=".0f")) == "589 ± 40"
+    assert str(Number(1e-14, 3e-16)) == "1e-14 ± 3e-16"

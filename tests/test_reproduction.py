@@ -110,6 +110,14 @@ def test_what_was_not_measured_is_undecided(house: Path, tmp_path: Path):
     assert "tdn-theory reproduce F9" in verdict.finding.caveat
 
 
+def test_the_smallest_size_decides_nothing(tmp_path: Path):
+    run = Reproduction(tmp_path, Preset.SMALLEST)
+    run.run("TAB8")
+    finding = run.check("TAB8").finding
+    assert (finding.outcome, finding.strength) == (Outcome.UNDECIDED, None)
+    assert "smallest" in finding.caveat
+
+
 def test_differences_from_the_committed_verdict_are_told(house: Path, tmp_path: Path):
     committed = Reproduction(house).check("TAB8")
     assert committed.differences is None

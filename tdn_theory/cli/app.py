@@ -45,13 +45,14 @@ def main(
 def info() -> None:
     """Show versions, folders and what is stored."""
     from tdn_theory.cp.store import SHIPPED, Store, user_folder
-    from tdn_theory.provenance import commit, cpu, versions
+    from tdn_theory.provenance import commit, cpu, vector_code, versions
 
     with errors_as_messages():
         store = Store()
         table = Table(title=f"tdn-theory {__version__}", show_header=False)
         table.add_row("commit", commit())
         table.add_row("processor", cpu())
+        table.add_row("vector code", ", ".join(f"{library} {code}" for library, code in vector_code().items()))
         table.add_row("versions", ", ".join(f"{name} {number}" for name, number in versions().items()))
         table.add_row("own solutions", f"{user_folder()} ({len(Store(also=()).entries())})")
         table.add_row("shipped solutions", f"{SHIPPED} ({len(Store(SHIPPED, ()).entries())})")

@@ -124,21 +124,23 @@ def _tell(verdicts: Sequence[Verdict], named: bool) -> None:
 
 def _tell_one(verdict: Verdict, whole: bool) -> None:
     finding, statement = verdict.finding, STATEMENTS[verdict.claim]
-    head = Text(f"{verdict.claim:<6}")
-    head.append(finding.outcome.value, style=COLOURS[finding.outcome])
-    head.append(f", {finding.strength.value}" if finding.strength else "")
+    head = Text(finding.outcome.value, style=COLOURS[finding.outcome])
+    head.append(f", {finding.strength.value}" if finding.strength else "", style="default")
     origins = dict.fromkeys(verdict.origins.values())
     head.append(f"; {'; '.join(origins)}" if origins else "", style="dim")
-    console.print(head)
+    lines: list[Text | Table] = [head, Text(finding.sentence)]
     if whole:
-        console.print(Padding(Text(f"{statement.place}: {statement.text}", style="italic"), (0, 0, 0, 6)))
-    console.print(Padding(Text(finding.sentence), (0, 0, 0, 6)))
-    if not whole:
-        return
-    if finding.table:
-        table = Table("", "paper", "here", box=None, padding=(0, 2, 0, 0))
-        for row in finding.table:
-            table.add_row(row.what, str(row.paper), str(row.here))
-        console.print(Padding(table, (0, 0, 0, 6)), highlight=False)
-    if finding.caveat:
-        console.print(Padding(Text(f"But: {finding.caveat}"), (0, 0, 0, 6)))
+        lines.insert(1, Text(f"{statement.place}: {statement.text}", style="italic"))
+        if finding.table:
+            table = Table("", "paper", "here", box=None, padding=(0, 2, 0, 0))
+            for row in finding.table:
+                table.add_row(row.what, str(row.paper), str(row.here))
+            lines.append(table)
+        if finding.caveat:
+            lines.append(Text(f"But: {finding.caveat}"))
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_column(width=5)
+    grid.add_column()
+    for number, line in enumerate(lines):
+        grid.add_row("" if number else verdict.claim, line)
+    console.print(grid, highlight=False)

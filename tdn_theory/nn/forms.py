@@ -203,6 +203,8 @@ def bilinear(
     x, y = x.expand(-1, -1, channels), y.expand(-1, -1, channels)
     if torch.compiler.is_compiling():
         return form.traced(x, y)
+    if not torch.is_grad_enabled():
+        return form(x, y)
     return _Bilinear.apply(x, y, form)  # pyright: ignore[reportReturnType]
 
 

@@ -1,8 +1,10 @@
 """Which contraction order a product uses, and why: a cost model over shapes, mode and device. No torch.
 
-The time of a form is modelled as `flops / rate + bytes / bandwidth` per edge, matrix products running at the matrix
-rate, element by element work at the vector rate, and every intermediate being written and read once. Only ratios
-matter, so two sets of rates, one for CPU cores and one for GPUs, are enough: the forms differ by factors.
+The time of a form is modelled as the sum of `flops / rate` over the kinds of work in it, and `bytes / bandwidth`, every
+intermediate being written and read once. Only ratios matter. The rates of a processor are measured, see `rates.py`; for
+GPUs one set is enough, as the forms differ by factors there.
+
+Forms differ by roundoff. To run the same one on every machine, give the product `form` and `fused`.
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ from typing import Literal
 Form = Literal["y_first", "dense", "sparse", "factored"]
 MAX_TERMS = 5000
 """Most nonzeros that torch operations are written out for; beyond, the sparse form runs as the dense one."""
+
+FEW_CHANNELS, FEW_PRODUCTS = 1 << 9, 1 << 18
+"""Channels of all edges, and multiplications with matrices of edges, below both of which edges are few."""
 
 FORMS: dict[Form, str] = {
     "y_first": "the tensor with y gives one d3 x d1 matrix per edge (and channel of y), batched matrix products with x",
@@ -26,19 +31,29 @@ FUSED: dict[str, tuple[Form, ...]] = {"cpu": ("y_first", "sparse"), "cuda": ("y_
 
 @dataclass(frozen=True)
 class Rates:
-    """What a device does per second: `matrix` and `vector` flop/s, `bandwidth` bytes/s."""
+    """What a device does per second, in float32: flops of each kind of work, and bytes of intermediates.
+
+    Attributes:
+        matrix: Flops of one matrix product of all edges.
+        batched: Of a matrix product for every edge, in plain torch.
+        vector: Of element by element work in plain torch.
+        loop: Of the fused y-first product.
+        terms: Of the fused sparse product.
+        bandwidth: Bytes read or written.
+        vector_length: Channels up to which all numbers of them take the same time.
+    """
 
     matrix: float
+    batched: float
     vector: float
+    loop: float
+    terms: float
     bandwidth: float
+    vector_length: int
 
 
-RATES = {
-    # one core with AVX-512, float32: small matrix products, unrolled multiply-adds, intermediates in shared caches
-    "cpu": Rates(6e10, 2e10, 1e10),
-    # an H100 without tensor cores for float32
-    "cuda": Rates(4e13, 2e13, 2.5e12),
-}
+H100 = Rates(4e13, 4e13, 2e13, 4e13, 2e13, 2.5e12, 1)
+"""The rates used for every GPU: those of an H100 without tensor cores for float32."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class Shapes:
         v: Channels of y.
         w: Channels of z.
         rank: Rank of the CP factors; None if there are none.
-        fused: Forms that have one run as one kernel, see `FUSED`.
+        fused: Whether forms run as one kernel that have one, see `FUSED`; None for where that is faster.
     """
 
     mode: str
@@ -61,26 +76,37 @@ class Shapes:
     v: int
     w: int
     rank: int | None
-    fused: bool
+    fused: bool | None
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Work of one form per edge: multiply-adds count two flops, bytes are those moved in float32."""
+    """Work of one form per edge: multiply-adds count two flops, bytes are those moved in float32.
+
+    Attributes:
+        form: The form.
+        fused: Whether it runs as one kernel.
+        work: Flops of each kind, named as in `Rates`.
+        bytes: Bytes of inputs, outputs and intermediates.
+        channels: Channels of x.
+    """
 
     form: Form
-    matrix_flops: float
-    vector_flops: float
+    fused: bool
+    work: dict[str, float]
     bytes: float
+    channels: int
 
     @property
     def flops(self) -> float:
         """All floating-point operations per edge."""
-        return self.matrix_flops + self.vector_flops
+        return sum(self.work.values())
 
     def seconds(self, rates: Rates) -> float:
         """Modelled time per edge."""
-        return self.matrix_flops / rates.matrix + self.vector_flops / rates.vector + self.bytes / rates.bandwidth
+        unfilled = max(1.0, rates.vector_length / self.channels)
+        flops = {kind: flops * (1 if kind == "matrix" else unfilled) for kind, flops in self.work.items()}
+        return sum(flops[kind] / getattr(rates, kind) for kind in flops) + self.bytes / rates.bandwidth
 
 
 @dataclass(frozen=True)
@@ -89,9 +115,10 @@ class Plan:
 
     Attributes:
         form: The form used.
-        fused: Whether forms that have one run as one kernel, see `FUSED`.
+        fused: Whether it runs as one kernel.
         device: Device type planned for.
         costs: Modelled cost of every form that exists for the product, cheapest first.
+        rates: The rates of the device.
         forced: Whether the caller chose the form.
     """
 
@@ -99,24 +126,27 @@ class Plan:
     fused: bool
     device: str
     costs: tuple[Cost, ...]
+    rates: Rates
     forced: bool
+
+    @property
+    def _cost(self) -> Cost:
+        return next(cost for cost in self.costs if cost.form == self.form)
 
     @property
     def flops(self) -> float:
         """Floating-point operations of the form used, per edge, forward."""
-        return next(cost.flops for cost in self.costs if cost.form == self.form)
+        return self._cost.flops
 
     def explain(self) -> str:
         """What is used, and what the alternatives would cost."""
-        rates = _rates(self.device)
-        chosen = next(cost for cost in self.costs if cost.form == self.form).seconds(rates)
+        chosen = self._cost.seconds(self.rates)
         kernel = {"cpu": "one loop compiled by the C compiler", "cuda": "one Triton kernel"}[_kind(self.device)]
-        fused = self.fused and self.form in FUSED[_kind(self.device)]
-        backend = kernel if fused else "plain torch operations"
+        backend = kernel if self.fused else "plain torch operations"
         lines = [f"{self.form} ({FORMS[self.form]}), run as {backend} on {self.device}"]
         lines.append("chosen by the caller" if self.forced else "least modelled time per edge:")
         for cost in self.costs:
-            times = cost.seconds(rates) / chosen
+            times = cost.seconds(self.rates) / chosen
             lines.append(f"  {cost.form:8s} {times:6.2f} x   {cost.flops:12,.0f} flops {cost.bytes:12,.0f} bytes")
         return "\n".join(lines)
 
@@ -125,63 +155,84 @@ def _kind(device: str) -> str:
     return "cpu" if device == "cpu" else "cuda"
 
 
-def _rates(device: str) -> Rates:
-    return RATES[_kind(device)]
-
-
-def costs(shapes: Shapes, device: str) -> list[Cost]:
-    """Modelled costs, on a device type, of the forms that exist for these shapes."""
+def costs(shapes: Shapes, device: str, rates: Rates) -> list[Cost]:
+    """Modelled costs, on a device type, of the forms that exist for these shapes, each run as it takes least time."""
     forms: list[Form] = ["y_first"] if shapes.mode in ("uvu", "uvw") else []
     if shapes.rank is not None:
         forms.append("factored")
     elif shapes.mode != "uvw":
         forms.extend(("dense", "sparse"))
-    return [_cost(form, shapes, shapes.fused and form in FUSED[_kind(device)]) for form in forms]
+    found = []
+    for form in forms:
+        fused, plain = _cost(form, shapes, _has_kernel(form, shapes, _kind(device))), _cost(form, shapes, False)
+        faster = min(fused, plain, key=lambda cost: cost.seconds(rates))
+        found.append(faster if shapes.fused is None else fused if shapes.fused else plain)
+    return found
+
+
+def _has_kernel(form: Form, shapes: Shapes, kind: str) -> bool:
+    """A loop of y-first products is for one channel of y and no new channels."""
+    return form in FUSED[kind] and (kind != "cpu" or form != "y_first" or (shapes.mode == "uvu" and shapes.v == 1))
 
 
 def _cost(form: Form, shapes: Shapes, fused: bool) -> Cost:
     """Multiply-adds, and values read and written, of all blocks; what is kept between steps counts twice."""
     u, v, w = shapes.u, shapes.v, shapes.w
-    matrix = vector = values = 0.0
+    work = dict.fromkeys(("matrix", "batched", "vector", "loop", "terms"), 0.0)
+    values = 0.0
     for d1, d2, d3, nonzeros in shapes.blocks:
         values += d1 * u + d2 * v + d3 * w
         mixing = {"uvu": 0, "uvw": u * v * w, "uuu": 0, "uuw": u * w}[shapes.mode]  # of new channels, per component
-        if shapes.mode == "uvu" and v > 1 and form != "y_first":
-            matrix += d2 * u * v  # the weights applied to y
+        if shapes.mode == "uvu" and form != "y_first":  # y gets the channels of x, with the weights if it has several
+            work["batched" if v > 1 else "vector"] += d2 * u * v
+            values += 2 * d2 * u
+        if form != "y_first" and (shapes.mode == "uuu" or (shapes.mode == "uvu" and v == 1)):
+            work["vector"] += d3 * u  # the weights applied to z
+            values += 2 * d3 * u
         if form == "factored":
             R = shapes.rank or 0
             channels_of_y = v if v == 1 or shapes.mode == "uvw" else u
             pairs = u * v if shapes.mode == "uvw" else u
-            matrix += R * (d1 * u + d2 * channels_of_y + d3 * w) + (R if shapes.mode == "uvw" else d3) * mixing
-            vector += R * pairs
+            work["batched"] += R * (d1 * u + d2 * channels_of_y + d3 * w)
+            work["matrix"] += (R if shapes.mode == "uvw" else d3) * mixing
+            work["vector"] += R * pairs
             values += 0 if fused and channels_of_y == u else 2 * R * (u + channels_of_y + pairs)
             continue
-        matrix += d3 * mixing
+        work["matrix"] += d3 * mixing
         if form == "y_first":
-            matrix += v * d1 * d3 * (d2 + u)
-            vector += v * d3 * u
+            work["matrix"] += v * d1 * d3 * d2
+            work["loop" if fused else "batched"] += v * d1 * d3 * u
+            work["vector"] += v * d3 * u
             values += 2 * v * d1 * d3 + (2 * v * d3 * u if v > 1 or shapes.mode == "uvw" else 0)
         elif form == "dense" or (nonzeros > MAX_TERMS and not fused):  # too many terms to write out
-            matrix += d1 * d2 * d3 * u
-            vector += d1 * d2 * u
+            work["batched"] += d1 * d2 * d3 * u
+            work["vector"] += d1 * d2 * u
             values += 2 * d1 * d2 * u
-        else:  # sparse: one fused multiply-add per term if compiled, else a product and a sum through memory
-            vector += (1 if fused else 2) * nonzeros * u
-            values += 0 if fused else 5 * nonzeros * u
-    return Cost(form, 2 * matrix, 2 * vector, 4 * values)
+        elif fused:
+            work["terms"] += nonzeros * u
+        else:  # a product and a sum of every term, through memory
+            work["vector"] += 2 * nonzeros * u
+            values += 5 * nonzeros * u
+    return Cost(form, fused, {kind: 2 * count for kind, count in work.items() if count}, 4 * values, u)
 
 
-def plan(shapes: Shapes, device: str, form: Form | None = None) -> Plan:
+def few_edges(shapes: Shapes) -> int:
+    """Edges below which a compiled loop takes longer to start, by some microseconds, than it saves."""
+    largest = max(d1 * d3 for d1, _, d3, _ in shapes.blocks)
+    return min(FEW_CHANNELS, FEW_PRODUCTS // largest) // shapes.u
+
+
+def plan(shapes: Shapes, device: str, rates: Rates, form: Form | None = None) -> Plan:
     """The form of least modelled time, or the one asked for.
 
     Raises:
         ValueError: The form asked for does not exist for these shapes.
     """
-    rates = _rates(device)
-    ranked = sorted(costs(shapes, device), key=lambda cost: cost.seconds(rates))
+    ranked = sorted(costs(shapes, device, rates), key=lambda cost: cost.seconds(rates))
     if form is not None and form not in [cost.form for cost in ranked]:
         possible = sorted(cost.form for cost in ranked)
         raise ValueError(
             f"form {form!r} does not exist for mode {shapes.mode!r} with this method; possible: {possible}"
         )
-    return Plan(form or ranked[0].form, shapes.fused, device, tuple(ranked), form is not None)
+    used = next(cost for cost in ranked if form in (None, cost.form))
+    return Plan(used.form, used.fused, device, tuple(ranked), rates, form is not None)

@@ -45,6 +45,7 @@ from tdn_theory.nn.layers import (
 )
 from tdn_theory.nn.precision import DoubleBuffers
 from tdn_theory.nn.product import METHODS, Method, TensorProduct
+from tdn_theory.nn.seeded import seeded
 from tdn_theory.provenance import versions
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.irreps import check_lmax
@@ -225,8 +226,7 @@ class Potential(DoubleBuffers):
         def read() -> FeedForward:
             return FeedForward(lmax, channels, 1, shared, attention.gated)
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(self, seed):
             self.elements = torch.nn.Embedding(len(config.elements), channels)
             self.harmonics = SphericalHarmonics(lmax)
             self.basis = {"gaussian": GaussianBasis, "bessel": BesselBasis}[config.basis](

@@ -23,11 +23,12 @@ from tdn_theory.cp.known import least_exact
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
 from tdn_theory.nn.forms import DenseForm, SparseForm, apply_matrices, bilinear, factored
-from tdn_theory.nn.kernels import compiler, gpu
+from tdn_theory.nn.kernels import gpu, loops
 from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.parts import rows, whole
-from tdn_theory.nn.planner import Form, Plan, Shapes, plan
+from tdn_theory.nn.planner import H100, Form, Plan, Shapes, few_edges, plan
 from tdn_theory.nn.precision import without_autocast
+from tdn_theory.nn.rates import rates
 from tdn_theory.so3.irreps import Irreps, irreps_dim, parse_irreps, slot_slices
 
 Mode = Literal["uvu", "uvw", "uuu", "uuw", "uvv"]
@@ -85,10 +86,11 @@ class TensorProduct(torch.nn.Module):
         weights: `internal`: a parameter, drawn from the normal distribution with variance 1 / (channels summed over).
             `external`: given to `forward`. `none`: all ones (not for modes that make new channels).
         form: Contraction order; None lets the planner choose, see `explain()`.
-        fused: Run the product as one kernel. On CPU these are loops of y-first and sparse products, compiled at the
-            first call by a C compiler and kept for later runs; under `torch.compile` and in second derivatives, plain
-            torch operations run. On a GPU they are Triton kernels of y-first products with one channel of y, and of
-            CP products. None does so where there is a compiler, or Triton. Elsewhere plain torch operations run.
+        fused: Run the product as one kernel. On CPU these are loops of y-first and sparse products, compiled by a C
+            compiler for the first product and kept for later runs; under `torch.compile` and in second derivatives,
+            plain torch operations run. On a GPU they are Triton kernels of y-first products with one channel of y, and
+            of CP products. None does so where there is a C compiler that works and the loop is faster, by rates
+            measured once for the machine and not for very few edges, or where there is Triton.
 
     Raises:
         TypeError: `coupling` is none of these.
@@ -154,6 +156,7 @@ class TensorProduct(torch.nn.Module):
             self._arrays = [np.einsum("kr,ir,jr->kij", *masters.values(), optimize=True)]
         self._shapes = [array.shape for array in self._arrays]  # an array in a compiled graph is compared at every call
         self._y_channels = self._u if self._swapped else self._v
+        with_loops = loops.usable() if fused is None else fused and loops.failure() is None
         shapes = Shapes(
             mode=self._plain_mode,
             blocks=tuple((a.shape[1], a.shape[2], a.shape[0], int(np.count_nonzero(a))) for a in self._arrays),
@@ -161,10 +164,14 @@ class TensorProduct(torch.nn.Module):
             v=self._y_channels,
             w=self._w,
             rank=None if self.factors is None else self.factors.rank,
-            fused=compiler.available() if fused is None else fused,
+            fused=None if fused is None and with_loops else bool(fused),
         )
         on_gpu = replace(shapes, fused=gpu.installed() if fused is None else fused)
-        self._plans = {"cpu": plan(shapes, "cpu", form), "cuda": plan(on_gpu, "cuda", form)}
+        self._plans = {"cpu": plan(shapes, "cpu", rates(with_loops), form), "cuda": plan(on_gpu, "cuda", H100, form)}
+        self._few_edges = 0
+        if fused is None and form in (None, "y_first") and self._plain_mode == "uvu" and self._plans["cpu"].fused:
+            self._few_edges = few_edges(shapes)
+            self._plans["few"] = plan(replace(shapes, fused=False), "cpu", rates(with_loops), "y_first")
         forms = {chosen.form for chosen in self._plans.values()}
         if "factored" not in forms:
             masters = {}
@@ -172,7 +179,8 @@ class TensorProduct(torch.nn.Module):
             masters["_y_to_matrices"] = _y_to_matrices(self._inner, self._arrays)
         if "dense" in forms:
             masters |= {f"_dense{number}": array for number, array in enumerate(self._arrays)}
-        self._sparse = [SparseForm(array, shapes.fused) for array in self._arrays] if "sparse" in forms else []
+        on_cpu = self._plans["cpu"].fused
+        self._sparse = [SparseForm(array, on_cpu) for array in self._arrays] if "sparse" in forms else []
         self._masters = masters
         dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
         for name, master in self._masters.items():
@@ -376,12 +384,15 @@ class TensorProduct(torch.nn.Module):
 
     def _one_kernel(self, x: Tensor) -> bool:
         """Whether the whole product is one Triton kernel, which also reads half precision."""
-        chosen = self._plan_for(x)
+        chosen = self._plans["cuda"]
         plain = self._plain_mode == "uvu" and self._y_channels == 1 and self.method != "per_path"
         return plain and chosen.form == "y_first" and chosen.fused and gpu.runs_on(x)
 
     def _plan_for(self, tensor: Tensor) -> Plan:
-        return self._plans["cpu" if tensor.is_cpu else "cuda"]
+        if not tensor.is_cpu:
+            return self._plans["cuda"]
+        few = not torch.compiler.is_compiling() and tensor.shape[0] < self._few_edges
+        return self._plans["few" if few else "cpu"]
 
     def _checked_weights(self, weights: Tensor | None, edges: torch.Size) -> Tensor | None:
         if self.weight_source != "external":

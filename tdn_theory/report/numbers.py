@@ -27,7 +27,7 @@ def _frontier(key: str, lmax: int) -> Callable[[Values], str]:
 
 
 def _rank_of_M(lmax: int) -> Callable[[Values], str]:
-    """Of the paper's tensor, all path weights 1: the least rank at which a stored decomposition is exact to roundoff."""
+    """Of the paper's tensor, all path weights 1: the least rank at which a decomposition is known to be exact."""
     return lambda v: str(_row(v["rank_table"]["rows"], L=lmax)["best_found"])
 
 

@@ -22,17 +22,17 @@ from tdn_theory.report.typography import maths, sentence
 FOLDER = Path(__file__).parent
 
 FINDINGS = (
-    "Exactly equivariant products of low rank exist; M itself shows no sign of being one. With path weights of their own, "
-    "{exact rank at L = 2} terms are exact at L = 2 and {exact rank at L = 4} at L = 4, below the paper's "
+    "Exactly equivariant products of low rank exist; M itself shows no sign of being one. With path weights of their "
+    "own, {exact rank at L = 2} terms are exact at L = 2 and {exact rank at L = 4} at L = 4, below the paper's "
     "{paper's rank at L = 2} and {paper's rank at L = 4}; at L = 3, 5 and 6 the least ranks known, "
     "{exact rank at L = 3}, {exact rank at L = 5} and {exact rank at L = 6}, are above its {paper's rank at L = 3}, "
     "{paper's rank at L = 5} and {paper's rank at L = 6}. M itself is known to be exact with {rank of M at L = 1}, "
     "{rank of M at L = 2} and {rank of M at L = 3} terms at L = 1, 2, 3.",
     "Theorem 3.1 is true and empty: at the paper's rank R = 7L^2 its bound is {theorem over trivial bound} times "
     "the one that holds for nothing, since M's spectrum is flat.",
-    "The speed is that of shared path weights. The exact product is {speed-up per path} times faster than e3nn's eager "
-    "one if both have weights for every path, and {speed-up of the exact product} times if ours has one set for all, on "
-    "one core of the record's processor (F3c); the paper claims {speed-up claimed} for CP, on a GPU.",
+    "The speed is that of shared path weights. The exact product is {speed-up per path} times faster than e3nn's "
+    "eager one if both have weights for every path, and {speed-up of the exact product} times if ours has one set for "
+    "all, on one core of the record's processor (F3c); the paper claims {speed-up claimed} for CP, on a GPU.",
     "What CP costs in accuracy is open: the trainings recorded so far are too short or too few to tell (TAB1, TAB5, "
     "TAB8, O2).",
 )

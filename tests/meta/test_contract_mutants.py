@@ -21,9 +21,9 @@ CONFIG = PotentialConfig(
 
 
 def make(config: PotentialConfig = CONFIG) -> Potential:
-    """In float64, for evaluation, with a reference of its own."""
+    """In float64, for evaluation, with a reference of its own; forces are of order 1, so that relative errors count."""
     potential = Potential(config).double().eval()
-    potential.set_reference([-1.0, -0.7, -0.4], 0.7)
+    potential.set_reference([-1.0, -0.7, -0.4], 7.0)
     return potential
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from tdn_theory.data.structure import Structure
-from tdn_theory.experiments.networks.variants import ELEMENTS, PAPER
+from tdn_theory.experiments.networks.variants import ELEMENTS
 from tdn_theory.nn import TensorProduct
 from tdn_theory.nn.baselines.equiformer import DepthwiseProduct, Equiformer
 from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths
 from tdn_theory.nn.product import from_e3nn, to_e3nn
+from tdn_theory.paper import NETWORKS
 from tests.assertions import assert_close, refuses
 from tests.nn.contract import Model, PhysicalContract
 
@@ -49,7 +50,7 @@ class TestEquiformer(PhysicalContract):
 def test_equiformer_has_the_size_of_the_paper(lmax):
     model = Equiformer(ELEMENTS, lmax, layers=1)
     whole, block = (sum(p.numel() for p in part.parameters()) for part in (model, model.blocks[0]))
-    assert abs((whole + 5 * block) / 1e6 / PAPER[lmax]["Equiformer"]["parameters"] - 1) < 0.015
+    assert abs((whole + 5 * block) / 1e6 / NETWORKS[lmax]["Equiformer"]["parameters"] - 1) < 0.015
 
 
 def test_depthwise_product_has_an_output_for_every_path():

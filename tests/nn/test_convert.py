@@ -13,6 +13,7 @@ torch.serialization.add_safe_globals(
 )  # in the constants of e3nn 0.4.4, which torch 2.6 and later refuses otherwise
 from e3nn import o3  # noqa: E402
 
+from tdn_theory.experiments.comparisons.other_networks import default_dtype  # noqa: E402
 from tdn_theory.nn import TensorProduct, convert  # noqa: E402
 from tests.assertions import assert_close, refuses  # noqa: E402
 
@@ -211,21 +212,24 @@ def test_nequip(parity):
     from nequip.model import NequIPGNNModel
     from nequip.utils.global_state import set_global_state
 
-    set_global_state()
-    model = NequIPGNNModel(
-        seed=0, model_dtype="float64", r_max=4.0, type_names=["H", "O"], num_layers=3, l_max=2, parity=parity,
-        num_features=8, avg_num_neighbors=3.0, radial_mlp_width=8,
-    )  # fmt: skip
-    positions = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.2]], dtype=torch.float64)
-    cell = {"pbc": torch.tensor([False] * 3), "cell": 10 * torch.eye(3, dtype=torch.float64)}
-    graph = from_dict({"pos": positions, "atom_types": torch.tensor([1, 0, 0, 0]), **cell})
-    graph = compute_neighborlist_(graph, r_max=4.0)
+    with default_dtype(torch.float64):
+        set_global_state()  # makes this the default for good, once in a process
+        model = NequIPGNNModel(
+            seed=0, model_dtype="float64", r_max=4.0, type_names=["H", "O"], num_layers=3, l_max=2, parity=parity,
+            num_features=8, avg_num_neighbors=3.0, radial_mlp_width=8,
+        )  # fmt: skip
+        positions = torch.tensor(
+            [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.2]], dtype=torch.float64
+        )
+        cell = {"pbc": torch.tensor([False] * 3), "cell": 10 * torch.eye(3, dtype=torch.float64)}
+        graph = from_dict({"pos": positions, "atom_types": torch.tensor([1, 0, 0, 0]), **cell})
+        graph = compute_neighborlist_(graph, r_max=4.0)
 
-    def energy_and_forces(model: torch.nn.Module) -> list[np.ndarray]:
-        out = model(dict(graph))
-        return [out["total_energy"].detach().numpy(), out["forces"].detach().numpy()]
+        def energy_and_forces(model: torch.nn.Module) -> list[np.ndarray]:
+            out = model(dict(graph))
+            return [out["total_energy"].detach().numpy(), out["forces"].detach().numpy()]
 
-    check_a_real_model(model, energy_and_forces, 6)
+        check_a_real_model(model, energy_and_forces, 6)
 
 
 def test_mace():
@@ -234,8 +238,7 @@ def test_mace():
     from mace import data, modules, tools
     from mace.tools.torch_geometric.dataloader import DataLoader
 
-    torch.set_default_dtype(torch.float64)
-    try:
+    with default_dtype(torch.float64):
         table = tools.AtomicNumberTable([1, 8])
         block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
         model = modules.MACE(
@@ -258,5 +261,3 @@ def test_mace():
             return [out["energy"].detach().numpy(), out["forces"].detach().numpy()]
 
         check_a_real_model(model, energy_and_forces, 4)
-    finally:
-        torch.set_default_dtype(torch.float32)

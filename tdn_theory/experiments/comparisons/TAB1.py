@@ -104,7 +104,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     alone = replace(jobs, workers=1, dask=None)  # two that share caches are slower
     found = alone.map(learn, plan, "TAB1: networks trained")
     config = configuration(size.network).to_dict()
-    return {"paper": {k: dict(v) for k, v in PUBCHEMQCR.items()}, "config": config, "absent": absent, "networks": found}
+    return {"paper": dict(PUBCHEMQCR), "config": config, "absent": absent, "networks": found}
 
 
 def configuration(network: Mapping[str, Any]) -> TrainConfig:

@@ -137,7 +137,7 @@ def compare(choice: Mapping[str, Sequence[str]], size: Size, seed: int, jobs: Jo
     ]
     alone = replace(jobs, workers=1, dask=None)  # timings beside each other would disturb each other
     return {
-        "paper": {network: dict(rows) for network, rows in EXCHANGED.items()},
+        "paper": dict(EXCHANGED),
         "absent": [name for name in (*choice, *size.systems) if name not in (*networks, *systems)],
         "pace": alone.map(pace, timed, "time per epoch"),
         "learned": alone.map(learn, learned, "accuracy after equal training"),
@@ -175,12 +175,12 @@ def pace(
         config = configuration("relaxations", model, seed, device)
         task = Task(config, structures)
         batches = task.train.batches(batch_indices(len(task.train), config.batch_size, seed)[: rounds + 2])
-        models = {name: _build(task, network, name, seed, torch.float32) for name in products}
-        optimizers = {name: task.optimizer(model, network) for name, model in models.items()}
+        built = {name: _build(task, network, name, seed, torch.float32) for name in products}
+        optimizers = {name: task.optimizer(own, network) for name, own in built.items()}
         times: dict[str, list[float]] = {name: [] for name in products}
         for number, graph in enumerate(batches):
-            for name, model in models.items():
-                step = partial(task.step, model, optimizers[name], graph.to(config.device))
+            for name, own in built.items():
+                step = partial(task.step, own, optimizers[name], graph.to(config.device))
                 seconds = seconds_of(step, config.device)
                 if number >= 2:
                     times[name].append(seconds)
@@ -191,7 +191,7 @@ def pace(
         "structures": len(task.train),
         "seconds_per_step": times,
         "minutes_per_epoch": {name: float(np.median(found)) * steps / 60 for name, found in times.items()},
-        "parameters": {name: sum(p.numel() for p in model.parameters()) for name, model in models.items()},
+        "parameters": {name: sum(p.numel() for p in own.parameters()) for name, own in built.items()},
     }
 
 

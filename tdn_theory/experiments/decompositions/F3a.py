@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.schedules import log_squared_released
 from tdn_theory.experiments.decompositions import rank_sweep
 from tdn_theory.experiments.decompositions.rank_sweep import SIZES, Size
 from tdn_theory.jobs import Jobs
@@ -37,7 +38,11 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """
     rank_sweep.fit_all(size.starts, seed, jobs)
     points = [{**point, "samples": size.samples} for point in rank_sweep.scheduled(size.starts, seed)]
-    return {"samples": size.samples, "points": jobs.map(measure, points, "F3a: approximation errors")}
+    return {
+        "samples": size.samples,
+        "points": jobs.map(measure, points, "F3a: approximation errors"),
+        "released_log_ranks": [log_squared_released(lmax) for lmax in size.starts],
+    }
 
 
 STUDY = Study("F3a", "Approximation error against L for the four rank schedules (E5)", Cost.COMPUTED, SIZES, run)

@@ -38,7 +38,8 @@ SIZES = {
 def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """One row per L: lower bounds, least exact ranks (proven, numerical, with free weights), 7 L^2 and d^2.
 
-    The lower bounds are for M itself, whose weights are all 1, but for `real_rank`, which holds for all weights.
+    `lower` bounds the rank of M itself, whose weights are all 1; `lower_any_weights` that of every equivariant tensor
+    with all paths alive, which are those that `free_weights` is the least known rank of.
 
     Args:
         size: Size of the run.
@@ -57,6 +58,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
             "exact_known_source": proven.source,
             "best_found": known[0].rank,
             "free_weights": atlas.best(row["L"]).rank,
+            "lower_any_weights": row["lower_bounds"].get("real_rank", rank.any_weights_bound(row["L"])),
             "theorem": rank.pair_bound(tensor.d),
             "paper": quadratic(tensor.lmax),
             "outer_product": tensor.d**2,

@@ -96,7 +96,8 @@ def _row(lmax: int, factors: CPFactors) -> dict[str, Any]:
 def entry(stem: str) -> dict[str, Any]:
     """One entry of the atlas, which is exact by its proof."""
     chosen = atlas.load(stem)
-    return {"L": chosen.lmax, "R": chosen.rank, "proof": chosen.proof["kind"], **_row(chosen.tensor.lmax, chosen.factors)}
+    found = _row(chosen.tensor.lmax, chosen.factors)
+    return {"L": chosen.lmax, "R": chosen.rank, "proof": chosen.proof["kind"], **found}
 
 
 def start(lmax: int, rank: int, seed: int) -> dict[str, Any]:

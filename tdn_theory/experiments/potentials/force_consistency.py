@@ -115,6 +115,7 @@ SIZES = {
             molecules=1,
             copies=2,
             relaxation_steps=2,
+            fmax=1e-6,  # or a network that has hardly trained has nothing to relax
             time=1.0,
         ),
         structures=24,

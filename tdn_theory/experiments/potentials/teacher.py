@@ -73,7 +73,7 @@ RANKS = {
 
 SIZES = {
     Preset.SMALLEST: Size(
-        {1: {"random": (7, 8), "scaled": (7,), "scaled, even": (6,)}, 2: {"random": (4,)}},
+        {1: {"random": (7, 8), "scaled": (7,), "scaled, even": (6,)}, 2: dict.fromkeys(TEACHERS, (4,))},
         seeds=1,
         molecules=4,
         starts={1: 1, 2: 1},

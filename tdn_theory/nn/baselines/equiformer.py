@@ -21,6 +21,7 @@ from tdn_theory.nn.baselines import o3
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.layers import GaussianBasis, RadialMLP
 from tdn_theory.nn.potential import MAX_NUMBER
+from tdn_theory.nn.seeded import seeded
 from tdn_theory.so3.irreps import check_lmax
 
 
@@ -70,8 +71,7 @@ class Equiformer(torch.nn.Module):
             raise ValueError(f"{heads} heads cannot split {channels} channels; give a divisor of them")
         if not elements or not all(0 < z < MAX_NUMBER for z in elements):
             raise ValueError(f"elements are {elements}; give atomic numbers from 1 to {MAX_NUMBER - 1}")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(self, seed):
             self.elements = torch.nn.Embedding(len(elements), channels)
             self.harmonics = SphericalHarmonics(lmax)
             self.basis = GaussianBasis(basis_size, cutoff)

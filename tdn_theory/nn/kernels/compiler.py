@@ -1,8 +1,9 @@
 """C functions made at run time: compiled once for this processor, kept, and called without Python objects.
 
-A compiler takes a quarter of a second for the loops of `scaled_matrices.c`; its output is kept in the user's cache
-folder under a name that holds the source, the command and the processor's features, so that another machine that shares
-the folder makes its own.
+A compiler takes two or three seconds for the loops of this package; its output is kept in the user's cache folder under
+a name that holds the source, the command and the processor's features, so that another machine that shares the folder
+makes its own, and the checksum of the file, so that a damaged one is made anew. Where nothing can be kept or run there,
+a process makes its own in a temporary folder.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from functools import cache, lru_cache
+from contextlib import suppress
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from struct import pack
 
 import torch
 from platformdirs import user_cache_path
@@ -25,8 +28,7 @@ from torch import Tensor
 
 from tdn_theory.files import sha256, write_bytes
 
-FLAGS = ("-std=gnu11", "-O3", "-march=native", "-shared", "-fPIC")
-C_TYPES = {torch.float32: "float", torch.float64: "double"}
+FLAGS = ("-std=gnu11", "-O3", "-shared", "-fPIC")
 
 BYTES_PER_THREAD = 1 << 20
 """Least work that is worth another thread: starting one takes as long as reading some hundred kilobytes."""
@@ -47,7 +49,7 @@ def _compiler() -> tuple[str, ...] | None:
 
 
 @cache
-def _processor() -> str:
+def processor() -> str:
     """The features that `-march=native` depends on."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -56,16 +58,15 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), platform.machine())
 
 
-@lru_cache(maxsize=512)
-def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
-    """The loaded library of a C source in which `real` stands for the dtype, compiled if need be.
+def library(source: str, march: str = "native") -> ctypes.CDLL:
+    """The loaded library of a C source, compiled if need be.
 
     Args:
         source: C source with GNU vector extensions (gcc and clang have them).
-        dtype: float32 or float64.
+        march: Processor to compile for, as the compiler names it.
 
     Raises:
-        RuntimeError: There is no compiler, or it fails; the message says what to do.
+        RuntimeError: There is no compiler, or it fails, or what it makes cannot be loaded; the message says what to do.
     """
     compiler = _compiler()
     if compiler is None:
@@ -73,12 +74,14 @@ def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
             "compiled loops (fused=True) need a C compiler, and neither CC, cc, gcc nor clang was found; install one, "
             "or make the product with fused=False"
         )
-    command = [*compiler, *FLAGS, f"-Dreal={C_TYPES[dtype]}"]
-    key = sha256("\n".join([*command, shutil.which(command[0]) or "", _processor(), source]).encode())[:32]
-    path = user_cache_path("tdn-theory") / "kernels" / f"{key}.so"
-    if not path.exists():
-        with tempfile.TemporaryDirectory() as folder:
-            source_file, made = Path(folder) / "kernel.c", Path(folder) / "kernel.so"
+    command = [*compiler, *FLAGS, f"-march={march}"]
+    key = sha256("\n".join([*command, shutil.which(command[0]) or "", processor(), source]).encode())[:32]
+    kept = _kept(key)
+    if kept is not None:
+        return kept
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            source_file, made = Path(temporary) / "kernel.c", Path(temporary) / "kernel.so"
             source_file.write_text(source)
             done = subprocess.run([*command, source_file, "-o", made], capture_output=True, text=True, check=False)
             if done.returncode:
@@ -86,33 +89,74 @@ def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
                     f"the C compiler failed: {shlex.join(command)}\n{done.stderr[-1000:]}\n"
                     "Set CC to gcc >= 9 or clang >= 11, or make the product with fused=False"
                 )
-            write_bytes(path, made.read_bytes())
-    return ctypes.CDLL(str(path))
+            loaded, content = ctypes.CDLL(str(made)), made.read_bytes()
+    except OSError as error:
+        raise RuntimeError(
+            f"compiled loops (fused=True) could not be made or loaded: {error}. Set TMPDIR to a folder with space, "
+            "from which programs may run, or make the product with fused=False"
+        ) from error
+    with suppress(OSError):  # the next process makes its own, then
+        write_bytes(cache_folder() / _name(key, content), content)
+    return loaded
+
+
+def cache_folder() -> Path:
+    """Where what is made once for this machine is kept.
+
+    Raises:
+        OSError: The user has no home folder.
+    """
+    folder = user_cache_path("tdn-theory")
+    if not folder.is_absolute():
+        raise FileNotFoundError(f"the user's cache folder {folder} is not absolute; set HOME or XDG_CACHE_HOME")
+    return folder / "kernels"
+
+
+def _kept(key: str) -> ctypes.CDLL | None:
+    """The library kept under this key, if it is whole and may run from its folder or from that of temporary files."""
+    with suppress(OSError):
+        for path in sorted(cache_folder().glob(f"{key}-*.so")):
+            content = path.read_bytes()
+            if path.name != _name(key, content):
+                continue  # damaged
+            with suppress(OSError):
+                return ctypes.CDLL(str(path))
+            with tempfile.TemporaryDirectory() as temporary:
+                return ctypes.CDLL(shutil.copy(path, temporary))
+    return None
+
+
+def _name(key: str, content: bytes) -> str:
+    return f"{key}-{sha256(content)[:32]}.so"
 
 
 def call(function: ctypes._NamedFuncPointer, edges: int, sizes: tuple[int, ...], tensors: tuple[Tensor, ...]) -> None:
-    """Call `function(start, stop, sizes..., pointers...)` on ranges of edges, one for each of torch's threads.
+    """Call `function(start, stop, sizes, pointers)` on ranges of edges, one for each of torch's threads.
 
     Edges are independent of each other, so results do not depend on the number of threads.
 
     Args:
         function: C function without a result.
         edges: Number of edges.
-        sizes: Integers handed through (int64).
-        tensors: Contiguous tensors, handed through as pointers.
+        sizes: Integers, handed through as an array of int64.
+        tensors: Tensors, handed through as an array of pointers.
     """
     if function.argtypes is None:
-        function.argtypes = [ctypes.c_int64] * (2 + len(sizes)) + [ctypes.c_void_p] * len(tensors)
-    pointers = [tensor.data_ptr() for tensor in tensors]
-    bytes_moved = sum([tensor.nbytes for tensor in tensors])
-    threads = max(1, min(torch.get_num_threads(), bytes_moved // BYTES_PER_THREAD, edges))
+        function.argtypes = (ctypes.c_int64, ctypes.c_int64, ctypes.c_char_p, ctypes.c_char_p)
+        function.restype = None
+    # packed: ctypes takes a quarter of a microsecond for each argument
+    packed = pack(f"{len(sizes)}q", *sizes), pack(f"{len(tensors)}P", *[tensor.data_ptr() for tensor in tensors])
+    threads = torch.get_num_threads()
+    if threads > 1:
+        bytes_moved = sum([tensor.nbytes for tensor in tensors])
+        threads = max(1, min(threads, bytes_moved // BYTES_PER_THREAD, edges))
     if threads == 1:
-        function(0, edges, *sizes, *pointers)
+        function(0, edges, *packed)
         return
     bounds = [edges * k // threads for k in range(threads + 1)]
-    others = [threading.Thread(target=function, args=(*part, *sizes, *pointers)) for part in pairwise(bounds[1:])]
+    others = [threading.Thread(target=function, args=(*part, *packed)) for part in pairwise(bounds[1:])]
     for other in others:
         other.start()
-    function(*bounds[:2], *sizes, *pointers)
+    function(*bounds[:2], *packed)
     for other in others:
         other.join()

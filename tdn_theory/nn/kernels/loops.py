@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ctypes import CDLL
+import ctypes
+import warnings
 from functools import cache
 from importlib.resources import files
 
@@ -12,12 +13,54 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tdn_theory.nn import kernels
-from tdn_theory.nn.kernels.compiler import C_TYPES, call, library
+from tdn_theory.nn.kernels import compiler
+
+C_TYPES = {torch.float32: "float", torch.float64: "double"}
+LANES = {dtype: (1, *(size // dtype.itemsize for size in (16, 32, 64))) for dtype in C_TYPES}
+"""Channels of a vector: one, or as many as the 16, 32 or 64 bytes of SSE2 and NEON, AVX, AVX-512 hold."""
+
+
+def source() -> str:
+    """The C source of all loops, for every dtype and every vector of the processor that the compiler sees."""
+    names = "vector.h", "scaled_matrices.c", "sparse.c"
+    header, *texts = (files(kernels).joinpath(name).read_text() for name in names)
+    for dtype, name in C_TYPES.items():
+        for lanes in LANES[dtype]:
+            before = f"#define real {name}\n#define LANES {lanes}\n#if {lanes * dtype.itemsize} <= WIDEST\n"
+            header += "".join([before, *texts, "#endif\n#undef LANES\n#undef real\n"])
+    return header
 
 
 @cache
-def _library(name: str, dtype: torch.dtype) -> CDLL:
-    return library("".join(files(kernels).joinpath(part).read_text() for part in ("vector.h", name)), dtype)
+def _library() -> ctypes.CDLL:
+    return compiler.library(source())
+
+
+@cache
+def failure() -> str | None:
+    """Why the loops do not run here; None if they do."""
+    try:
+        _library()
+    except RuntimeError as error:
+        return str(error)
+    return None
+
+
+@cache
+def usable() -> bool:
+    """Whether products run as loops by default: where there is a C compiler. A warning tells why one does not work."""
+    reason = failure() if compiler.available() else ""
+    if reason:
+        warnings.warn(f"plain torch operations run instead of compiled loops: {reason}", stacklevel=2)
+    return reason is None
+
+
+@cache
+def _function(library: ctypes.CDLL, name: str, dtype: torch.dtype, channels: int) -> ctypes._NamedFuncPointer:
+    """The function for the widest vectors that the processor has and the channels fill."""
+    filled = min(ctypes.c_int32.in_dll(library, "widest").value // dtype.itemsize, channels)
+    lanes = max(lanes for lanes in LANES[dtype] if lanes <= max(filled, 1))
+    return getattr(library, f"{name}_{C_TYPES[dtype]}{lanes}")
 
 
 def scaled_matrices(
@@ -25,10 +68,10 @@ def scaled_matrices(
 ) -> Float[Tensor, "e d3 u"]:
     """`z_ku = w_u sum_i G_ki x_iu` for every edge, each number of x and z touched once in memory."""
     (edges, d3, d1), c = G.shape, x.shape[2]
-    G, x, w = _rows_contiguous(G), x.contiguous(), w.contiguous()
+    (G, G_edge, G_row), (x, x_edge), (w, w_edge) = _with_whole_rows(G), _with_whole_edges(x), _with_whole_edges(w)
     z = x.new_empty(edges, d3, c)
-    sizes = (d3, d1, c, G.stride(0), G.stride(1), c if w.shape[0] > 1 else 0)
-    call(_library("scaled_matrices.c", x.dtype).forward, edges, sizes, (G, x, w, z))
+    sizes = (d3, d1, c, G_edge, G_row, x_edge, w_edge)
+    compiler.call(_function(_library(), "forward", x.dtype, c), edges, sizes, (G, x, w, z))
     return z
 
 
@@ -37,16 +80,27 @@ def scaled_matrices_backward(
 ) -> tuple[Float[Tensor, "e d1 u"], Float[Tensor, "e 1 u"]]:
     """Gradients of `scaled_matrices` for x and, edge by edge, w, given that for z."""
     (edges, d3, d1), c = G.shape, x.shape[2]
-    G, x, w, g = _rows_contiguous(G), x.contiguous(), w.contiguous(), g.contiguous()
-    dx, dw = torch.empty_like(x), x.new_empty(edges, 1, c)
-    sizes = (d3, d1, c, G.stride(0), G.stride(1), c if w.shape[0] > 1 else 0)
-    call(_library("scaled_matrices.c", x.dtype).backward, edges, sizes, (G, g, w, x, dx, dw))
+    (G, G_edge, G_row), (x, x_edge), (w, w_edge) = _with_whole_rows(G), _with_whole_edges(x), _with_whole_edges(w)
+    g, g_edge = _with_whole_edges(g)
+    dx, dw = x.new_empty(edges, d1, c), x.new_empty(edges, 1, c)
+    sizes = (d3, d1, c, G_edge, G_row, x_edge, w_edge, g_edge)
+    compiler.call(_function(_library(), "backward", x.dtype, c), edges, sizes, (G, x, w, g, dx, dw))
     return dx, dw
 
 
-def _rows_contiguous(G: Tensor) -> Tensor:
-    """Matrices may be parts of larger ones, as long as each row lies in one piece."""
-    return G if G.stride(2) == 1 else G.contiguous()
+def _with_whole_rows(G: Tensor) -> tuple[Tensor, int, int]:
+    """Matrices, which may be parts of larger ones as long as each row lies in one piece; steps to edges and rows."""
+    edge, row, column = G.stride()
+    return (G, edge, row) if column == 1 else _with_whole_rows(G.clone(memory_format=torch.contiguous_format))
+
+
+def _with_whole_edges(x: Tensor) -> tuple[Tensor, int]:
+    """Features, which may be part of others as long as those of an edge lie in one piece; the step to the next edge."""
+    edges, rows, channels = x.shape
+    edge, row, channel = x.stride()
+    if (channel != 1 and channels > 1) or (row != channels and rows > 1):
+        return _with_whole_edges(x.clone(memory_format=torch.contiguous_format))
+    return x, edge if edges > 1 else 0
 
 
 class SparseTensor:
@@ -76,5 +130,5 @@ class SparseTensor:
         x, y = x.contiguous(), y.contiguous()
         z = x.new_empty(edges, d3, c)
         tensors = (*self._lists, self._values[x.dtype], x, y, z)
-        call(_library("sparse.c", x.dtype).product, edges, (d1, d2, d3, c), tensors)
+        compiler.call(_function(_library(), "product", x.dtype, c), edges, (d1, d2, d3, c), tensors)
         return z

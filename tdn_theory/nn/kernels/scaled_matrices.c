@@ -1,100 +1,92 @@
 /* The y-first product and its derivative, edge by edge, everything of an edge in the first-level cache:
 
        forward    z[k, u] = w[u] sum_i G[k, i] x[i, u]
-       backward   h[i, u] = sum_k G[k, i] g[k, u],   dx = w h,   dw[u] = sum_i h[i, u] x[i, u]
+       backward   h[i, u] = sum_k G[k, i] g[k, u],   dx[i, u] = w[u] h[i, u],   dw[u] = sum_i h[i, u] x[i, u]
 
-   One block computes `rows` rows of the result for `WIDTH * vectors` channels in registers: 4 x 4 accumulators, so that
-   every vector that is read serves four rows. */
+   Both multiply a matrix A, which is G or its transpose, with features a, and scale the result. A vector holds LANES
+   channels, and the last vector of an edge overlaps the one before it where the channels do not fill it. */
 
-#define MULTIPLY(rows, vectors)                                                                              \
-    vec sum[rows][vectors] = {0};                                                                            \
-    for (int64_t i = 0; i < inner; i++) {                                                                    \
-        vec a[vectors];                                                                                      \
-        for (int v = 0; v < vectors; v++) a[v] = *(const vec *)(x + i * c + v * WIDTH);                      \
-        for (int k = 0; k < rows; k++)                                                                       \
-            for (int v = 0; v < vectors; v++) sum[k][v] += G[(row + k) * row_stride + i * inner_stride] * a[v]; \
-    }
+typedef struct {
+    int64_t outer, inner, c;             /* rows and columns of A, channels */
+    int64_t row_stride, column_stride;   /* of A */
+    int64_t a_edge, other_edge;          /* from an edge to the next */
+} NAMED(sizes);
 
-/* Forward */
-
-#define FORWARD(rows, vectors)                                                                               \
-    for (; row + rows <= d3; row += rows) {                                                                  \
-        MULTIPLY(rows, vectors)                                                                              \
-        for (int k = 0; k < rows; k++)                                                                       \
-            for (int v = 0; v < vectors; v++)                                                                \
-                *(vec *)(z + (row + k) * c + v * WIDTH) = sum[k][v] * *(const vec *)(w + v * WIDTH);         \
-    }
-
-void forward(int64_t start, int64_t stop, int64_t d3, int64_t d1, int64_t c, int64_t G_edge, int64_t G_row,
-             int64_t w_edge, const real *restrict Gs, const real *restrict xs, const real *restrict ws, real *restrict zs) {
-    const int64_t inner = d1, row_stride = G_row, inner_stride = 1;
-    for (int64_t e = start; e < stop; e++) {
-        const real *G = Gs + e * G_edge, *x = xs + e * d1 * c, *w = ws + e * w_edge;
-        real *z = zs + e * d3 * c;
-        int64_t u = 0;
-        for (; u + 4 * WIDTH <= c; u += 4 * WIDTH, x += 4 * WIDTH, w += 4 * WIDTH, z += 4 * WIDTH) {
-            int64_t row = 0;
-            FORWARD(4, 4)
-            FORWARD(1, 4)
+/* Some rows of the result for some vectors of channels, in registers. `other`, if any, is multiplied with what is not
+   scaled, and summed over rows into `dot`. What the block reads is also fetched for the next edge, into the
+   second-level cache: the processor does not foresee these strides. (A prefetch may ask for what does not exist, as
+   behind the last edge.) */
+INLINE void NAMED(block)(const int rows, const int vectors, const NAMED(sizes) *s, const real *A, const real *restrict a,
+                         const real *restrict w, real *restrict result, const real *restrict other, vec *dot) {
+    vec sum[ROWS][VECTORS] = {0};
+    for (int64_t i = 0; i < s->inner; i++, a += s->c) {
+        vec factor[VECTORS];
+        for (int v = 0; v < vectors; v++) {
+            factor[v] = *(const vec *)(a + v * LANES);
+            if (BEGINS_LINE(v)) __builtin_prefetch(a + s->a_edge + v * LANES, 0, 2);
         }
-        for (; u + WIDTH <= c; u += WIDTH, x += WIDTH, w += WIDTH, z += WIDTH) {
-            int64_t row = 0;
-            FORWARD(4, 1)
-            FORWARD(1, 1)
-        }
-        for (; u < c; u++, x++, w++, z++)
-            for (int64_t k = 0; k < d3; k++) {
-                real sum = 0;
-                for (int64_t i = 0; i < d1; i++) sum += G[k * G_row + i] * x[i * c];
-                z[k * c] = sum * w[0];
+        for (int k = 0; k < rows; k++)
+            for (int v = 0; v < vectors; v++) sum[k][v] += A[k * s->row_stride + i * s->column_stride] * factor[v];
+    }
+    for (int k = 0; k < rows; k++)
+        for (int v = 0; v < vectors; v++) {
+            const int64_t place = k * s->c + v * LANES;
+            if (other) {
+                dot[v] += sum[k][v] * *(const vec *)(other + place);
+                if (BEGINS_LINE(v)) __builtin_prefetch(other + s->other_edge + place, 0, 2);
             }
-    }
+            *(vec *)(result + place) = sum[k][v] * *(const vec *)(w + v * LANES);
+        }
 }
 
-/* Backward: `x` of MULTIPLY is g here, and the rows of the result are those of x. */
-
-#define BACKWARD(rows, vectors)                                                                              \
-    for (; row + rows <= d1; row += rows) {                                                                  \
-        MULTIPLY(rows, vectors)                                                                              \
-        for (int k = 0; k < rows; k++)                                                                       \
-            for (int v = 0; v < vectors; v++) {                                                              \
-                dw_sum[v] += sum[k][v] * *(const vec *)(features + (row + k) * c + v * WIDTH);               \
-                *(vec *)(dx + (row + k) * c + v * WIDTH) = sum[k][v] * *(const vec *)(w + v * WIDTH);        \
-            }                                                                                                \
+/* All rows for some vectors of channels; the last two blocks share what does not fill both. */
+INLINE void NAMED(columns)(const int vectors, const NAMED(sizes) *s, const real *A, const real *restrict a,
+                           const real *restrict w, real *restrict result, const real *restrict other,
+                           real *restrict dots) {
+    vec dot[VECTORS] = {0};
+    for (int64_t row = 0, count; row < s->outer; row += count) {
+        const int64_t left = s->outer - row;
+        count = left <= ROWS ? left : left < 2 * ROWS ? (left + 1) / 2 : ROWS;
+#define BLOCK(rows)                                                                                          \
+    case rows:                                                                                               \
+        NAMED(block)(rows, vectors, s, A + row * s->row_stride, a, w, result + row * s->c,                   \
+                     other ? other + row * s->c : 0, dot);                                                   \
+        break;
+        switch (count) { BLOCK(1) BLOCK(2) BLOCK(3) BLOCK(4) BLOCK(5) BLOCK(6) }
+#undef BLOCK
     }
-#define STEP(n) u += n, x += n, w += n, features += n, dx += n, dw += n
+    if (other)
+        for (int v = 0; v < vectors; v++) *(vec *)(dots + v * LANES) = dot[v];
+}
 
-void backward(int64_t start, int64_t stop, int64_t d3, int64_t d1, int64_t c, int64_t G_edge, int64_t G_row,
-              int64_t w_edge, const real *restrict Gs, const real *restrict gs, const real *restrict ws, const real *restrict xs,
-              real *restrict dxs, real *restrict dws) {
-    const int64_t inner = d3, row_stride = 1, inner_stride = G_row;
-    for (int64_t e = start; e < stop; e++) {
-        const real *G = Gs + e * G_edge, *x = gs + e * d3 * c, *w = ws + e * w_edge, *features = xs + e * d1 * c;
-        real *dx = dxs + e * d1 * c, *dw = dws + e * c;
-        int64_t u = 0;
-        for (; u + 4 * WIDTH <= c; STEP(4 * WIDTH)) {
-            vec dw_sum[4] = {0};
-            int64_t row = 0;
-            BACKWARD(4, 4)
-            BACKWARD(1, 4)
-            for (int v = 0; v < 4; v++) *(vec *)(dw + v * WIDTH) = dw_sum[v];
-        }
-        for (; u + WIDTH <= c; STEP(WIDTH)) {
-            vec dw_sum[1] = {0};
-            int64_t row = 0;
-            BACKWARD(4, 1)
-            BACKWARD(1, 1)
-            *(vec *)dw = dw_sum[0];
-        }
-        for (; u < c; STEP(1)) {
-            real sum = 0;
-            for (int64_t i = 0; i < d1; i++) {
-                real h = 0;
-                for (int64_t k = 0; k < d3; k++) h += G[k * G_row + i] * x[k * c];
-                sum += h * features[i * c];
-                dx[i * c] = h * w[0];
-            }
-            dw[0] = sum;
-        }
+/* All channels: several of the widest vectors at a time, or one. */
+INLINE void NAMED(edge)(const NAMED(sizes) *s, const real *A, const real *a, const real *w, real *result,
+                        const real *other, real *dots) {
+    int64_t u = 0;
+#define COLUMNS(vectors) NAMED(columns)(vectors, s, A, a + u, w + u, result + u, other ? other + u : 0, dots + u)
+    if (IS_WIDEST)
+        for (; u + VECTORS * LANES <= s->c; u += VECTORS * LANES) COLUMNS(VECTORS);
+    for (; u < s->c; u += LANES) {
+        if (u + LANES > s->c) u = s->c - LANES;
+        COLUMNS(1);
     }
+#undef COLUMNS
+}
+
+void NAMED(forward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
+    const int64_t d3 = n[0], d1 = n[1], c = n[2], G_edge = n[3], G_row = n[4], x_edge = n[5], w_edge = n[6];
+    const real *G = tensors[0], *x = tensors[1], *w = tensors[2];
+    real *z = tensors[3];
+    const NAMED(sizes) s = {d3, d1, c, G_row, 1, x_edge, 0};
+    for (int64_t e = start; e < stop; e++)
+        NAMED(edge)(&s, G + e * G_edge, x + e * x_edge, w + e * w_edge, z + e * d3 * c, 0, 0);
+}
+
+void NAMED(backward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
+    const int64_t d3 = n[0], d1 = n[1], c = n[2], G_edge = n[3], G_row = n[4], x_edge = n[5], w_edge = n[6], g_edge = n[7];
+    const real *G = tensors[0], *x = tensors[1], *w = tensors[2], *g = tensors[3];
+    real *dx = tensors[4], *dw = tensors[5];
+    const NAMED(sizes) s = {d1, d3, c, 1, G_row, g_edge, x_edge};
+    for (int64_t e = start; e < stop; e++)
+        NAMED(edge)(&s, G + e * G_edge, g + e * g_edge, w + e * w_edge, dx + e * d1 * c, x + e * x_edge, dw + e * c);
 }

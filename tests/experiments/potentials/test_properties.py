@@ -1,39 +1,32 @@
-"""Dipoles and polarizabilities, tiny: the record has what is asked for, and the figure is drawn from it."""
+"""Dipoles and polarizabilities: the record has what is asked for, and the figure is drawn from it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from figures import properties as properties_figure
+from figures import properties as figure
 from tdn_theory.data.structure import Structure
+from tdn_theory.evidence import Training
 from tdn_theory.experiments.potentials import properties
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.training.sources import Splits
 
 
-def record(values: dict[str, Any]) -> dict[str, Any]:
-    """As it comes back from its file."""
-    return json.loads(json.dumps({"values": values}, allow_nan=False))
-
-
-@pytest.mark.usefixtures("few")
-def test_properties(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: dict[str, Any]) -> None:
-    size = replace(properties.QUICK, ranks=(10,), steps=1, seeds=1, rotations=2, network=tiny)
-    monkeypatch.setattr(properties, "QUICK", size)
-    values = properties.run(Preset.QUICK, 0, Jobs(tmp_path))
+def test_properties(tmp_path: Path) -> None:
+    record = json.loads(json.dumps(properties.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path)), allow_nan=False))
+    values = record["values"]
+    assert Training.of(values["rows"]) == Training(seeds=1, fall=None, unseen=True)
     rows = {row["method"]: row for row in values["summary"]}
     for label in properties.LABELS:
         assert rows["exact"][label]["relative_change"]["mean"] < 1e-10 < rows["cp"][label]["relative_change"]["mean"]
         assert rows["cubature"][label]["relative_change"]["mean"] < 1e-10
         assert rows["exact"][label]["rmse_ratio_to_exact"]["mean"] == 1
-    assert len(properties_figure.plot(record(values)).axes) == 2
+    assert len(figure.plot(record).axes) == 2
 
 
 def test_without_network() -> None:

@@ -16,37 +16,37 @@ from tdn_theory import checkout
 from tdn_theory.data.nbody import NBody, nbody
 from tdn_theory.experiments.potentials import TAB8
 from tdn_theory.jobs import Jobs
-from tdn_theory.preset import Preset
 from tdn_theory.so3.rotation import haar_rotations
-from tdn_theory.verdict import Outcome
 from tests.assertions import assert_close
 
 DATA = cache(lambda: nbody("train", 12))
 """Of every part: the random stream of the others is long."""
 
-TINY = TAB8.Protocol(train=12, validation=4, test=6, epochs=2, batch=5, learning_rate=1e-3, every=1)
+CHANNELS = 8
+SIZE = TAB8.Size(
+    TAB8.Protocol(train=12, validation=4, test=6, epochs=2, batch=5, learning_rate=1e-3, every=1),
+    seeds=2,
+    channels=CHANNELS,
+    rotated=4,
+)
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Eight channels, few trajectories, and checkpoints in a folder of their own."""
+    """Few trajectories, and checkpoints in a folder of their own."""
 
     def first(split: str, count: int) -> NBody:
         data = DATA()
         return NBody(data.positions[:count], data.velocities[:count], data.charges[:count], data.targets[:count])
 
     monkeypatch.setattr(TAB8, "_data", first)
-    monkeypatch.setattr(TAB8, "CHANNELS", 8)
-    monkeypatch.setattr(TAB8, "QUICK", TINY)
-    monkeypatch.setattr(TAB8, "SEEDS", 2)
-    monkeypatch.setattr(TAB8, "ROTATED", 4)
     monkeypatch.setattr(TAB8, "user_cache_path", lambda name: tmp_path / "cache")
 
 
 def trained(kind: str, rank: int | None) -> TAB8.Propagator:
     """In double precision, its last layer not zero any more."""
     (product,) = (p for p in TAB8.products() if (p.kind, p.rank) == (kind, rank))
-    model = TAB8.Propagator(TAB8.layer(product)[0], 0)
+    model = TAB8.Propagator(TAB8.layer(product, CHANNELS)[0], CHANNELS, 0)
     torch.nn.init.normal_(model.out.out.weight, generator=torch.Generator().manual_seed(0))
     return model.double()
 
@@ -57,7 +57,7 @@ def tensors() -> list[torch.Tensor]:
 
 def test_a_new_network_goes_straight_on() -> None:
     (*_, product) = TAB8.products()
-    model, (x, v, q) = TAB8.Propagator(TAB8.layer(product)[0], 0).double(), tensors()
+    model, (x, v, q) = TAB8.Propagator(TAB8.layer(product, CHANNELS)[0], CHANNELS, 0).double(), tensors()
     assert_close(model(x, v, q).detach(), x + v, 0.0, "Propagator(x, v, q)")
 
 
@@ -94,8 +94,8 @@ class Drift(torch.nn.Module):
 def test_the_rotation_error_of_a_drift(unchecked: None) -> None:
     """`E |c - R c|^2 / |c|^2` by hand; half of it, per coordinate, is lost to asymmetry."""
     data = [*tensors(), tensors()[0]]
-    found = TAB8._rotation(Drift(), data, 3)  # pyright: ignore[reportArgumentType]
-    turns = torch.tensor(haar_rotations(TAB8.ROTATIONS, np.random.default_rng(3)))
+    found = TAB8._rotation(Drift(), data, 4, 3)  # pyright: ignore[reportArgumentType]
+    turns = torch.tensor(haar_rotations(4, np.random.default_rng(3)))
     change = float((Drift.shift - turns @ Drift.shift).square().sum(-1).mean())
     assert_close(found["rotation_error"], sqrt(change / 6), 1e-13, "rotation_error")
     assert_close(found["asymmetric_mse"], change / 3 / 2, 1e-13, "asymmetric_mse")
@@ -103,8 +103,9 @@ def test_the_rotation_error_of_a_drift(unchecked: None) -> None:
 
 def test_a_stopped_training_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Stopped after its first checkpoint, it ends with the same numbers, bit for bit, and leaves no checkpoint."""
-    unit = {"kind": "exact", "rank": None, "name": None, "protocol": asdict(TINY), "seed": 0, "device": "cpu"}
-    whole = TAB8.train(**unit)
+    product = {"kind": "exact", "rank": None, "name": None, "channels": CHANNELS}
+    job = {**product, "protocol": asdict(SIZE.protocol), "rotated": 4, "rotations": 4, "seed": 0, "device": "cpu"}
+    whole = TAB8.train(**job)
     save = TAB8.State.save
 
     def stop(*arguments) -> None:
@@ -113,11 +114,11 @@ def test_a_stopped_training_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
     monkeypatch.setattr(TAB8.State, "save", stop)
     with pytest.raises(KeyboardInterrupt):
-        TAB8.train(**unit)
+        TAB8.train(**job)
     assert len(list(tmp_path.rglob("*.safetensors"))) == 1
     monkeypatch.setattr(TAB8.State, "save", save)
     monkeypatch.setattr(TAB8, "_epoch", counted := Counted(TAB8._epoch))
-    assert TAB8.train(**unit) == whole
+    assert TAB8.train(**job) == whole
     assert counted.calls == 1
     assert not list(tmp_path.rglob("*.safetensors"))
 
@@ -135,8 +136,8 @@ class Counted:
 
 def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(TAB8, "RANKS", (10, 28, 81))
-    monkeypatch.setattr(TAB8, "QUICK", replace(TINY, epochs=1))
-    values = json.loads(json.dumps(TAB8.run(Preset.QUICK, 0, Jobs(tmp_path)), allow_nan=False))
+    size = replace(SIZE, protocol=replace(SIZE.protocol, epochs=1))
+    values = json.loads(json.dumps(TAB8.run(size, 0, Jobs(tmp_path)), allow_nan=False))
     rows = {(row["kind"], row["rank"]): row for row in values["rows"]}
     exact = [("cp", 81), ("atlas", 23), ("atlas, even paths", 18), ("exact", None)]
     assert list(rows) == [("cp", 10), ("cp", 28), *exact]
@@ -155,31 +156,3 @@ def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert rows["cp", 81]["runs"] == rows["exact", None]["runs"]
     assert rows["exact", None]["ratio_to_exact"]["mean"] == 1.0
     checkout.load("figures", "TAB8").plot({"values": values})
-
-
-@pytest.mark.parametrize(
-    ("at_10", "at_28", "epochs", "outcome"),
-    [
-        (1.3, 1.0, 4, Outcome.QUALIFIED),
-        (1.3, 1.0, 5000, Outcome.QUALIFIED),
-        (1.05, 1.0, 4, Outcome.UNDECIDED),  # within two standard errors of no difference
-        (1.3, 1.2, 4, Outcome.UNDECIDED),
-        (1.3, 1.2, 5000, Outcome.REFUTED),
-    ],
-)
-def test_verdicts(at_10: float, at_28: float, epochs: int, outcome: Outcome) -> None:
-    def number(mean: float) -> dict:
-        return {"mean": mean, "standard_error": 0.03, "seeds": 3}
-
-    def row(kind: str, rank: int, ratio: float) -> dict:
-        errors = dict.fromkeys(("rms_error", "frobenius_error"), 0.1)
-        measured = dict.fromkeys(("test_mse", "paper_error", "asymmetric_mse"), number(0.01))
-        return {"kind": kind, "rank": rank, "trained_as": kind, "ratio_to_exact": number(ratio)} | errors | measured
-
-    rows = [row("cp", rank, {10: at_10, 28: at_28}.get(rank, 1.1)) for rank in (10, 15, 20, 28)]
-    rows = [r | {"rotation_error": number(0.1)} for r in rows]
-    rows.append(row("atlas", 23, 1.0) | {"rotation_error": number(1e-15)})
-    values = {"rows": rows, "protocol": {"epochs": epochs}, "paper_epochs": 5000, "paper": TAB8.PAPER, "device": "cpu"}
-    found = checkout.load("paper_checks", "TAB8").judge({"preset": "quick", "values": values})
-    assert found.outcome is outcome
-    assert f"{at_28:.3f} +- 0.030 times" in found.summary

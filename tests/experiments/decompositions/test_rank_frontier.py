@@ -1,14 +1,35 @@
-"""The comparison of solvers behind the rank frontier."""
+"""The rank frontier at its smallest size, and the comparison of solvers behind it."""
 
 from __future__ import annotations
 
+import json
 from importlib.util import find_spec
+from pathlib import Path
 
+import matplotlib.pyplot
 import pytest
 
+from figures import rank_frontier as figure
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.experiments.decompositions import rank_frontier
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
 from tests.assertions import refuses
+
+
+def test_record_and_figure(tmp_path: Path) -> None:
+    record = json.loads(json.dumps(rank_frontier.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path)), allow_nan=False))
+    values = record["values"]
+    assert values["frontier"] == [
+        {"L": 1, "paper": 7, "outer_product": 16, "generic": 7, "most": 7, "all": 7, "even": 6}
+    ]
+    assert [(proof["which"], proof["rank"]) for proof in values["proofs"]] == [("all", 7), ("even", 6)]
+    assert all(proof["radius"] < 1e-9 for proof in values["proofs"])
+    (released,) = values["released"]
+    assert released["rms_error"] < 1e-12, "R = 7 is exact with free weights"
+    assert released["dead"] == []
+    assert {row["R"] for row in values["fitted"]} >= set(range(1, 9))
+    matplotlib.pyplot.close(figure.plot(record))
 
 
 def test_solvers_from_the_same_start() -> None:

@@ -20,14 +20,7 @@ from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
 from tdn_theory.theory.universality import invariant_value, scaling_invariants
-from tdn_theory.verdict import Outcome
 from tests.assertions import assert_close
-
-
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOLECULES", 4)
-    monkeypatch.setattr(module, "STARTS", {1: 1, 2: 1})
 
 
 @pytest.mark.parametrize("lmax", [1, 2])
@@ -70,40 +63,25 @@ def test_a_student_is_the_network_with_its_own_tensor() -> None:
 @pytest.mark.parametrize(("kind", "rank", "zero"), [("random", 8, True), ("scaled", 7, True), ("random", 7, False)])
 def test_zero_from_the_representable_rank_on(kind: str, rank: int, zero: bool) -> None:
     """Below, training lowers the error, but not to zero."""
-    found = module.student(1, kind, rank, 10, 0, "cpu")
+    found = module.student(1, kind, rank, 4, 1, 10, 0, "cpu")
     assert (module.representable_rank(1, kind) <= rank) == zero
     assert (found["error"] <= module.ZERO) == zero
     if not zero:
         assert found["error"] > 1e-4
-        untrained = module.student(1, kind, rank, 0, 0, "cpu")
+        untrained = module.student(1, kind, rank, 4, 1, 0, 0, "cpu")
         for error in (untrained["error"], untrained["error_before"]):
             assert_close(error, found["error_before"], 1e-12, "error before training")
         assert 1e-4 < found["training_error"] < 0.9 * untrained["training_error"]
+        assert found["training_curve"][0] == untrained["training_error"] > found["training_curve"][-1]
 
 
-def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ranks = {1: dict.fromkeys(module.TEACHERS, (8,)), 2: dict.fromkeys(module.TEACHERS, (1,))}
-    monkeypatch.setattr(module, "RANKS", ranks)
-    monkeypatch.setattr(module, "ITERATIONS", {Preset.QUICK: {1: 1, 2: 1}})
-    monkeypatch.setattr(module, "SEEDS", 1)
-    values = json.loads(json.dumps(module.run(Preset.QUICK, 0, Jobs(tmp_path)), allow_nan=False))
-    assert [(row["L"], row["R"], row["zero"]) for row in values["summary"]] == [
-        *((1, 8, 1) for _ in module.TEACHERS),
-        *((2, 1, 0) for _ in module.TEACHERS),
+def test_record_and_figure(tmp_path: Path) -> None:
+    record = json.loads(json.dumps(module.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path)), allow_nan=False))
+    assert [(row["L"], row["kind"], row["R"], row["zero"]) for row in record["values"]["summary"]] == [
+        (1, "random", 7, 0),
+        (1, "random", 8, 1),
+        (1, "scaled", 7, 1),
+        (1, "scaled, even", 6, 1),
+        *((2, kind, 4, 0) for kind in module.TEACHERS),
     ]
-    checkout.load("figures", "teacher").plot({"values": values})
-
-
-@pytest.mark.parametrize(
-    ("below", "above", "outcome"),
-    [(0, 3, Outcome.VERIFIED), (0, 2, Outcome.REFUTED), (1, 3, Outcome.QUALIFIED), (1, 2, Outcome.REFUTED)],
-)
-def test_verdicts(below: int, above: int, outcome: Outcome) -> None:
-    number = {"mean": -2.0, "standard_error": 0.1, "seeds": 3}
-    errors = {"log10_error": number, "log10_error_before": number}
-    rows = [
-        {"L": 1, "kind": "random", "R": rank, "predicted": 8, "zero": zero} | errors
-        for rank, zero in ((7, below), (8, above))
-    ]
-    found = checkout.load("paper_checks", "O8").judge({"preset": "quick", "values": {"zero": 1e-9, "summary": rows}})
-    assert found.outcome is outcome
+    checkout.load("figures", "teacher").plot(record)

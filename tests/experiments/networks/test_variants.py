@@ -10,37 +10,36 @@ import pytest
 
 from tdn_theory import checkout
 from tdn_theory.data.graph import Graph
-from tdn_theory.experiments.networks import TAB4
-from tdn_theory.experiments.networks import TAB7
-from tdn_theory.experiments.networks import variants
-from tdn_theory.experiments.networks import ablation_grid
-from tdn_theory.experiments.networks.variants import BEST, BRANCHES, EQUIFORMER, LADDER, Variant, infer, random_batch
+from tdn_theory.experiments import measuring
+from tdn_theory.experiments.networks import TAB4, TAB7, ablation_grid, variants
+from tdn_theory.experiments.networks.variants import (
+    BEST,
+    BRANCHES,
+    ELEMENTS,
+    EQUIFORMER,
+    LADDER,
+    TINY,
+    Variant,
+    infer,
+    random_batch,
+)
 from tdn_theory.jobs import Jobs
+from tdn_theory.nn import PotentialConfig
 from tdn_theory.preset import Preset
 from tests.assertions import assert_close, refuses
 
-NETWORK = {"channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.5, "forces": "direct"}
+CONFIG = PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": 1, **TINY.network})
 
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]]:
-    """Records of both experiments, of networks that take milliseconds."""
-    measure = variants.measure
-
-    def shrunk(**settings):
-        return measure(**{**settings, "network": NETWORK, "atoms": 6, "neighbors": 3, "rounds": 2})
-
-    shrunk.__module__, shrunk.__name__ = measure.__module__, measure.__name__
+    """Records of all three studies at their smallest sizes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ablation, "measure", shrunk)
-        patch.setattr(ablation, "DEGREES", (1,))
-        patch.setattr(ablation_grid, "DEGREES", (1,))
-        patch.setattr(ablation, "keep_memory", lambda: False)  # the test session keeps its own settings
-        jobs = Jobs(tmp_path_factory.mktemp("units"), workers=2)
-        found = {
-            module.__name__.rpartition(".")[2]: module.run(Preset.QUICK, 0, units)
-            for module in (TAB4, TAB7, ablation_grid)
-        }
+        for module in (variants, measuring):
+            patch.setattr(module, "keep_memory", lambda: False)  # the test session keeps its own settings
+        jobs = Jobs(tmp_path_factory.mktemp("jobs"), workers=2)
+        studies = (TAB4.STUDY, TAB7.STUDY, ablation_grid.STUDY)
+        found = {study.id: study.run(study.sizes[Preset.SMALLEST], 0, jobs) for study in studies}
         yield json.loads(json.dumps(found))
 
 
@@ -48,7 +47,7 @@ def test_records(values):
     (inference, training) = values["TAB4"]["rows"]
     assert (inference["task"], training["task"]) == ("inference", "training")
     for row in (inference, training):
-        assert row["networks"].keys() == row["speedups"].keys() == TAB4.NETWORKS.keys()
+        assert row["networks"].keys() == row["speedups"].keys() == TAB4.COMPARED.keys()
         assert all(network["samples_per_second"] > 0 for network in row["networks"].values())
     exact, published = (inference["networks"][name]["rotation_error"] for name in ("TDN, exact", "TDN, as published"))
     assert exact < 1e-5 < 1e-4 < published
@@ -72,13 +71,13 @@ def graph() -> Graph:
 
 def test_variants_of_equal_weights_give_equal_results():
     """All that differ in the order of operations only."""
-    reference = infer(BEST.build(1, NETWORK, 0), graph())["forces"]
+    reference = infer(BEST.build(CONFIG, 0), graph())["forces"]
     for name in (*list(LADDER)[3:], "paths one by one, fused"):
         variant = {**LADDER, **BRANCHES}[name]
-        found = infer(variant.build(1, NETWORK, 0), graph())["forces"]
+        found = infer(variant.build(CONFIG, 0), graph())["forces"]
         assert_close(found, reference, 1e-5 * float(reference.abs().max()), name)
     cp = [Variant("TDN", "CP released"), Variant("TDN", "CP naive")]
-    released, naive = (infer(variant.build(1, NETWORK, 0), graph())["forces"] for variant in cp)
+    released, naive = (infer(variant.build(CONFIG, 0), graph())["forces"] for variant in cp)
     assert_close(released, naive, 1e-5 * float(reference.abs().max()), "CP in either order")
     assert float((released - reference).abs().max()) > 1e-4 * float(reference.abs().max())
 
@@ -94,9 +93,12 @@ def test_the_grid_has_every_combination_once():
     assert len(cells) == len(set(cells)) == (2 + 6) * 2 * 2 * 2
     assert BEST in cells
     assert EQUIFORMER not in cells
-    units = [unit for compiled in (False, True) for unit in ablation_grid.grid_units(compiled, ("training",), 0, "cpu")]
-    assert {Variant(**settings) for unit in units for settings in unit["variants"]} == set(cells)
-    assert all(asdict(BEST) in unit["variants"] for unit in units)
+    size = ablation_grid.SIZES[Preset.SMALLEST]
+    jobs = [
+        job for compiled in (False, True) for job in ablation_grid.grid_jobs(size, compiled, ("training",), 0, "cpu")
+    ]
+    assert {Variant(**settings) for job in jobs for settings in job["variants"]} == set(cells)
+    assert all(asdict(BEST) in job["variants"] for job in jobs)
 
 
 def test_effects_are_ratios_of_cells_that_differ_in_one_ingredient():

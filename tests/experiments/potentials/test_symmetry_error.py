@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from tdn_theory.data.graph import Graph
 from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.potentials import symmetry_error as module
-from tdn_theory.experiments.potentials.symmetry_error import Twirl, twirl
+from tdn_theory.experiments.potentials.symmetry_error import SymmetryError, symmetry_errors
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tests.assertions import assert_close, refuses
 
@@ -54,10 +54,10 @@ def linear(monkeypatch: pytest.MonkeyPatch) -> Potential:
     return potential()
 
 
-def found_and_expected(linear: Potential) -> tuple[Twirl, dict[str, np.ndarray]]:
+def found_and_expected(linear: Potential) -> tuple[SymmetryError, dict[str, np.ndarray]]:
     """`T f = tr(A)/3 r`, and the mean of `|f_g|^2` is `|A|^2/3 |r|^2`."""
     structures = molecules(2, forces=True)
-    found = twirl(linear, structures, len(OCTAHEDRAL), seed=0)["forces"]
+    found = symmetry_errors(linear, structures, len(OCTAHEDRAL), seed=0)["forces"]
     r2 = np.array([np.square(s.positions).sum() for s in structures])
     pull = np.array([(s.forces * s.positions).sum() for s in structures])
     f2 = np.array([np.square(s.forces).sum() for s in structures])
@@ -96,7 +96,7 @@ def test_wrong_rotations_are_caught(linear: Potential, monkeypatch: pytest.Monke
 def test_exact_products_change_nothing(forces: str) -> None:
     """Everything turns with the molecule, to roundoff."""
     model = potential(forces=forces, outputs=("dipole", "polarizability"))
-    found = twirl(model, molecules(3), 3, seed=0)
+    found = symmetry_errors(model, molecules(3), 3, seed=0)
     assert found.keys() == {"energy", "forces", "dipole", "polarizability"}
     for name, own in found.items():
         assert own.relative_change < 1e-10, name
@@ -107,7 +107,7 @@ def test_exact_products_change_nothing(forces: str) -> None:
 @pytest.mark.parametrize("forces", ["direct", "conservative"])
 def test_cp_products_change_everything(forces: str) -> None:
     model = potential(forces=forces, outputs=("dipole", "polarizability"), method="cp", rank=10)
-    for name, own in twirl(model, molecules(3), 3, seed=0).items():
+    for name, own in symmetry_errors(model, molecules(3), 3, seed=0).items():
         if name != "energy":  # constants per element are most of it
             assert own.relative_change > 1e-3, name
         assert own.rms_change > 1e-7, name
@@ -116,14 +116,14 @@ def test_cp_products_change_everything(forces: str) -> None:
 def test_as_many_terms_as_needed_are_the_exact_product() -> None:
     """So that experiments need not train both: R = 30 at L = 2."""
     structures = molecules(3)
-    exact, cp = (twirl(potential(**p), structures, 2, 0) for p in ({}, {"method": "cp", "rank": 30}))
+    exact, cp = (symmetry_errors(potential(**p), structures, 2, 0) for p in ({}, {"method": "cp", "rank": 30}))
     for name in ("energy", "forces"):
         assert_close(cp[name].size, exact[name].size, 1e-9 * exact[name].size.max(), name)
 
 
 def test_unknown_labels_are_left_out() -> None:
     model = potential(outputs=("dipole",), method="cp", rank=10)
-    found = twirl(model, molecules(3, dipole=True), 2, seed=0)["dipole"]
+    found = symmetry_errors(model, molecules(3, dipole=True), 2, seed=0)["dipole"]
     assert np.isnan(found.total).tolist() == [False, True, True]
     assert found.share == pytest.approx(found.asymmetric[0] / found.total[0])
     assert found.rmse == pytest.approx(np.sqrt(found.straight[0] / 3))
@@ -131,4 +131,4 @@ def test_unknown_labels_are_left_out() -> None:
 
 def test_one_rotation_has_no_variance() -> None:
     with refuses(ValueError, "rotations is 1", "at least 2"):
-        twirl(potential(), molecules(1), 1, 0)
+        symmetry_errors(potential(), molecules(1), 1, 0)

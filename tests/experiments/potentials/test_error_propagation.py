@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,28 +13,20 @@ import torch
 
 from tdn_theory import checkout
 from tdn_theory.data.graph import build_graph
+from tdn_theory.evidence import Training
 from tdn_theory.experiments.potentials import error_propagation as module
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.layers import SHARP_EPS, LayerNorm
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
-from tdn_theory.verdict import Outcome
 from tests.assertions import assert_close
 
 TINY = PotentialConfig((1, 6, 7, 8), lmax=2, channels=4, layers=2, heads=2, cutoff=4.5, basis_size=4, forces="direct")
 
 
 @pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two molecules; no training."""
+def two_molecules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOLECULES", ("OC=O", "CC=O"))
-
-    def untrained(table, steps):
-        names = ("lmax", "channels", "layers", "method", "rank")
-        config = replace(TINY, **{name: table["model"][name] for name in names})
-        return Potential(config, table["seed"] + 7).double().eval(), SimpleNamespace(train=[None] * 3)
-
-    monkeypatch.setattr(module.small, "fit", untrained)
 
 
 def potential(**changes) -> Potential:
@@ -44,8 +35,9 @@ def potential(**changes) -> Potential:
 
 def test_exact_products_make_no_error_at_any_depth() -> None:
     """And approximate ones do, or the measurement sees nothing."""
-    found = module.against_depth(2, "exact", None, rotations=1, channels=4, seed=0, device="cpu")
-    assert [row["depth"] for row in found["rows"]] == list(range(1, module.DEPTH + 1))
+    network = {**module.TINY, "lmax": 2, "method": "exact", "rank": None}
+    found = module.against_depth(network, 8, rotations=1, seed=0, device="cpu")
+    assert [row["depth"] for row in found["rows"]] == list(range(1, 9))
     for row in found["rows"]:
         for name in module.QUANTITIES:
             assert row[name] <= 1e-10
@@ -129,69 +121,21 @@ def test_molecules_interact_as_far_as_layers_reach() -> None:
     assert all(row["interaction_error"] > 1e-3 * row["interaction"] for row in approximate)
 
 
-def test_record_and_figure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(module, "QUICK", module.Size(steps=1, rotations=1, iterations=1, hops=2, chains=1, channels=4))
-    monkeypatch.setattr(module, "RANKS", {1: (7,), 2: (28,)})
-    monkeypatch.setattr(module, "TRAINED_RANKS", (28,))
-    monkeypatch.setattr(module, "DEPTH", 3)
-    monkeypatch.setattr(module, "SEEDS", 1)
-    values = json.loads(json.dumps(module.run(Preset.QUICK, 0, Jobs(tmp_path)), allow_nan=False))
-    assert [(row["L"], row["rank"]) for row in values["untrained"]] == [
-        (1, 7), (1, None), (2, 28), (2, None),
-    ]  # fmt: skip
+def test_record_and_figure(tmp_path: Path) -> None:
+    record = json.loads(json.dumps(module.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path)), allow_nan=False))
+    values, depth = record["values"], record["values"]["depth"]
+    assert [(row["L"], row["rank"]) for row in values["untrained"]] == [(1, 7), (1, None), (2, 28), (2, None)]
     for row in values["untrained"]:
         assert (row["largest"] <= 1e-10) == (row["rank"] is None)
-        assert [len(row["errors"][name]) for name in module.QUANTITIES] == [3] * 4
+        assert [len(row["errors"][name]) for name in module.QUANTITIES] == [depth] * 4
     assert [(row["rank"], row["when"]) for row in values["layers"]] == [
         (28, "before"), (28, "after"), (None, "before"), (None, "after")
     ]  # fmt: skip
     for row in values["layers"]:
         assert [entry["hops"] for entry in row["long_range"]] == [1, 2]
-        assert len(row["layers"]) == 4
+        assert len(row["layers"]) == depth + 1
         distances = [entry["distance"] for entry in row["long_range"]]
         assert all(second - first == module.SPACING for first, second in pairwise(distances))
     assert values["layers"][0]["errors"] != values["layers"][1]["errors"]
-    checkout.load("figures", "error_propagation").plot({"values": values})
-
-
-@pytest.mark.parametrize(
-    ("exact", "times", "far", "outcome"),
-    [
-        (1e-15, 1.3, 0.5, Outcome.QUALIFIED),
-        (1e-15, 1.3, 0.05, Outcome.VERIFIED),  # within two standard errors of the interaction itself
-        (1e-15, 20.0, -1.0, Outcome.REFUTED),
-        (1e-9, 1.3, 0.5, Outcome.UNDECIDED),
-    ],
-)
-def test_verdicts(exact: float, times: float, far: float, outcome: Outcome) -> None:
-    def number(mean: float) -> dict:
-        return {"mean": mean, "standard_error": 0.1, "seeds": 3}
-
-    law = {"power": number(0.2), "factor": number(1.1)}
-    untrained = [
-        {
-            "L": 2,
-            "rank": rank,
-            "largest": largest,
-            "errors": {"features": [number(0.01), number(0.01 * times)]},
-            "growth": dict.fromkeys(module.QUANTITIES, law),
-        }
-        for rank, largest in ((28, 0.1), (None, exact))
-    ]
-    chain = [
-        {"hops": n, "distance": 3.0 * n, "log10_interaction_error": number(-1.0), "log10_energy_error": number(value)}
-        for n, value in ((1, -1.0), (2, far))
-    ]
-    layers = [{"bound": number(1.0), "error": number(0.01)}]
-    row = {
-        "rank": 28,
-        "when": "after",
-        "errors": {},
-        "growth": law,
-        "energy": {},
-        "layers": layers,
-        "long_range": chain,
-    }
-    values = {"paper_rank": {"2": 28}, "untrained": untrained, "layers": [row], "steps": 5, "depth": 8}
-    found = checkout.load("paper_checks", "O5").judge({"preset": "quick", "values": values})
-    assert found.outcome is outcome
+    assert Training.of(values["trainings"]) == Training(seeds=1, fall=None, unseen=True)
+    checkout.load("figures", "error_propagation").plot(record)
