@@ -59,11 +59,14 @@ class Records(Mapping[str, Record]):
     """
 
     def __init__(self, *folders: Path) -> None:
+        self._read: dict[str, Record] = {}
         self._files = {file.stem: file for folder in reversed(folders) for file in sorted(folder.glob("*.json"))}
 
     def __getitem__(self, study: str) -> Record:
-        """The record of a study."""
-        return Record.read(self._files[study])
+        """The record of a study, read once."""
+        if study not in self._read:
+            self._read[study] = Record.read(self._files[study])
+        return self._read[study]
 
     def __iter__(self) -> Iterator[str]:
         """Identifiers of the studies that there are records of."""
