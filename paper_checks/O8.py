@@ -1,14 +1,15 @@
-"""O8: how to choose R, inside the model: which ranks have the function of any network with an equivariant product."""
+"""O8: why M should be of low rank, and how to choose R: which formats can hold M, which ranks a network needs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tdn_theory.evidence import GivenNetworks, measured
 from tdn_theory.finding import Finding, Number, Outcome, Row
 from tdn_theory.records import Record
 
-READS = ("teacher",)
+READS = ("teacher", "formats")
 
 
 def judge(records: Mapping[str, Record]) -> Finding:
@@ -35,6 +36,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
             )
             for (l, kind), row in nearest.items()
         ),
+        *_formats(records["formats"].values["rows"]),
     )
     evidence = [GivenNetworks(min(row["log10_error"]["seeds"] for row in rows))]
     if missing:
@@ -51,3 +53,15 @@ def judge(records: Mapping[str, Record]) -> Finding:
         "that none would do"
     )
     return measured(evidence, Outcome.QUALIFIED, sentence, table, caveat)
+
+
+def _formats(rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Numbers that each format holds for the error of CP at the largest L, over those of M."""
+    row = max(rows, key=lambda row: row["L"])
+    what = f"numbers over M's {row['dense']}, L = {row['L']}, error {row['error']:.2f}"
+    shares = {
+        f"CP, R = {row['rank']}": row["cp"][-1]["numbers"],
+        "Tucker form or tensor train, at least": min(row["fewest"].values()),
+        "nonzeros of M (no error)": row["nonzeros"],
+    }
+    return [Row(f"{name}: {what}", "", Number(count / row["dense"], form=".2f")) for name, count in shares.items()]

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import hypot
-from statistics import fmean, median
+from math import hypot, sqrt
+from statistics import fmean, median, stdev
 from typing import Any
 
 from tdn_theory.evidence import GivenNetworks, Timing, Training, beyond, measured
 from tdn_theory.finding import Finding, Number, Outcome, Row
 from tdn_theory.records import Record
 
-READS = ("TAB9",)
+READS = ("TAB9", "pretrained")
+
+STAND_INS = {
+    "CP": ("the best CP", False),
+    "CP, released recipe": ("the released recipe", False),
+    "atlas, all paths": ("an exact CP", True),
+}
+"""Products in pretrained potentials, and whether their path weights are divided out: at the paper's rank, or exact."""
 
 ROUNDOFF = 1e-9
 """Relative errors under rotation below this are roundoff in double precision."""
 
 
 def judge(records: Mapping[str, Record]) -> Finding:
-    """Compare NequIP and MACE before and after the replacement."""
+    """Compare NequIP and MACE before and after the replacement, and what it changes in pretrained SevenNets."""
     values = records["TAB9"].values
     pace = {timed["network"]: _times(timed["seconds_per_step"]) for timed in values["pace"]}
     learned = [row for row in values["learned"] if row["system"] == "relaxations"]
@@ -29,6 +36,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
         return Finding(Outcome.UNDECIDED, None, "NequIP, which the paper shows it on, is not at hand.")
     turned = {n: {p: _number(own, "rotation", "forces_rotation") for p, own in row.items()} for n, row in rows.items()}
     forces = {n: {p: _number(own, "test", "forces_rmse") for p, own in row.items()} for n, row in rows.items()}
+    pretrained = records["pretrained"].values
     table = (
         *(
             Row(f"{n}, forces under rotation, {p}", "", Number(e.value, e.error, form=".0e"))
@@ -42,6 +50,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
             if p != "e3nn paths"
         ),
         *(Row(f"{n}, force error, {p}", "", error) for n, row in forces.items() for p, error in row.items()),
+        *(row for potential, lmax in pretrained["degrees"].items() for row in _changed(pretrained, potential, lmax)),
     )
     error, time = turned["NequIP"]["CP"].value, pace["NequIP"]["CP"]
     runs = rows["NequIP"]["CP"]
@@ -84,3 +93,22 @@ def _number(runs: list[Mapping[str, Any]], kind: str, name: str) -> Number:
     metrics = [run[kind][name] for run in runs]
     value, error = (fmean(metric[part] for metric in metrics) for part in ("value", "standard_error"))
     return Number(value, error, {"forces_rmse": "meV/Å"}.get(name, ""))
+
+
+def _changed(values: Mapping[str, Any], potential: str, lmax: int) -> list[Row]:
+    """By how much the energies of a pretrained potential change with a CP product for its own; nothing is trained."""
+    rank, found = values["paper_rank"][potential], []
+    for kind, (name, rescaled) in STAND_INS.items():
+        rows = [
+            row
+            for row in values["rows"]
+            if (row["potential"], row["kind"], row["rescaled"]) == (potential, kind, rescaled)
+            and (rescaled or row["rank"] == rank)
+        ]
+        of_kinds = [[kind["error"]["energy"] for kind in row["kinds"].values()] for row in rows]
+        means = [fmean(error["mean"] for error in errors) for errors in of_kinds]
+        error = hypot(*(error["standard_error"] for error in of_kinds[0])) / len(of_kinds[0])
+        spread = hypot(error, stdev(means) / sqrt(len(means)) if len(means) > 1 else 0.0)
+        what = f"SevenNet (L = {lmax}), energies changed by {name}, R = {rows[0]['rank']}"
+        found.append(Row(what, "", Number(fmean(means), spread, "meV/atom")))
+    return found

@@ -52,8 +52,8 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The verdict on a statement.
+class Claim:
+    """A statement with the verdict on it.
 
     Attributes:
         statement: What the paper says, or its reviewers ask.
@@ -80,7 +80,7 @@ class Results:
     """
 
     results: Mapping[str, Result]
-    verdicts: Mapping[str, Verdict]
+    verdicts: Mapping[str, Claim]
 
     @property
     def values(self) -> dict[str, Mapping[str, Any]]:
@@ -116,7 +116,7 @@ def read(run: Path | None = None, committed: Path = checkout.ROOT) -> Results:
     verdicts = {}
     for claim, file in _files(folders, "paper_checks").items():
         content = read_json(file)
-        verdicts[claim] = _verdict(claim, content, file, own, committed)
+        verdicts[claim] = _claim(claim, content, file, own, committed)
         for part in content["reads"]:
             claims.setdefault(part["study"], []).append(claim)
     results = {name: _result(name, file, own, tuple(claims.get(name, ()))) for name, file in records.items()}
@@ -148,11 +148,11 @@ def _result(name: str, file: Path, own: Path | None, claims: tuple[str, ...]) ->
     return Result(name, title, claims, own is not None and own in file.parents, record, picture)
 
 
-def _verdict(claim: str, content: Mapping[str, Any], file: Path, own: Path | None, committed: Path) -> Verdict:
+def _claim(claim: str, content: Mapping[str, Any], file: Path, own: Path | None, committed: Path) -> Claim:
     finding, of_run = Finding.from_json(content), own is not None and own in file.parents
     before = committed / "paper_checks" / f"{claim}.json"
     other = None
     if of_run and before.exists():
         recorded = Finding.from_json(read_json(before))
         other = recorded if finding.differences(recorded) else None
-    return Verdict(STATEMENTS[claim], finding, content, of_run, other)
+    return Claim(STATEMENTS[claim], finding, content, of_run, other)
