@@ -1,6 +1,7 @@
 """Set-up of all tests. The checks of the package's annotations are switched on in pyproject.toml."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +27,14 @@ hypothesis.settings.load_profile("tdn-theory")
 
 
 @pytest.fixture(autouse=True, scope="session")
-def rates_of_processor() -> Iterator[None]:
-    """No test depends on the machine's speed: products are planned as for a core with AVX-512, whatever runs them."""
+def rates_of_processor(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test depends on the machine's speed: products are planned as for a core with AVX-512, whatever runs them.
+
+    Where only tests of the group run, which know no products, torch is not imported.
+    """
+    if all("so3" in item.path.parts for item in request.session.items):
+        yield
+        return
     from tdn_theory.nn import product
     from tdn_theory.nn.planner import Rates
 
@@ -51,8 +58,10 @@ def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def settings_of_torch() -> Iterator[None]:
     """No test changes how torch computes in the tests after it: the error would be found far from its cause."""
-    import torch
-
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
     before = torch.get_float32_matmul_precision(), torch.get_default_dtype()
     yield
     after = torch.get_float32_matmul_precision(), torch.get_default_dtype()
