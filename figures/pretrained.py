@@ -62,7 +62,7 @@ def explain(axis: Axes) -> None:
     """Entries of the legend for what lines and markers mean."""
     for marker, label in (
         ("o-", "best CP fit of $M$"),
-        ("o--", "the same, path weights divided out"),
+        ("o--", "the same, best path weights"),
         ("x", "released recipe"),
         ("*", "exact, of the atlas"),
         (":", "even paths only"),

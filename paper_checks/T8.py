@@ -18,7 +18,7 @@ STAND_INS = {
     "CP, released recipe": ("the released recipe", False),
     "atlas, all paths": ("an exact CP", True),
 }
-"""Products in pretrained potentials, and whether their path weights are divided out: at the paper's rank, or exact."""
+"""Products in pretrained potentials, and whether with the best path weights: at the paper's rank, or exact."""
 
 ROUNDOFF = 1e-9
 """Relative errors under rotation below this are roundoff in double precision."""

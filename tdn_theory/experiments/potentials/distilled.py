@@ -27,7 +27,7 @@ TRAINING_RATE = 3e-4
 
 
 def train(potential: str, product: Mapping[str, Any], steps: int, share: float, seed: int) -> dict[str, Any]:
-    """Train a potential with another product on what it said with its own; path weights divided out at the start.
+    """Train a potential with another product on what it said with its own, from the best path weights.
 
     Every second one of `small_structures`, displaced anew at every step, is trained on, the others test: no formula is
     in both. The loss is the mean square error of energies (eV/atom) and of force components (eV/Angstrom).

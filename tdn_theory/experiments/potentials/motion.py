@@ -18,7 +18,7 @@ def move(potential: str, product: Mapping[str, Any] | None, femtoseconds: int, s
 
     Args:
         potential: SevenNet's name of it.
-        product: Arguments of `made`, path weights divided out; None: the potential as it is.
+        product: Arguments of `made`, with the best path weights; None: the potential as it is.
         femtoseconds: Steps of velocity Verlet, 1 fs each.
         seed: Seed of the velocities.
     """

@@ -150,7 +150,7 @@ def measure(
     Args:
         potential: SevenNet's name of it.
         product: Arguments of `made`.
-        rescaled: Whether the path weights of the product are divided out (`sevennet.with_tensor`).
+        rescaled: Whether every path gets its best weight (`sevennet.with_tensor`).
         share: Share of `small_structures`.
         crystals: Perfect crystals whose equation of state is compared.
         seed: Seed of structures and rotations.

@@ -77,8 +77,8 @@ def with_tensor(name: str, M: Float[np.ndarray, "d d d"], rescaled: bool) -> nn.
     Args:
         name: One of `DEGREES`.
         M: The tensor M[k, i, j], of all degrees 0..L.
-        rescaled: Whether the path weights, `<M, C_p>` instead of 1, are divided out, as the network's own weights can:
-            what is left is the part of the error that no weights mend. Paths that the tensor has not got stay zero.
+        rescaled: Whether every path gets the weight s that makes `||s K_p - C_p||` least, as the network's own weights
+            could: what is left is the part of the error that no weights mend. Paths that M has not got stay zero.
     """
     from copy import deepcopy
 
@@ -147,7 +147,7 @@ def path_block(
         M: The tensor.
         path: Degrees of x, y and z.
         allowed: Degrees l2 of the paths with this l1 and l3.
-        rescaled: Whether to divide by the path's weight in M, if that is not zero.
+        rescaled: Whether to scale it to the least distance from the path's tensor, `s = <K, C> / ||K||^2`.
     """
     l1, l2, l3 = path
     block = M[component_slice(l3), component_slice(l1)].copy()
@@ -159,8 +159,10 @@ def path_block(
     for degree in allowed:
         free[component_slice(degree)] = False
     block[:, :, free] /= len(allowed)
-    weight = float(np.vdot(block[:, :, own], clebsch_gordan(l1, l2, l3)))
-    return block / weight if rescaled and abs(weight) > 1e-9 else block
+    size = float(np.vdot(block, block))
+    if not rescaled or size < 1e-20:
+        return block
+    return block * float(np.vdot(block[:, :, own], clebsch_gordan(l1, l2, l3))) / size
 
 
 def predict(model: nn.Module, structures: Sequence[Atoms]) -> Predictions:
