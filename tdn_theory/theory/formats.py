@@ -92,8 +92,8 @@ def fewest_numbers(tensor: CouplingTensor, error: float, middle: int | None = No
     if middle is not None:
         least[middle] = shape[middle]
     # more of a rank is never fewer numbers, but where the mode becomes whole and needs no basis
-    choices = product(*({max(rank, 1), d} for rank, d in zip(least, shape, strict=True)))
-    return min((tucker_numbers(shape, core), core) for core in choices)
+    first, second, third = ({max(rank, 1), d} for rank, d in zip(least, shape, strict=True))
+    return min((tucker_numbers(shape, core), core) for core in product(first, second, third))
 
 
 def fit_tucker(tensor: CouplingTensor, core: Core) -> Float[np.ndarray, "d3 d1 d2"]:

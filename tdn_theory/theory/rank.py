@@ -53,7 +53,7 @@ def prime() -> int:
 
 
 @lru_cache(maxsize=256)
-def _root(n: int) -> int:
+def modular_root(n: int) -> int:
     """A square root of n modulo the prime, multiplicative in n: the product of fixed roots of n's prime factors."""
     p, result = prime(), 1
     for q in range(2, _LARGEST_ROOT_PRIME + 1):
@@ -100,7 +100,7 @@ def modular_tensor(tensor: CouplingTensor) -> Float[np.ndarray, "d3 d1 d2"]:
 def _path_root(path: Path) -> int:
     l1, l2, l3 = path.degrees
     a, b, c = l1 + l2 - l3, l1 - l2 + l3, -l1 + l2 + l3
-    return _root(factorial(l1 + l2 + l3 + 1) * factorial(a) * factorial(b) * factorial(c))
+    return modular_root(factorial(l1 + l2 + l3 + 1) * factorial(a) * factorial(b) * factorial(c))
 
 
 def _integer_coefficient(path: Path, m1: int, m2: int) -> int:
