@@ -5,44 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from tdn_theory.evidence import proven
-from tdn_theory.finding import Finding, Number, Outcome, Row
+from tdn_theory.finding import Finding, Outcome, Row
 from tdn_theory.records import Record
 
 READS = ("T4",)
+
+FEWEST, CHAIN, EVEN = "CP, least rank", "chain of two products", "cubature, even trees"
+"""Names in the record."""
 
 
 def judge(records: Mapping[str, Record]) -> Finding:
     """Is the tensor of (x y) m equivariant and a sum of d^3 terms, and how many terms must it have?"""
     values = records["T4"].values
     rows = values["forms"]
-    table = (
-        *(Row(f"terms of (x y) m, at least, L = {row['L']}", "", f"{row['least_rank']}") for row in rows),
-        *(
-            Row(f"error with R = 7L^2 = {row['rank']} terms, at least, L = {row['L']}", "", Number(row["lower_bound"]))
-            for row in rows
-        ),
-        *(Row(f"the same, best fit, L = {row['L']}", "", Number(row["fit"])) for row in rows),
-        *(
-            Row(f"the same, symmetrized, at least, L = {row['L']}", "", Number(row["symmetric_lower_bound"]))
-            for row in rows
-        ),
-        *(
-            Row(f"exact product of three inputs, {name}, L = {row['L']}", "", f"{found['rank']} terms")
-            for row in rows
-            for name, found in row["exact"].items()
-        ),
-        *(
-            Row(
-                f"multiply-adds, (x y) m in its least CP form over two products, at least, L = {row['L']}",
-                "",
-                Number(row["multiply_adds"]["CP, least rank"] / row["multiply_adds"]["chain of two products"]),
-            )
-            for row in rows
-        ),
+    degrees = ", ".join(str(row["L"]) for row in rows)
+    terms = ", ".join(str(row["least_rank"]) for row in rows)
+    costs = [row["multiply_adds"] for row in rows]
+    table = tuple(
+        Row(f"{what}, L = {degrees}", "", ", ".join(cells))
+        for what, cells in (
+            ("terms of (x y) m, at least", [str(row["least_rank"]) for row in rows]),
+            ("its error with 7L^2 terms, at least", [f"{row['lower_bound']:.2f}" for row in rows]),
+            ("the same, best fit", [f"{row['fit']:.2f}" for row in rows]),
+            ("the same, symmetrized, at least", [f"{row['symmetric_lower_bound']:.2f}" for row in rows]),
+            ("multiply-adds over two products, at least", [f"{c[FEWEST] / c[CHAIN]:.1f}" for c in costs]),
+            ("terms of an exact product, even trees", [str(row["exact"][EVEN]["rank"]) for row in rows]),
+        )
     )
     least = min(row["lower_bound"] for row in rows)
-    terms = ", ".join(str(row["least_rank"]) for row in rows)
-    degrees = ", ".join(str(row["L"]) for row in rows)
     return proven(
         values["proof"],
         Outcome.QUALIFIED,
