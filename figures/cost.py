@@ -1,4 +1,4 @@
-"""Multiply-adds of every method against L, for the network's product and with channels in both inputs (E3, T6)."""
+"""Multiply-adds of every method against L, and what networks reach with it (E3, T6)."""
 
 from typing import Any
 
@@ -13,29 +13,45 @@ LOOKS = {
     "cp": ("#009E73", "o", "CP, $R=7L^2$"),
     "matrix": ("#E69F00", "P", "matrix product"),
     "y_first": ("#0072B2", "^", "$y$ first"),
+    "rotated": ("#56B4E9", ">", "turned to the pole (eSCN)"),
+    "grid": ("#999999", "x", "Gaunt on a grid"),
+    "bracket": ("#666666", "+", "Gaunt and Poisson bracket"),
 }
-TITLES = {"uvu": "one harmonics channel in $y$ (uvu)", "uuu": "channels in $x$ and $y$ (uuu)"}
+REACH = {
+    "weights per path": ("#0072B2", "^", "weights per path: blocks,\nnonzeros, $y$ first, eSCN"),
+    "one product": ("#009E73", "o", "one product: CP, matrices,\ngrids, and all with shared\nweights ($3L+1$)"),
+}
+TITLES = {"uvu": "one channel of harmonics in $y$", "uuu": "channels in $x$ and $y$"}
 
 
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
-    fig, axes = figure(2 * COLUMN + 0.2, 2.8, panels=2)
+    fig, (*axes, reach) = figure(2 * COLUMN + 0.2, 3.6, panels=3)
+    degrees = [row["L"] for row in values["rows"]]
     for axis, connection in zip(axes, TITLES, strict=True):
         for method, (colour, marker, label) in LOOKS.items():
             points = [
                 (r["L"], r[connection][method] / values["channels"]) for r in values["rows"] if method in r[connection]
             ]
-            exponent = values["exponents"][connection][method]
-            axis.plot(*zip(*points, strict=True), color=colour, marker=marker, label=f"{label}: $L^{{{exponent:.1f}}}$")
+            if points:
+                axis.plot(*zip(*points, strict=True), color=colour, marker=marker, label=label)
+                end = f"$L^{{{values['exponents'][connection][method]:.1f}}}$"
+                axis.annotate(
+                    end, points[-1], (3, 0), textcoords="offset points", color=colour, va="center", fontsize=5.5
+                )
         axis.set_yscale("log")
-        axis.set_xticks([row["L"] for row in values["rows"]])
+        axis.set_xticks(degrees[1::2])
+        axis.set_xlim(degrees[0] - 0.5, degrees[-1] + 2)
         axis.set_xlabel("maximal degree $L$")
-        axis.set_ylabel("multiply-adds per edge and channel")
-        axis.set_title(TITLES[connection], loc="left")
-        axis.legend(loc="upper left", fontsize=6.5, ncols=2)
-    lowest = min(work for r in values["rows"] for work in (*r["uvu"].values(), *r["uuu"].values()))
-    highest = max(work for r in values["rows"] for work in (*r["uvu"].values(), *r["uuu"].values()))
-    for axis in axes:
-        axis.set_ylim(lowest / values["channels"] / 1.5, highest / values["channels"] * 20)  # room for the legend
+        axis.set_title(TITLES[connection], loc="left", fontsize=7)
+    axes[0].set_ylabel("multiply-adds per edge and channel")
+    axes[1].sharey(axes[0])
+    for name, (colour, marker, label) in REACH.items():
+        reach.plot(degrees, [row["reach"][name] for row in values["rows"]], color=colour, marker=marker, label=label)
+    reach.set(yscale="log", xlabel="maximal degree $L$", ylabel="dimension of the maps reached", xticks=degrees[1::2])
+    reach.set_title("what weights around a product reach", loc="left", fontsize=7)
+    reach.legend(fontsize=5.5, loc="upper left")
+    reach.set_ylim(top=reach.get_ylim()[1] * 20)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=6.5)
     return fig

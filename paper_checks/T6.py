@@ -28,6 +28,8 @@ def judge(records: Mapping[str, Record]) -> Finding:
         Row("exponent of L + 1, CP", "4", Number(cp, form=".1f")),
         Row("exponent of L + 1, nonzeros only", "", Number(exponents["uuu"]["sparse"], form=".1f")),
         Row("exponent of L + 1, y first (one channel)", "", Number(exponents["uvu"]["y_first"], form=".1f")),
+        Row("exponent of L + 1, turned to the pole (eSCN)", "", Number(exponents["uvu"]["rotated"], form=".1f")),
+        Row("exponent of L + 1, on a grid, all paths", "", Number(exponents["uuu"]["bracket"], form=".1f")),
         Row(f"CP over y first, L = {largest}, y of one channel", "", Number(ratios["uvu"], form=".1f")),
         Row(f"CP over y first, L = {largest}, both of many", "", Number(ratios["uuu"], form=".1f")),
     )

@@ -20,6 +20,15 @@ The methods, with one multiply-add per multiplication (the addition that goes wi
 * `cubature`: `cp` with the nodes of a rule of degree 3L as R; even paths only.
 * `matrix`: to (L+1) x (L+1) matrices and back, d^2 per channel, and `(L+1)^3` per pair (the paper's features, even L;
   other path weights than M).
+* `rotated`: for y the harmonics of a direction (`uvu`). In a frame with the direction at the pole only m = 0 is left of
+  y, and M couples m and -m alone: E entries. `sum_l (2l+1)^2` per channel of x and of z to turn them; matrices
+  `D_l = J Z(b) J^T Z(a)` of every edge, `(2l+1)^3 + 8 l (2l+1)` each, Z turning about the pole and J a constant. O(L^3)
+  per channel (eSCN: Passaro and Zitnick, arXiv:2302.03655).
+* `grid`: the Gaunt tensor on `T x F` points, T = floor((l1+l2+l3)/2) + 1 latitudes (Gauss) and F = l1+l2+l3+1
+  longitudes, l the largest degrees. To them `T d + T F (2l+1)`, a Legendre and a Fourier transform; one product per
+  point. O(L^3), without fast transforms; even paths only (Luo, Chen and Krishnapriyan, arXiv:2401.10216).
+* `bracket`: the Gaunt tensor and the Poisson bracket, which has the odd paths, on the same points: x and y with their
+  two derivatives, `2 T d + T (2l+1) + 3 T F (2l+1)`, and three products per point (arXiv:2605.15073).
 
 Weights: shared ones multiply the output, `U d3` or `UVW d3` (for `uvw`, `cp` and `matrix` mix before they transform
 back: `UVW R`, `UVW d`); those per path multiply the path outputs, `U sum_p (2l3+1)` or `UVW sum_p (2l3+1)`. Only
@@ -32,7 +41,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -41,10 +50,10 @@ from tdn_theory.cp.solvers.solver import check_rank
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.irreps import check_degree
 
-Method = Literal["dense", "per_path", "sparse", "y_first", "cp", "cubature", "matrix"]
+Method = Literal["dense", "per_path", "sparse", "y_first", "cp", "cubature", "matrix", "rotated", "grid", "bracket"]
 Connection = Literal["uvu", "uuu", "uvw"]
 
-METHODS: tuple[Method, ...] = ("dense", "per_path", "sparse", "y_first", "cp", "cubature", "matrix")
+METHODS: tuple[Method, ...] = get_args(Method)
 CONNECTIONS: tuple[Connection, ...] = ("uvu", "uuu", "uvw")
 UNSHARED: tuple[Method, ...] = ("per_path", "sparse", "y_first")
 """Methods that can weight every path on its own."""
@@ -109,6 +118,7 @@ class PathSums:
         blocks: `sum_p (2l1+1)(2l2+1)(2l3+1)`, O(L^6).
         outputs: `sum_p (2l3+1)`, O(L^4).
         nonzeros: Nonzero entries of M in the real basis, O(L^5).
+        aligned: Entries of the matrix from x to z that M and the components m = 0 of y make, O(L^3).
     """
 
     paths: int
@@ -117,13 +127,14 @@ class PathSums:
     blocks: int
     outputs: int
     nonzeros: int
+    aligned: int
 
 
 def path_sums(coupling: CouplingLike) -> PathSums:
     """Sums over the paths of a coupling.
 
     >>> path_sums(1)
-    PathSums(paths=5, inputs=25, matrices=25, blocks=55, outputs=11, nonzeros=16)
+    PathSums(paths=5, inputs=25, matrices=25, blocks=55, outputs=11, nonzeros=16, aligned=8)
     """
     return _path_sums(Coupling.of(coupling))
 
@@ -138,7 +149,16 @@ def _path_sums(coupling: Coupling) -> PathSums:
         int(sizes.prod(axis=1).sum()),
         int(sizes[:, 2].sum()),
         sum(int(np.count_nonzero(clebsch_gordan(*path.degrees))) for path in coupling.paths),
+        _aligned(coupling),
     )
+
+
+def _aligned(coupling: Coupling) -> int:
+    matrix = np.zeros((coupling.dims[2], coupling.dims[0]), bool)
+    for path in coupling.paths:
+        k, i, _ = coupling.where(path)
+        matrix[k, i] |= clebsch_gordan(*path.degrees)[:, :, path.l2] != 0
+    return int(matrix.sum())
 
 
 @dataclass(frozen=True)
@@ -186,8 +206,8 @@ def cost(
     Raises:
         TypeError: A number is not an integer.
         ValueError: An unknown method, a rank where none belongs or none where one does, weights per path for a method
-            that does not see paths, other features than the paper's or an odd L for `"matrix"`, or a number out of
-            range.
+            that does not see paths, other features than the paper's or an odd L for `"matrix"`, channels in y for
+            `"rotated"`, or a number out of range.
 
     >>> cost("cp", 2, Channels.of("uvu", 128), rank=28).multiply_adds
     69500
@@ -205,6 +225,8 @@ def cost(
         raise ValueError(f"L is {coupling.lmax}; degrees 0..L are the real (L+1) x (L+1) matrices for even L only")
     if rank is not None:
         check_rank(rank)
+    if method == "rotated" and channels.connection != "uvu":
+        raise ValueError(f"connection is {channels.connection!r}; 'rotated' needs y to be harmonics: use 'uvu'")
     (d1, d2, d3), sums = coupling.dims, path_sums(coupling)
     n, mixed = channels.pairs, channels.mixings
     every = channels.u * d1 + channels.v * d2 + channels.w * d3
@@ -221,6 +243,13 @@ def cost(
         entries = d1 * d3 if shared else sums.matrices
         work = channels.v * sums.nonzeros + n * entries + mixing
         kept, constants = channels.v * entries + outputs, sums.nonzeros
+    elif method == "rotated":
+        work, kept, constants = _rotated(coupling, channels.u)
+        work, kept = work + n * sums.aligned + mixing, kept + outputs
+        constants += sums.aligned
+    elif method in ("grid", "bracket"):
+        work, kept, constants = _on_grid(coupling, channels, derivatives=method == "bracket")
+        work, kept = work + mixing, kept + outputs
     else:
         inner = d3 if method == "matrix" else rank or 0
         pair = (coupling.lmax + 1) ** 3 if method == "matrix" else inner
@@ -231,6 +260,39 @@ def cost(
     parameters = mixed * (1 if shared else sums.paths)
     compulsory = edges * (every + parameters) + constants
     return Cost(edges * work, bytes_per_number * compulsory, 2 * bytes_per_number * edges * kept, parameters)
+
+
+def _rotated(coupling: Coupling, channels: int) -> tuple[int, int, int]:
+    """Multiply-adds, kept numbers and constants of turning x and z of an edge (module docstring)."""
+    degrees = {irrep.l for irrep in (*coupling.x, *coupling.z)}
+    matrices = sum((2 * l + 1) ** 2 for l in degrees)
+    made = sum((2 * l + 1) ** 3 + 8 * l * (2 * l + 1) for l in degrees)
+    turned = sum(irrep.dim**2 for irrep in (*coupling.x, *coupling.z))
+    kept = matrices + channels * (coupling.dims[0] + coupling.dims[2])
+    return made + channels * turned, kept, matrices
+
+
+def _on_grid(coupling: Coupling, channels: Channels, derivatives: bool) -> tuple[int, int, int]:
+    """Multiply-adds, kept numbers and constants of products on a grid (module docstring)."""
+    (d1, d2, d3), tops = (
+        coupling.dims,
+        [max(irrep.l for irrep in mode) for mode in (coupling.x, coupling.y, coupling.z)],
+    )
+    latitudes, longitudes = sum(tops) // 2 + 1, sum(tops) + 1
+    points = latitudes * longitudes
+
+    def transform(d: int, top: int, functions: int) -> int:
+        legendre = latitudes * (d + (d + 2 * top + 1 if functions == 3 else 0))
+        return legendre + functions * points * (2 * top + 1)
+
+    functions = 3 if derivatives else 1
+    work = channels.u * transform(d1, tops[0], functions) + channels.v * transform(d2, tops[1], functions)
+    work += channels.pairs * (functions * points + transform(d3, tops[2], 1))
+    kept = functions * points * (channels.u + channels.v) + channels.pairs * points
+    constants = (
+        latitudes * (functions // 2 + 1) * (d1 + d2) + latitudes * d3 + longitudes * sum(2 * l + 1 for l in tops)
+    )
+    return work, kept, constants
 
 
 def growth(values: dict[int, int], lowest: int) -> float:

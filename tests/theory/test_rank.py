@@ -37,9 +37,9 @@ def test_the_prime() -> None:
     assert p < 2**22
     assert all(p % q for q in range(2, 2049))  # 2048^2 = 2^22
     for q in (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37):
-        root = rank._root(q)
+        root = rank.modular_root(q)
         assert root * root % p == q
-    assert rank._root(12) == 2 * rank._root(3) % p
+    assert rank.modular_root(12) == 2 * rank.modular_root(3) % p
 
 
 @given(strategies.seeds(), st.integers(1, 40), st.integers(1, 40), st.integers(0, 12))

@@ -9,8 +9,20 @@ from typing import Any
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
+from tdn_theory.so3.irreps import paths
 from tdn_theory.study import Cost, Study
-from tdn_theory.theory.cost import CONNECTIONS, METHODS, UNSHARED, Channels, Method, cost, crossover, growth
+from tdn_theory.theory.cost import (
+    CONNECTIONS,
+    METHODS,
+    UNSHARED,
+    Channels,
+    Connection,
+    Method,
+    cost,
+    crossover,
+    growth,
+)
+from tdn_theory.theory.universality import scaling_dimension
 
 CHANNELS = 128
 
@@ -31,7 +43,7 @@ def run(size: Mapping[str, int], seed: int, jobs: Jobs) -> dict[str, Any]:
         connection: {
             method: {row["L"]: row[connection][method] for row in rows if method in row[connection]}
             for method in METHODS
-            if method != "cubature"
+            if any(method in row[connection] for row in rows)
         }
         for connection in ("uvu", "uuu")
     }
@@ -46,16 +58,27 @@ def run(size: Mapping[str, int], seed: int, jobs: Jobs) -> dict[str, Any]:
 
 
 def costs(lmax: int) -> dict[str, Any]:
-    """Multiply-adds per edge by connection and method; CP has R = 7 L^2, and matrices exist for even L only."""
+    """Multiply-adds per edge by connection and method, CP at R = 7 L^2; and the maps that networks reach with them.
+
+    Those are counted as the dimension of all path weights that arise when each irrep of x, y and z has a weight, as by
+    the linear layers around a product (`universality.scaling_dimension`): with weights per path it is their number.
+    """
     row: dict[str, Any] = {"L": lmax, "R": quadratic(lmax)}
     for connection in ("uvu", "uuu"):
         channels = Channels.of(connection, CHANNELS)
-        methods: list[Method] = [m for m in METHODS if m != "cubature" and (m != "matrix" or lmax % 2 == 0)]
         row[connection] = {
-            m: cost(m, lmax, channels, rank=quadratic(lmax) if m == "cp" else None).multiply_adds for m in methods
+            m: cost(m, lmax, channels, rank=quadratic(lmax) if m == "cp" else None).multiply_adds
+            for m in methods_of(connection, lmax)
         }
     row["table"] = table(lmax)
+    row["reach"] = {"weights per path": len(paths(lmax)), "one product": scaling_dimension(lmax)}
     return row
+
+
+def methods_of(connection: Connection, lmax: int) -> list[Method]:
+    """Methods that there are: rotation needs harmonics for y, and matrices an even L; the cubature's rank is CP's."""
+    missing = {"cubature", *["matrix"] * (lmax % 2), *["rotated"] * (connection != "uvu")}
+    return [method for method in METHODS if method not in missing]
 
 
 def table(lmax: int) -> list[dict[str, Any]]:
@@ -63,9 +86,7 @@ def table(lmax: int) -> list[dict[str, Any]]:
     rows = []
     for connection in CONNECTIONS:
         channels = Channels.of(connection, CHANNELS)
-        for method in METHODS:
-            if method == "cubature" or (method == "matrix" and lmax % 2):
-                continue
+        for method in methods_of(connection, lmax):
             for shared in (True, False) if method in UNSHARED else (True,):
                 found = cost(method, lmax, channels, rank=quadratic(lmax) if method == "cp" else None, shared=shared)
                 rows.append({"connection": connection, "method": method, "shared": shared, **asdict(found)})
