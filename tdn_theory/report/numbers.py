@@ -40,6 +40,27 @@ def _span(numbers: list[float], digits: int) -> str:
     return f"{low} to {high}"
 
 
+def _listed(numbers: list[int]) -> str:
+    return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+
+
+FITS = {"best CP": "CP", "released recipe": "CP, released recipe"}
+
+
+def _changed(lmax: int, kind: str) -> Callable[[Values], str]:
+    """By how much the energies of the pretrained potential of this L change at the paper's rank, meV/atom."""
+
+    def change(v: Values) -> str:
+        values = v["pretrained"]
+        name = next(name for name, degree in values["degrees"].items() if degree == lmax)
+        wanted = {"potential": name, "kind": kind, "rescaled": False, "rank": values["paper_rank"][name]}
+        rows = [row for row in values["rows"] if wanted.items() <= row.items()]
+        errors = [k["error"]["energy"]["mean"] for row in rows for k in row["kinds"].values()]
+        return f"{sum(errors) / len(errors):.2g}"
+
+    return change
+
+
 def _bound_over_trivial(v: Values) -> str:
     return _span([row["theorem_bound"] / row["trivial_bound"] for row in v["T1"]["rows"]], 2)
 
@@ -85,6 +106,16 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
         f"{max(r['frobenius_error'] for r in v['F3a']['points'] if r['schedule'] == '7L^2'):.2f}"
     ),
     **{f"rank of M at L = {lmax}": _rank_of_M(lmax) for lmax in (1, 2, 3)},
+    "CP's numbers over M's nonzeros": lambda v: _span(
+        [row["cp"][-1]["numbers"] / row["nonzeros"] for row in v["formats"]["rows"]], 1
+    ),
+    "terms of three inputs": lambda v: _listed([row["least_rank"] for row in v["T4"]["forms"]]),
+    "least error of three inputs": lambda v: f"{100 * min(row['lower_bound'] for row in v['T4']['forms']):.0f}",
+    **{
+        f"energies changed at L = {lmax}, {name}": _changed(lmax, kind)
+        for lmax in (2, 3)
+        for name, kind in FITS.items()
+    },
     "speed-up of the exact product": lambda v: _span(_speedups("exact, fused")(v), 0),
     "speed-up per path": lambda v: _span(_speedups("per path")(v), 1),
     "speed-up of the exact network": _network_speedups("TDN, exact"),
