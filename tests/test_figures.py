@@ -69,11 +69,7 @@ def test_what_is_computed_in_minutes_has_a_committed_record():
     assert {study.id for study in studies().values() if study.cost is Cost.COMPUTED} <= set(RECORDED)
 
 
-TO_BE_TIMED_AGAIN = {"TAB4", "TAB7"}
-"""Their clone held new records, which their provenance calls changed code."""
-
-
-@pytest.mark.parametrize("name", sorted(set(RECORDED) - TO_BE_TIMED_AGAIN))
+@pytest.mark.parametrize("name", RECORDED)
 def test_a_committed_record_is_of_clean_code(name):
     record = read_json(checkout.ROOT / "figures" / f"{name}.json")
     assert (record["id"], record["title"]) == (name, studies()[name].title)
