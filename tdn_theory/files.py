@@ -25,8 +25,10 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes files private; these are meant to be shared
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # as when the disk is full
+            raise OSError(error.errno, f"{error.strerror}, writing {len(content)} bytes", str(path)) from error
         raise
 
 
@@ -69,6 +71,18 @@ def npz_arrays(content: bytes) -> dict[str, np.ndarray]:
     """Arrays of an npz file's bytes; object arrays (pickles) are refused."""
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def safetensors_bytes(tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> bytes:
+    """The safetensors form of torch tensors; equal ones give equal bytes, whose header the library orders at random."""
+    import safetensors.torch
+
+    content = safetensors.torch.save(dict(tensors), dict(metadata))
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    ordered = json.dumps({"__metadata__": dict(sorted(header.pop("__metadata__", {}).items())), **header}).encode()
+    ordered += b" " * (-len(ordered) % 8)  # data begin at a multiple of 8 bytes
+    return len(ordered).to_bytes(8, "little") + ordered + content[8 + length :]
 
 
 def sha256(content: bytes) -> str:

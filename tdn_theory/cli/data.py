@@ -1,4 +1,4 @@
-"""Structures with quantum-chemical labels: list, make, convert."""
+"""Structures with quantum-chemical labels: list, make, check, convert."""
 
 from __future__ import annotations
 
@@ -10,8 +10,19 @@ from rich.progress import track
 from rich.table import Table
 
 from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages
+from tdn_theory.cli.labels import (
+    EnergyKey,
+    EnergyUnit,
+    ForcesKey,
+    ForceUnit,
+    LengthUnit,
+    MissingOption,
+    StressKey,
+    StressUnit,
+    keys_of,
+)
 
-app = typer.Typer(no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, convert.")
+app = typer.Typer(no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, check, convert.")
 
 OutFileOption = Annotated[Path, typer.Option(help="File to write.")]
 
@@ -99,29 +110,67 @@ def data_make_nbody(out: OutFileOption = Path("nbody.npz")) -> None:
     console.print(f"{out}: {', '.join(f'{split} {len(part)}' for split, part in parts.items())}", highlight=False)
 
 
-@app.command("convert")
-def data_convert(
-    source: Annotated[str, typer.Argument(help="`relaxations` (shipped), or a file: .npz of this command or .lmdb.")],
-    target: Annotated[Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ) or .lmdb (PubChemQCR).")],
+@app.command("check")
+def data_check(
+    files: Annotated[list[Path], typer.Argument(help="Files: .xyz, .extxyz (also .gz, .xz), .npz or .lmdb.")],
+    energy_key: EnergyKey = "energy",
+    energy_unit: EnergyUnit = "eV",
+    forces_key: ForcesKey = None,
+    force_unit: ForceUnit = None,
+    stress_key: StressKey = None,
+    stress_unit: StressUnit = None,
+    length_unit: LengthUnit = "Angstrom",
+    missing: MissingOption = "without",
+    cutoff: Annotated[float | None, typer.Option(help="Of the potential, Angstrom.")] = None,
 ) -> None:
-    """Write structures in another format. LMDB keeps energies and forces only, extended XYZ all but polarizability."""
-    from tdn_theory.data.archive import read_archive, write_archive
-    from tdn_theory.data.extxyz import write_extxyz
-    from tdn_theory.data.pubchemqcr import read_pubchemqcr, write_pubchemqcr
-    from tdn_theory.data.relaxations import SHIPPED
-    from tdn_theory.provenance import provenance
+    """Say what files hold: groups, elements, ranges of labels, nearest atoms, duplicates; warn of what looks wrong."""
+    from tdn_theory.data.formats import read_structures
+    from tdn_theory.data.summary import summary
 
     with errors_as_messages():
-        path = SHIPPED if source == "relaxations" else Path(source)
-        readers = {".npz": read_archive, ".lmdb": lambda path: list(read_pubchemqcr([path]))}
-        writers = {
-            ".npz": lambda path, found: write_archive(path, found, {"converted": source, **provenance(None)}),
-            ".xyz": write_extxyz,
-            ".lmdb": write_pubchemqcr,
-        }
-        for given, known in ((path, readers), (target, writers)):
-            if given.suffix not in known:
-                raise ValueError(f"{given} ends in {given.suffix!r}; it must end in {' or '.join(known)}")
-        structures = readers[path.suffix](path)
-        writers[target.suffix](target, structures)
+        keys = keys_of(
+            energy_key=energy_key,
+            energy_unit=energy_unit,
+            length_unit=length_unit,
+            forces_key=forces_key,
+            force_unit=force_unit,
+            stress_key=stress_key,
+            stress_unit=stress_unit,
+            missing=missing,
+        )
+        for file in files:
+            found = summary(read_structures(file, keys), cutoff)
+            console.print(f"{file}: {found}", highlight=False, markup=False)
+
+
+@app.command("convert")
+def data_convert(
+    source: Annotated[str, typer.Argument(help="`relaxations` (shipped), or a file as of `data check`.")],
+    target: Annotated[Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ) or .lmdb (PubChemQCR).")],
+    energy_key: EnergyKey = "energy",
+    energy_unit: EnergyUnit = "eV",
+    forces_key: ForcesKey = "forces",
+    force_unit: ForceUnit = "eV/Angstrom",
+    stress_key: StressKey = "stress",
+    stress_unit: StressUnit = "eV/Angstrom^3",
+    length_unit: LengthUnit = "Angstrom",
+) -> None:
+    """Write structures in another format. LMDB keeps energies and forces only, extended XYZ all but polarizability."""
+    from tdn_theory.data.formats import check_writable, read_structures, write_structures
+    from tdn_theory.data.relaxations import SHIPPED
+
+    with errors_as_messages():
+        check_writable(target)
+        keys = keys_of(
+            energy_key=energy_key,
+            energy_unit=energy_unit,
+            length_unit=length_unit,
+            forces_key=forces_key,
+            force_unit=force_unit,
+            stress_key=stress_key,
+            stress_unit=stress_unit,
+            missing="without",
+        )
+        structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys)
+        write_structures(target, structures, source)
     console.print(f"{target}: {len(structures)} structures", highlight=False)

@@ -12,6 +12,17 @@ import typer
 from rich.table import Table
 
 from tdn_theory.cli.common import SeedOption, console, errors_as_messages
+from tdn_theory.cli.labels import (
+    EnergyKey,
+    EnergyUnit,
+    ForcesKey,
+    ForceUnit,
+    LengthUnit,
+    MissingOption,
+    StressKey,
+    StressUnit,
+    keys_of,
+)
 
 
 class EvaluationPrecision(StrEnum):
@@ -47,7 +58,10 @@ def train(
         changes["out"] = str(out)
     with errors_as_messages():
         settings = TrainConfig.read(shipped(config), **changes)
-        result = train(settings, console)
+        try:
+            result = train(settings, console)
+        except KeyboardInterrupt as stop:
+            raise typer.Exit(130) from stop
     if os.environ.get("RANK", "0") != "0":
         return
     sets = [name for name in ("validation", "test") if name in result]
@@ -62,11 +76,14 @@ def train(
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A saved potential, e.g. run/model.safetensors.")],
     data: Annotated[Path, typer.Argument(help="A training configuration, for its test set, or an extended XYZ file.")],
-    energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the XYZ file.")] = None,
-    energy_unit: Annotated[str | None, typer.Option(help="Its unit, e.g. eV.")] = None,
-    forces_key: Annotated[str | None, typer.Option(help="Name of the forces.")] = None,
-    force_unit: Annotated[str | None, typer.Option(help="Their unit, e.g. eV/Angstrom.")] = None,
-    length_unit: Annotated[str | None, typer.Option(help="Unit of positions, e.g. Angstrom.")] = None,
+    energy_key: EnergyKey = None,
+    energy_unit: EnergyUnit = None,
+    forces_key: ForcesKey = None,
+    force_unit: ForceUnit = None,
+    stress_key: StressKey = None,
+    stress_unit: StressUnit = None,
+    length_unit: LengthUnit = None,
+    missing: MissingOption = "refuse",
     batch_size: Annotated[int, typer.Option(min=1, help="Structures at a time.")] = 32,
     rotations: Annotated[int, typer.Option(min=0, help="Rotations of each structure for the rotation errors.")] = 4,
     precision: Annotated[EvaluationPrecision, typer.Option(help="Of everything.")] = EvaluationPrecision.FLOAT64,
@@ -77,27 +94,32 @@ def evaluate(
     """Errors of a potential on structures, its rotation errors and its speed, with standard errors over groups."""
     import torch
 
+    from tdn_theory.data.extxyz import read_extxyz
     from tdn_theory.files import write_json
     from tdn_theory.nn.potential import Potential
     from tdn_theory.provenance import provenance
-    from tdn_theory.training.config import DataConfig, TrainConfig, shipped
+    from tdn_theory.training.config import TrainConfig, shipped
     from tdn_theory.training.evaluation import report
     from tdn_theory.training.parallel import existing
-    from tdn_theory.training.sources import load, read
+    from tdn_theory.training.sources import load
 
     with errors_as_messages():
         if data.suffix == ".toml" or not data.suffix:
             structures = load(TrainConfig.read(shipped(data)).data).test
         else:
-            source = DataConfig(
-                "extxyz",
-                energy_key=energy_key,
-                forces_key=forces_key,
-                energy_unit=energy_unit,
-                force_unit=force_unit,
-                length_unit=length_unit,
+            structures = read_extxyz(
+                data,
+                keys_of(
+                    energy_key=energy_key,
+                    energy_unit=energy_unit,
+                    length_unit=length_unit,
+                    forces_key=forces_key,
+                    force_unit=force_unit,
+                    stress_key=stress_key,
+                    stress_unit=stress_unit,
+                    missing=missing,
+                ),
             )
-            structures = read(source, [str(data)])
         dtype = getattr(torch, precision)
         potential = Potential.load(model).to(existing(device), dtype)
         found = report(potential, structures, batch_size, rotations=rotations, seed=seed)
@@ -133,6 +155,8 @@ def relax(
     from tdn_theory.training.parallel import existing
 
     with errors_as_messages():
+        if not file.is_file():
+            raise FileNotFoundError(f"there is no structure file {file}")
         try:
             *_, atoms = ase.io.iread(str(file))
         except UnknownFileTypeError as error:

@@ -32,11 +32,13 @@ from jaxtyping import Int64
 from tdn_theory.data import plain_pickle
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.units import BOHR, HARTREE
-from tdn_theory.files import npz_arrays, npz_bytes, write_bytes
+from tdn_theory.files import npz_arrays, npz_bytes, sha256, write_bytes
 
 STAGES = ("pm3", "hf", "DFT_1st", "DFT_2nd")
 LARGEST_RECORD = 2**28
 """Bytes of an unpacked record; larger ones are not read."""
+MOST_STEPS = 100_000
+"""Steps of a stage; a record may hold one step a million times in few bytes."""
 CLOSEST = 0.1
 """Atoms closer than this (Angstrom) are an error of the record."""
 
@@ -73,6 +75,8 @@ def read_steps(record: Mapping[str, Any], stages: Sequence[str], group: str) -> 
     The molecule is what most of the steps with most atoms have, in the whole record: a step that was cut off has fewer.
     """
     found, rejected = [], Counter[str]()
+    if any(len(_steps(record, stage)) > MOST_STEPS for stage in STAGES):
+        return [], Counter([f"more than {MOST_STEPS} steps"])
     molecules = Counter(_elements(step) for stage in STAGES for step in _steps(record, stage))
     atoms = max(molecules, key=lambda elements: (len(elements), molecules[elements]), default=())
     for stage in stages:
@@ -115,6 +119,8 @@ def _structure(step: Any, atoms: tuple[str, ...], group: str) -> Structure:
     if not all(element in atomic_numbers and atomic_numbers[element] for element in elements):
         raise UnusableError("unknown element")
     try:
+        if isinstance(step["energy"], bool):
+            raise UnusableError("a number is missing")
         energy = float(step["energy"])
         positions = np.array([[float(row[axis]) for axis in ("x", "y", "z")] for row in step["coordinates"]])
         gradient = np.array([[float(row[axis]) for axis in ("dx", "dy", "dz")] for row in step["gradient"]])
@@ -144,8 +150,13 @@ def _open(file: Path) -> Iterator[Any]:
         raise FileNotFoundError(f"there is no file {file}")
     try:
         database = lmdb.open(str(file), subdir=False, readonly=True, lock=False, readahead=False)
-        with database, database.begin() as transaction:
-            yield transaction
+        with database:
+            needed = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+            size = file.stat().st_size
+            if size < needed:  # what is missing would be read as a bus error, which ends the process
+                raise ValueError(f"{file} has {size} bytes where its pages need {needed}: it is cut off; copy it again")
+            with database.begin() as transaction:
+                yield transaction
     except lmdb.Error as error:
         raise ValueError(f"{file} cannot be read as an LMDB file ({error})") from error
 
@@ -218,6 +229,13 @@ class Trajectories(Sequence[Structure]):
         """All usable snapshots of one trajectory."""
         file, key = self.files[self.file_number[number]], bytes.fromhex(self.key[number])
         return _trajectory(file, key, self.stages)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of which trajectories these are, how many snapshots they have, and how large their files are."""
+        files = [str(file.stat().st_size) for file in self.files]
+        arrays = [array.tobytes() for array in (self.file_number, self.key, self.snapshots)]
+        return sha256("\n".join([*files, *self.stages]).encode() + b"".join(arrays))[:32]
 
     def select(self, numbers: Int64[np.ndarray, " s"]) -> Trajectories:
         """Only these trajectories, in this order."""

@@ -23,6 +23,10 @@ LABELS: Mapping[str, tuple[int, ...]] = {
 """What can be known of a structure besides where its atoms are, and its shape: of forces that of each atom's."""
 
 
+LARGEST = 1e6
+"""Coordinates and cell vectors beyond this (Angstrom) are no positions of atoms."""
+
+
 @dataclass(frozen=True, eq=False)
 class Structure:
     """Atoms in space, with labels; a label that is not known is None.
@@ -83,6 +87,10 @@ class Structure:
             if given is not None:
                 value = _array(name, given, shape)
                 object.__setattr__(self, name, value if shape else float(value))
+        for name in ("positions", "cell"):
+            value = getattr(self, name)
+            if value is not None and np.abs(value).max() > LARGEST:
+                raise ValueError(f"{name} reach {np.abs(value).max():.2g}; they are in Angstrom, at most {LARGEST:g}")
         if pbc.any() and (self.cell is None or np.linalg.matrix_rank(self.cell[pbc]) < pbc.sum()):
             raise ValueError(
                 f"pbc is {pbc.tolist()}, but the cell vectors of the periodic directions are not independent; "

@@ -105,6 +105,7 @@ def relax(atoms: Atoms, fmax: float = 0.01, steps: int = 500, optimizer: str = "
     chosen = getattr(ase.optimize, optimizer)(atoms, logfile=None)
     for _ in chosen.irun(fmax, steps):
         frame = atoms.copy()
-        frame.calc = SinglePointCalculator(frame, energy=atoms.get_potential_energy(), forces=atoms.get_forces())
+        forces = atoms.get_forces(apply_constraint=False)  # those of fixed atoms are known as well
+        frame.calc = SinglePointCalculator(frame, energy=atoms.get_potential_energy(), forces=forces)
         frames.append(frame)
     return frames, bool(np.linalg.norm(atoms.get_forces(), axis=1).max() <= fmax)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import safetensors
-import safetensors.torch
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -20,7 +19,7 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
 from tdn_theory.data.elements import check_elements
 from tdn_theory.data.graph import Graph
-from tdn_theory.files import write_bytes
+from tdn_theory.files import safetensors_bytes, write_bytes
 from tdn_theory.nn.attention import (
     Attention,
     Block,
@@ -357,7 +356,7 @@ class Potential(DoubleBuffers):
         if self.config.method == "cp" and factors is not None:
             tensors |= {f"{FACTORS}{name}": torch.tensor(getattr(factors, name)) for name in "ABC"}
         metadata = {"config": json.dumps(self.config.to_dict()), "versions": json.dumps(versions())}
-        write_bytes(Path(path), safetensors.torch.save(tensors, metadata))
+        write_bytes(Path(path), safetensors_bytes(tensors, metadata))
 
     @classmethod
     def load(cls, path: Path) -> Potential:

@@ -10,10 +10,9 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from tdn_theory.files import write_bytes
+from tdn_theory.files import safetensors_bytes, write_bytes
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What Adam keeps of each parameter."""
@@ -70,7 +69,7 @@ class State(Generic[Model]):
         }
         header = {"training": json.dumps(rest, allow_nan=False)}
         content = {name: value.contiguous().cpu() for name, value in tensors.items()}
-        write_bytes(path, safetensors_bytes(content, metadata=header))
+        write_bytes(path, safetensors_bytes(content, header))
 
     def restore(self, path: Path, what: Mapping[str, Any]) -> None:
         """Continue from a checkpoint: this state becomes, bit for bit, the one that was saved.

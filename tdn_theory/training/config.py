@@ -18,6 +18,8 @@ Precision = Literal["float32", "float64", "bfloat16"]
 RUN_OPTIONS = ("out", "device", "time_limit", "checkpoint_seconds", "workers", "tensorboard")
 """Where and how long a run computes; they may change when it is resumed, since its result does not depend on them."""
 
+FILES = ("data.files", "data.validation_files", "data.test_files")
+
 PRESETS = Path(__file__).parent / "presets"
 """Configurations that come with the package."""
 
@@ -36,12 +38,20 @@ class DataConfig:
         split: What is not cut: a `group` (molecule, trajectory), or only a `structure`, as for a trajectory of a single
             molecule. Structures of a group resemble each other, so then errors tell nothing about other groups.
         split_seed: Seed of the split.
-        energy_key: Name of the energy in extxyz files; this and the following settings are those of `read_extxyz`.
+        energy_key: Name of the energy in extxyz files; this and the following settings are those of `extxyz.Keys`.
         forces_key: Name of the forces; none if there are none.
+        stress_key: Name of the stress.
+        virial_key: Name of the virial, minus volume times stress.
+        dipole_key: Name of the dipole moment.
         energy_unit: Unit of energies, e.g. `eV`.
         force_unit: Unit of forces, e.g. `eV/Angstrom`.
         length_unit: Unit of lengths, e.g. `Angstrom`.
+        stress_unit: Unit of stresses, e.g. `GPa`.
+        dipole_unit: Unit of dipole moments, e.g. `Debye`.
         group_key: Name of what says which group a structure belongs to; by default its chemical formula.
+        missing: `refuse` files with frames that lack a label, or read these frames `without` it.
+        atom_energies: Energies of single atoms by element, eV; those of `IsolatedAtom` frames, which are never trained
+            on nor tested, and for other elements least squares, stand for what is not given.
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
@@ -55,10 +65,17 @@ class DataConfig:
     split_seed: int = 0
     energy_key: str | None = None
     forces_key: str | None = None
+    stress_key: str | None = None
+    virial_key: str | None = None
+    dipole_key: str | None = None
     energy_unit: str | None = None
     force_unit: str | None = None
     length_unit: str | None = None
+    stress_unit: str | None = None
+    dipole_unit: str | None = None
     group_key: str | None = None
+    missing: Literal["refuse", "without"] = "refuse"
+    atom_energies: Mapping[str, float] = field(default_factory=dict)
     stages: tuple[str, ...] = ("DFT_1st",)
 
     def __post_init__(self):
@@ -67,6 +84,12 @@ class DataConfig:
                 f"data.validation is {self.validation} and data.test {self.test}; they are fractions, and must leave "
                 "something to train on"
             )
+        if self.atom_energies:
+            from ase.data import atomic_numbers
+
+            for element, energy in self.atom_energies.items():
+                if not atomic_numbers.get(element) or isinstance(energy, bool) or not isinstance(energy, int | float):
+                    raise ValueError(f"data.atom_energies has {element} = {energy!r}; give energies in eV by element")
 
 
 @dataclass(frozen=True)
@@ -259,8 +282,14 @@ class TrainConfig:
         return asdict(self)
 
     def what(self) -> dict[str, Any]:
-        """All that the result depends on: everything but the `RUN_OPTIONS`, with dotted names, in JSON types."""
-        return dict(_flat({name: value for name, value in self.to_dict().items() if name not in RUN_OPTIONS}))
+        """All that the weights depend on, with dotted names, in JSON types.
+
+        That is everything but the `RUN_OPTIONS` and the names of files, whose content counts; and, unless the learning
+        rate follows a cosine over all of them, the number of epochs, so that a finished run can go on.
+        """
+        left = {*RUN_OPTIONS, *(["epochs"] if self.schedule.kind != "cosine" else [])}
+        settings = dict(_flat({name: value for name, value in self.to_dict().items() if name not in left}))
+        return {name: value for name, value in settings.items() if name not in FILES}
 
 
 def shipped(name: Path) -> Path:

@@ -103,9 +103,10 @@ def rotation_errors(
 ) -> dict[str, Metric]:
     """How far predictions are from turning with the structure, `|f(R x) - R f(x)|` (E6).
 
-    For energies, the difference per atom. For everything else relative to `|f(x)|`, both as the Euclidean norm over
-    all components of a structure. Means over structures and `rotations` Haar-random `R` for each, with standard errors
-    over groups.
+    For energies, the difference per atom. For everything else the root mean square over the components of a structure,
+    relative to that over all of the set, since of a structure in equilibrium it would be noise over noise. Means over
+    structures and `rotations` Haar-random `R` for each, with standard errors over groups. A quantity that is zero in
+    the whole set has no relative error, and is left out.
 
     Args:
         model: A potential; a float64 one for errors below 1e-6.
@@ -117,6 +118,7 @@ def rotation_errors(
     rng = np.random.default_rng(seed)
     device = next(model.parameters()).device
     found: dict[str, list[Tensor]] = {}
+    squares: dict[str, Tensor] = {}
     count = len(graphs)
     for graph in graphs.batches(batch_indices(count, batch_size)):
         graph = graph.to(device)
@@ -128,13 +130,20 @@ def rotation_errors(
             with torch.no_grad():
                 turned = model(turn(graph, turns))
             for label, value in straight.items():
-                totals[label] += _relative_error(label, turned[label], value, turns, graph) / rotations
+                totals[label] += _error(label, turned[label], value, turns, graph) / rotations
         for label, total in totals.items():
             found.setdefault(label, []).append(total)
+            known = straight[label].double()[~torch.isnan(straight[label])]
+            square = torch.stack((known.square().sum(), known.new_tensor(known.numel())))
+            squares[label] = squares.get(label, torch.zeros_like(square)) + square
     groups = [structure.group for structure in graphs.structures]
     metrics = {}
     for label, parts in found.items():
-        unit, factor = ("meV/atom", 1e3) if label == "energy" else ("relative", 1.0)
+        sum_of_squares, number = squares[label].tolist()
+        if label != "energy" and sum_of_squares == 0:
+            continue
+        size = math.sqrt(sum_of_squares / number)
+        unit, factor = ("meV/atom", 1e3) if label == "energy" else ("relative", 1 / size)
         values = factor * torch.cat(parts).cpu().numpy()
         # a stress without a cell, and a dipole with one, are NaN by definition
         counts = (~np.isnan(values) if label in ("stress", "dipole") else np.ones(count)).astype(float)
@@ -144,17 +153,17 @@ def rotation_errors(
     return metrics
 
 
-def _relative_error(label: str, turned: Tensor, straight: Tensor, turns: Tensor, graph: Graph) -> Tensor:
-    """Per structure."""
+def _error(label: str, turned: Tensor, straight: Tensor, turns: Tensor, graph: Graph) -> Tensor:
+    """Of every structure: of the energy per atom, of anything else the root mean square over components."""
     turned, straight = turned.double(), straight.double()
     wanted = turn_label(label, straight, turns, graph)
+    atoms = torch.bincount(graph.batch, minlength=graph.count)
     if label == "energy":
-        return (turned - wanted).abs() / torch.bincount(graph.batch, minlength=graph.count)
-    pieces = torch.stack([values.square().flatten(1).sum(1) for values in (turned - wanted, straight)])
+        return (turned - wanted).abs() / atoms
+    squares = (turned - wanted).square().flatten(1)
     if label == "forces":
-        pieces = pieces.new_zeros(2, graph.count).index_add(1, graph.batch, pieces)
-    error, size = pieces
-    return (error / size.clamp(min=torch.finfo(size.dtype).tiny)).sqrt()
+        return (squares.new_zeros(graph.count).index_add(0, graph.batch, squares.sum(1)) / (3 * atoms)).sqrt()
+    return squares.mean(1).sqrt()
 
 
 def report(

@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,9 @@ from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.checkpoint import State
 from tdn_theory.training.config import TrainConfig, check_keys
+from tdn_theory.training.data_checks import check_known_elements, check_labels, content, describe
 from tdn_theory.training.evaluation import Evaluation, as_json, autocast, dtype_of, evaluate
+from tdn_theory.training.folder import Interruption, locked
 from tdn_theory.training.log import Log
 from tdn_theory.training.loss import Loss
 from tdn_theory.training.metrics import UNITS
@@ -66,6 +68,8 @@ def train(config: TrainConfig, console: Console | None = None, splits: Splits | 
     Raises:
         ValueError: The configuration does not fit the data, the model, the device or the checkpoint in its folder.
         DivergedError: A loss or a gradient is not finite; the message names the batch and what to try.
+        BlockingIOError: Another run is in the folder.
+        KeyboardInterrupt: Ctrl-C; SystemExit: SIGTERM. The step is finished and a checkpoint written before.
     """
     with processes(config.device) as group, torch.random.fork_rng(_graphics_cards(group.device)):
         torch.manual_seed(config.seed)
@@ -94,6 +98,7 @@ class _Run:
                 "there is nothing to validate with; give data.validation_files or a larger data.validation"
             )
         self.loss = Loss(config.loss)
+        check_labels(self.splits, self.loss.terms)
         dtype = dtype_of(config.precision)
         self.model = self._initial_model().to(group.device, dtype)
         forces = self.model.config.forces
@@ -103,6 +108,7 @@ class _Run:
                 "faster, and forces that are no derivatives ('direct'); use float32"
             )
         cutoff = self.model.config.cutoff
+        check_known_elements(self.splits, self.model.config.elements)
         self.train_graphs = Graphs(self.splits.train, cutoff, dtype)
         self.validation_graphs = Graphs(self.splits.validation, cutoff, dtype)
         self.test_graphs = Graphs(self.splits.test, cutoff, dtype)
@@ -122,7 +128,7 @@ class _Run:
         if elements is None:
             elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
         config = PotentialConfig.from_dict({**settings, "elements": elements})
-        shifts = energy_per_element(self.splits.train, config.elements)
+        shifts = energy_per_element(self.splits.train, config.elements, self.splits.atom_energies)
         if "forces" in self.loss.terms:
             scale = force_scale(self.splits.train)
         else:
@@ -133,15 +139,15 @@ class _Run:
 
     @property
     def what(self) -> dict[str, Any]:
-        """What a checkpoint must agree with: settings, the model, sizes of the sets, constants from the data.
+        """What a checkpoint must agree with: settings, the model, the content of the sets, constants from the data.
 
         The constants without their last digits, in which the least squares of another machine may differ.
         """
         settings = {name: value for name, value in self.config.what().items() if not name.startswith("model.")}
         settings |= {f"model.{name}": value for name, value in self.model.config.to_dict().items()}
-        sizes = [len(self.splits.train), len(self.splits.validation), len(self.splits.test)]
+        contents = {"training set": content(self.splits.train), "validation set": content(self.splits.validation)}
         constants = [float(f"{value:.9g}") for value in [*self.model.shifts.tolist(), float(self.model.scale)]]
-        return {**settings, "sizes of the sets": sizes, "constants of the training set": constants}
+        return {**settings, **contents, "constants of the training set": constants}
 
     @property
     def evaluated(self) -> Potential:
@@ -154,7 +160,13 @@ class _Run:
         return batch_indices(len(self.train_graphs), share, self.config.seed, epoch, self.group.rank, self.group.count)
 
     def run(self) -> dict[str, Any]:
-        """Train to the end or until time is up, and evaluate."""
+        """Train to the end or until time is up, and evaluate; no second run is in the folder meanwhile."""
+        with locked(self.folder) if self.group.first else nullcontext(), Interruption() as self.interruption:
+            return self._run()
+
+    def _run(self) -> dict[str, Any]:
+        told = describe(self.splits, self.config.data, self.model.config.elements, self.model.config.cutoff)
+        self.console.print(told, highlight=False, markup=False)
         checkpoint = self.folder / CHECKPOINT
         if checkpoint.exists():
             self.state.restore(checkpoint, self.what)
@@ -187,6 +199,11 @@ class _Run:
                 if config.time_limit and group.any(self._minutes() > config.time_limit):
                     self._save()
                     return False
+                if group.any(self.interruption.asked):
+                    self._save()
+                    where = f"after {state.epoch} epochs and {state.step} steps"
+                    self.console.print(f"stopped and saved {where}; the same command goes on", highlight=False)
+                    self.interruption.leave()
                 if time.monotonic() - saved > config.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
@@ -329,12 +346,13 @@ class _Run:
             "parameters": sum(p.numel() for p in model.parameters()),
             "validation": as_json(validation.metrics),
         }
+        if self.group.first:
+            model.save(self.folder / MODEL)  # before the test, which may fail
         if self.splits.test:
             test = self._evaluate(model, self.test_graphs, "testing")
             constant = baseline(model.shifts.tolist(), model.config.elements, self.splits.test)
             result |= {"test": as_json(test.metrics), "constant_per_element": constant.to_dict()}
         result |= {"config": self.config.to_dict(), "provenance": provenance(self.config.seed, str(self.group.device))}
         if self.group.first:
-            model.save(self.folder / MODEL)
             write_json(self.folder / RESULT, result)
         return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -12,7 +12,9 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.training.metrics import Metric, mean
 
 
-def energy_per_element(structures: Iterable[Structure], elements: Sequence[int]) -> Float[np.ndarray, " elements"]:
+def energy_per_element(
+    structures: Iterable[Structure], elements: Sequence[int], known: Mapping[int, float] | None = None
+) -> Float[np.ndarray, " elements"]:
     """Constants `c` that minimise `sum_s (E_s - sum_z n_sz c_z)^2`, `n_sz` being the number of atoms of element z.
 
     Where the compositions do not determine them, as in a set of conformers of one molecule, those of least norm.
@@ -22,6 +24,7 @@ def energy_per_element(structures: Iterable[Structure], elements: Sequence[int])
     Args:
         structures: With energies (eV); those without are left out.
         elements: Atomic numbers, in the order of the result.
+        known: Constants that are given, by atomic number; the others are fitted to what these leave.
 
     Returns:
         Energy per atom of each element, eV.
@@ -33,15 +36,19 @@ def energy_per_element(structures: Iterable[Structure], elements: Sequence[int])
     for structure in structures:
         if structure.energy is not None:
             composition = tuple(_composition(structure, elements).tolist())
-            known = sums.setdefault(composition, [0.0, 0.0])
-            known[0] += 1
-            known[1] += (structure.energy - known[1]) / known[0]  # running mean: no sum of 10^5 large numbers
+            row = sums.setdefault(composition, [0.0, 0.0])
+            row[0] += 1
+            row[1] += (structure.energy - row[1]) / row[0]  # running mean: no sum of 10^5 large numbers
     if not sums:
         raise ValueError("no structure has an energy, so there is nothing to fit a constant per element to")
     counts = np.array(list(sums), dtype=float)
     weights, means = np.array(list(sums.values())).T
-    root = np.sqrt(weights)
-    return np.linalg.lstsq(counts * root[:, None], means * root, rcond=None)[0]
+    root, known = np.sqrt(weights), known or {}
+    constants = np.array([known.get(element, 0.0) for element in elements])
+    free = np.array([element not in known for element in elements])
+    left = (means - counts @ constants) * root
+    constants[free] = np.linalg.lstsq(counts[:, free] * root[:, None], left, rcond=None)[0]
+    return constants
 
 
 def baseline_errors(

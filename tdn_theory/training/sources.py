@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from tdn_theory.data.extxyz import read_extxyz
+from tdn_theory.data.extxyz import ISOLATED_ATOM, Keys, read_extxyz
 from tdn_theory.data.pubchemqcr import Trajectories, read_pubchemqcr
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.splits import split_by_group
@@ -22,11 +22,14 @@ class Splits:
         train: To fit to.
         validation: To choose the weights and the learning rate by.
         test: To report.
+        atom_energies: Energies of single atoms by atomic number, eV, as far as they are known; none of these atoms is
+            in a set.
     """
 
     train: Sequence[Structure]
     validation: Sequence[Structure]
     test: Sequence[Structure]
+    atom_energies: Mapping[int, float] = field(default_factory=dict)
 
 
 def load(config: DataConfig) -> Splits:
@@ -41,12 +44,30 @@ def load(config: DataConfig) -> Splits:
     test = 0.0 if config.test_files else config.test
     fractions = (1 - validation - test, validation, test)
     rest = read(config, config.files)
+    atoms: dict[int, float] = {}
     if isinstance(rest, Trajectories):
         train, *parts = rest.split(fractions, config.split_seed)
     else:
-        train, *parts = split_by_group(rest, fractions, config.split_seed)
+        train, *parts = split_by_group(_without_atoms(rest, atoms), fractions, config.split_seed)
     files = (config.validation_files, config.test_files)
-    return Splits(train, *(read(config, own) if own else part for own, part in zip(files, parts, strict=True)))
+    validation, test = (
+        _without_atoms(read(config, own), atoms) if own else part for own, part in zip(files, parts, strict=True)
+    )
+    if config.atom_energies:
+        from ase.data import atomic_numbers
+
+        atoms |= {atomic_numbers[element]: energy for element, energy in config.atom_energies.items()}
+    return Splits(train, validation, test, atoms)
+
+
+def _without_atoms(structures: Sequence[Structure], atoms: dict[int, float]) -> Sequence[Structure]:
+    """All but isolated atoms, whose energies are added to `atoms`."""
+    if isinstance(structures, Trajectories):
+        return structures
+    for structure in structures:
+        if structure.group == ISOLATED_ATOM and structure.energy is not None:
+            atoms.setdefault(int(structure.numbers[0]), structure.energy)
+    return [structure for structure in structures if structure.group != ISOLATED_ATOM]
 
 
 def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
@@ -67,15 +88,18 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
         if config.split == "structure":
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
         return read_pubchemqcr([Path(file) for file in files], config.stages)
-    keys = {name: getattr(config, name) for name in ("energy_key", "energy_unit", "length_unit")}
-    missing = [f"data.{name}" for name, value in keys.items() if value is None]
+    given = {key.name: getattr(config, key.name) for key in fields(Keys)}
+    missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
         raise ValueError(f"source 'extxyz' needs {', '.join(missing)}: the files themselves do not say")
-    more = {name: getattr(config, name) for name in ("forces_key", "force_unit", "group_key")}
-    return _with_groups([structure for file in files for structure in read_extxyz(Path(file), **keys, **more)], config)
+    keys = Keys(**given)
+    return _with_groups([structure for file in files for structure in read_extxyz(Path(file), keys)], config)
 
 
 def _with_groups(structures: list[Structure], config: DataConfig) -> list[Structure]:
     if config.split == "group":
         return structures
-    return [replace(structure, group=f"{structure.group} {number}") for number, structure in enumerate(structures)]
+    return [
+        structure if structure.group == ISOLATED_ATOM else replace(structure, group=f"{structure.group} {number}")
+        for number, structure in enumerate(structures)
+    ]

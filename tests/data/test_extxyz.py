@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tdn_theory.data.extxyz import read_extxyz, write_extxyz
+from tdn_theory.data.extxyz import Keys, read_extxyz, write_extxyz
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.units import BOHR, HARTREE
@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_keys_and_units(file: Path):
-    first, second = read_extxyz(file, energy_key="REF_energy", forces_key="REF_forces", group_key="name", **UNITS)
+    first, second = read_extxyz(file, Keys(energy_key="REF_energy", forces_key="REF_forces", group_key="name", **UNITS))
     assert_close(first.energy, -2 * HARTREE, 1e-12, "energy")
     assert_close(first.forces, np.full((2, 3), 2 * HARTREE / BOHR), 1e-12, "forces")
     assert_close(first.positions[1], [0, 0, BOHR], 1e-15, "positions")
@@ -45,7 +45,7 @@ def test_keys_and_units(file: Path):
 
 
 def test_names_that_ase_knows(file: Path):
-    first, second = read_extxyz(file, energy_key="energy", forces_key="forces", **PLAIN)
+    first, second = read_extxyz(file, Keys(energy_key="energy", forces_key="forces", **PLAIN))
     assert (first.energy, second.energy) == (-1.0, -3.0)
     assert_close(first.forces, np.ones((2, 3)), 0.0, "forces")
     assert (first.group, second.group) == ("HO", "H")
@@ -53,7 +53,7 @@ def test_names_that_ase_knows(file: Path):
 
 def test_energies_alone(file: Path):
     units = {**PLAIN, "force_unit": None}
-    assert read_extxyz(file, energy_key="energy", forces_key=None, **units)[0].labels == ("energy",)
+    assert read_extxyz(file, Keys(energy_key="energy", forces_key=None, **units))[0].labels == ("energy",)
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_energies_alone(file: Path):
     [
         ({"energy_key": "Energy"}, ("frame 0", "'Energy'", "REF_energy", "name one of these")),
         ({"forces_key": "force"}, ("frame 0", "'force'", "REF_forces")),
-        ({"energy_key": "name"}, ("frame 0", "could not convert")),
+        ({"energy_key": "name"}, ("frame 0", "must be a number")),
         ({"forces_key": "pos"}, ("'pos'", "REF_forces")),
         ({"group_key": "molecule"}, ("'molecule'", "name")),
-        ({"energy_unit": "ev"}, ("'ev'", "Hartree")),
+        ({"energy_unit": "joule"}, ("'joule'", "Hartree")),
         ({"force_unit": "eV"}, ("energy/length",)),
         ({"force_unit": None}, ("give both",)),
         ({"forces_key": None}, ("give both",)),
@@ -73,15 +73,15 @@ def test_energies_alone(file: Path):
 def test_missing_keys_and_units_are_refused(file: Path, change, fragments):
     arguments = {"energy_key": "energy", "forces_key": "forces", **PLAIN, **change}
     with refuses(ValueError, *fragments):
-        read_extxyz(file, **arguments)
+        read_extxyz(file, Keys(**arguments))
 
 
 def test_missing_and_empty_files_are_refused(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
-        read_extxyz(tmp_path / "b.xyz", energy_key="energy", forces_key="forces", **PLAIN)
+        read_extxyz(tmp_path / "b.xyz", Keys(energy_key="energy", forces_key="forces", **PLAIN))
     (tmp_path / "b.xyz").write_text("")
     with refuses(ValueError, "b.xyz", "no frame"):
-        read_extxyz(tmp_path / "b.xyz", energy_key="energy", forces_key="forces", **PLAIN)
+        read_extxyz(tmp_path / "b.xyz", Keys(energy_key="energy", forces_key="forces", **PLAIN))
 
 
 @settings(max_examples=25)
@@ -98,7 +98,7 @@ def test_back_as_written(tmp_path_factory: pytest.TempPathFactory, structure: St
         group=structure.group,
     )
     write_extxyz(path, [known, known])
-    first, second = read_extxyz(path, energy_key="energy", forces_key="forces", group_key="group", **PLAIN)
+    first, second = read_extxyz(path, Keys(energy_key="energy", forces_key="forces", group_key="group", **PLAIN))
     assert_close(first.positions, second.positions, 0.0, "positions")
     assert (first.group, first.energy, len(first)) == (known.group, known.energy, n)
     assert_close(first.positions, known.positions, 1e-8, "positions")
@@ -108,5 +108,126 @@ def test_back_as_written(tmp_path_factory: pytest.TempPathFactory, structure: St
 def test_groups_may_be_smiles(tmp_path: Path):
     shipped = list({structure.group: structure for structure in relaxations()}.values())
     write_extxyz(tmp_path / "a.xyz", shipped)
-    back = read_extxyz(tmp_path / "a.xyz", energy_key="energy", forces_key="forces", group_key="group", **PLAIN)
+    back = read_extxyz(tmp_path / "a.xyz", Keys(energy_key="energy", forces_key="forces", group_key="group", **PLAIN))
     assert [structure.group for structure in back] == [structure.group for structure in shipped]
+
+
+def cu4(energy: float = 1.0, extra: str = "") -> str:
+    """A frame of two atoms with all labels, in other units and other orders than ours."""
+    return (
+        f'2\nLattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3:f:R:3 E={energy} S="1 6 5 6 2 4 5 4 3" '
+        f'W="-1 -6 -5 -6 -2 -4 -5 -4 -3" mu="1 2 3" {extra}\nCu 0 0 0 1 1 1\nCu 0 0 2 -1 -1 -1\n'
+    )
+
+
+KEYS = {"energy_key": "E", "energy_unit": "eV", "length_unit": "Angstrom", "forces_key": "f", "force_unit": "eV/A"}
+
+
+def test_stress_virial_and_dipole(tmp_path: Path):
+    (tmp_path / "a.xyz").write_text(cu4())
+    stress = np.array([[1, 6, 5], [6, 2, 4], [5, 4, 3]])
+    (found,) = read_extxyz(
+        tmp_path / "a.xyz", Keys(**KEYS, stress_key="S", stress_unit="GPa", dipole_key="mu", dipole_unit="Debye")
+    )
+    assert_close(found.stress, stress * 0.00624150907, 1e-9, "stress")
+    assert_close(found.dipole, np.array([1, 2, 3]) * 0.2081943, 1e-6, "dipole")
+    (found,) = read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, virial_key="W"))
+    assert_close(found.stress, stress / 64, 1e-12, "stress of a virial")
+
+
+def test_six_numbers_are_in_the_order_of_voigt(tmp_path: Path):
+    (tmp_path / "a.xyz").write_text(cu4(extra='V="1 2 3 4 5 6"'))
+    (found,) = read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, stress_key="V", stress_unit="eV/A^3"))
+    assert_close(found.stress, np.array([[1, 6, 5], [6, 2, 4], [5, 4, 3]]), 1e-15, "stress")
+
+
+def test_the_stress_of_emt_as_ase_writes_it(tmp_path: Path):
+    from ase.build import bulk
+    from ase.calculators.emt import EMT
+    from ase.io import write
+
+    atoms = bulk("Cu", cubic=True)
+    atoms.rattle(0.05, seed=0)
+    atoms.calc = EMT()
+    stress = atoms.get_stress(voigt=False)
+    atoms.get_forces()
+    write(tmp_path / "cu.xyz", atoms, format="extxyz")
+    keys = Keys(energy_key="energy", forces_key="forces", stress_key="stress", stress_unit="eV/Angstrom^3", **PLAIN)
+    assert_close(read_extxyz(tmp_path / "cu.xyz", keys)[0].stress, stress, 1e-7, "stress")
+
+
+@pytest.mark.parametrize("suffix", ["xyz", "xyz.gz", "xyz.xz"])
+def test_blank_lines_line_ends_and_compression(tmp_path: Path, suffix: str):
+    import gzip
+    import lzma
+
+    text = "\n" + cu4(1.0) + "\n\n   \n" + cu4(2.0) + cu4(3.0) + "\n"
+    pack = {"xyz": bytes, "xyz.gz": gzip.compress, "xyz.xz": lzma.compress}[suffix]
+    (tmp_path / f"a.{suffix}").write_bytes(pack(text.replace("\n", "\r\n").encode()))
+    found = read_extxyz(tmp_path / f"a.{suffix}", Keys(**KEYS))
+    assert [structure.energy for structure in found] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        (cu4() + cu4()[:-20], ("frame 1 (line 5)", "cut off")),
+        (cu4() + "3" + cu4()[1:] + cu4(), ("frame 1 (line 5)", "frame 1")),
+        ("1" + cu4()[1:], ("frame 1 (line 4)", "number of atoms")),
+        ("3" + cu4()[1:] + "\n" + cu4(), ("frame 0 (line 1)", "line 5 is blank")),
+        (cu4().replace("Cu 0 0 2", "Cu1 0 0 2"), ("frame 0 (line 1)", "Cu1")),
+        (cu4().replace("0 0 2", "0 0 ********"), ("frame 0 (line 1)", "********")),
+        (cu4().replace("0 0 2", "0 0 1.0D-1"), ("frame 0 (line 1)", "1.0D-1")),
+        (cu4().replace("0 0 2", "0 0 1e300"), ("frame 0", "1e+300", "Angstrom")),
+        (cu4().replace("0 0 2", "0 0 0.01"), ("frame 0", "atoms 0 and 1", "closer")),
+        (cu4().replace("E=1.0", "E=T"), ("frame 0", "E is True")),
+        (cu4().replace("E=1.0", "E=nan"), ("frame 0", "energy", "finite")),
+        (cu4().replace('"1 6 5 6', '"1 6 5 9'), ("frame 0", "S is not symmetric")),
+        (cu4().replace('S="1 6 5 6 2 4 5 4 3"', 'S="1 6"'), ("frame 0", "S has 2 numbers")),
+        (cu4().replace('Lattice="4 0 0 0 4 0 0 0 4"', ""), ()),
+    ],
+)
+def test_what_is_wrong_is_told_with_frame_and_line(tmp_path: Path, text: str, fragments: tuple[str, ...]):
+    (tmp_path / "a.xyz").write_text(text)
+    if not fragments:
+        with refuses(ValueError, "no volume"):
+            read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, virial_key="W"))
+        return
+    with refuses(ValueError, "a.xyz", *fragments):
+        read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, stress_key="S", stress_unit="GPa"))
+
+
+def test_damaged_and_foreign_files(tmp_path: Path):
+    import gzip
+
+    (tmp_path / "a.xyz.gz").write_bytes(gzip.compress(cu4().encode())[:-12])
+    with refuses(ValueError, "a.xyz.gz", "cut off"):
+        read_extxyz(tmp_path / "a.xyz.gz", Keys(**KEYS))
+    (tmp_path / "b.xyz").write_bytes(cu4().encode() + "2\nname=\u00e9".encode("latin-1"))
+    with refuses(ValueError, "b.xyz", "line 6", "UTF-8"):
+        read_extxyz(tmp_path / "b.xyz", Keys(**KEYS))
+
+
+def test_labels_may_be_missing_if_allowed(tmp_path: Path):
+    lone = "1\nProperties=species:S:1:pos:R:3 E=-3.0 config_type=IsolatedAtom\nCu 0 0 0\n"
+    bare = "2\nProperties=species:S:1:pos:R:3 E=-3.0\nCu 0 0 0\nCu 0 0 3\n"
+    (tmp_path / "a.xyz").write_text(cu4() + bare + lone)
+    with refuses(ValueError, "frame 1", "'f'", "without"):
+        read_extxyz(tmp_path / "a.xyz", Keys(**KEYS))
+    full, second, third = read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, missing="without"))
+    assert (full.labels, second.labels, third.labels) == (("energy", "forces"), ("energy",), ("energy",))
+    assert (third.group, second.group) == ("IsolatedAtom", "Cu2")
+
+
+@pytest.mark.parametrize("group", ["", "T", "012", "1e3", "a\\b", 'a "b" c', "x=y", " spaced ", "\u00e9", "None"])
+def test_groups_come_back_as_they_were(tmp_path: Path, group: str):
+    structure = Structure(np.array([1, 1]), np.array([[0, 0, 0], [0, 0, 0.7]]), energy=-1.0, group=group)
+    write_extxyz(tmp_path / "a.xyz", [structure, structure])
+    keys = {"group_key": "group"} if group else {}
+    for found in read_extxyz(tmp_path / "a.xyz", Keys("energy", "eV", "Angstrom", **keys)):
+        assert (found.group, found.energy) == (group or "H2", -1.0)
+
+
+def test_a_group_with_a_line_break_is_refused(tmp_path: Path):
+    with refuses(ValueError, "line break"):
+        write_extxyz(tmp_path / "a.xyz", [Structure(np.array([1]), np.zeros((1, 3)), group="a\nb")])

@@ -31,10 +31,12 @@ def test_forces_are_energy_per_length():
 @pytest.mark.parametrize(
     ("convert", "name", "fragments"),
     [
-        (units.energy_unit, "ev", ("'ev'", "eV", "Hartree")),
-        (units.length_unit, "A", ("'A'", "Angstrom", "Bohr")),
+        (units.energy_unit, "MeV", ("'MeV'", "meV", "Hartree")),
+        (units.length_unit, "pm", ("'pm'", "Angstrom", "Bohr")),
         (units.force_unit, "eV", ("'eV'", "energy/length")),
-        (units.force_unit, "eV/A", ("'A'", "Angstrom")),
+        (units.force_unit, "eV/pm", ("'pm'", "Angstrom")),
+        (units.stress_unit, "eV/A", ("'eV/A'", "GPa", "length^3")),
+        (units.dipole_unit, "e", ("'e'", "Debye")),
     ],
 )
 def test_unknown_units_are_refused(convert, name: str, fragments: tuple[str, ...]):

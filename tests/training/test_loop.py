@@ -147,7 +147,7 @@ def test_another_run_in_the_folder_is_refused(configure):
     other = replace(SPLITS, train=SPLITS.train[:-1])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "load", lambda config: other)
-        with refuses(ValueError, "sizes of the sets"):
+        with refuses(ValueError, "training set"):
             train(config)
     train(replace(config, time_limit=5.0, checkpoint_seconds=1.0))
 

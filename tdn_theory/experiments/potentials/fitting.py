@@ -143,7 +143,8 @@ def load_some(data: DataConfig, most: int | None) -> Splits:
     splits = load(data)
     if most is None:
         return splits
-    return Splits(*(spread(part, most) for part in (splits.train, splits.validation, splits.test)))
+    train, validation, test = (spread(part, most) for part in (splits.train, splits.validation, splits.test))
+    return Splits(train, validation, test, splits.atom_energies)
 
 
 def spread(structures: Sequence[Structure], count: int) -> list[Structure]:

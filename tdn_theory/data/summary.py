@@ -1,0 +1,156 @@
+"""What a set of structures holds, and what looks wrong with it: for the start of a training, and for `data check`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from tdn_theory.data.structure import LABELS, Structure
+
+ABSURD_ENERGY = 100.0
+"""Energies per atom that differ from those of constants per element by more than this (eV) look like an error."""
+
+ABSURD_FORCE = 100.0
+"""So do forces beyond this, eV/Angstrom."""
+
+SMALL_FORCE = 1e-4
+"""And forces all below this: they look as if they were in another unit."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A set of structures.
+
+    Attributes:
+        structures: Their number.
+        groups: Number of groups.
+        atoms: Fewest and most atoms of a structure.
+        elements: Symbols, with the number of structures that have them.
+        periodic: Structures with periodic directions.
+        labels: Of each label: how many structures have it, the least and the greatest component (energies per atom).
+        nearest: Least distance between two atoms of a structure, Angstrom; infinite if all have one atom. Images in
+            neighbouring cells are not looked at.
+        duplicates: Structures that are equal to one before them, labels aside.
+        warnings: What looks wrong.
+    """
+
+    structures: int
+    groups: int
+    atoms: tuple[int, int]
+    elements: dict[str, int]
+    periodic: int
+    labels: dict[str, tuple[int, float, float]]
+    nearest: float
+    duplicates: int
+    warnings: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """A few lines."""
+        units = {"energy": "eV/atom", "forces": "eV/A", "stress": "eV/A^3", "dipole": "e A", "polarizability": "A^3"}
+        some = f"{self.atoms[0]}" if self.atoms[0] == self.atoms[1] else f"{self.atoms[0]} to {self.atoms[1]}"
+        lines = [
+            f"{self.structures} structures in {self.groups} groups, {some} atoms, {self.periodic} periodic, "
+            f"{self.duplicates} duplicates; nearest atoms {self.nearest:.3g} A",
+            "elements: " + ", ".join(f"{name} ({count})" for name, count in self.elements.items()),
+        ]
+        for label, (count, low, high) in self.labels.items():
+            lines.append(f"{label}: {count} of {self.structures}, {low:.4g} to {high:.4g} {units[label]}")
+        return "\n".join([*lines, *(f"warning: {warning}" for warning in self.warnings)])
+
+
+def summary(structures: Sequence[Structure], cutoff: float | None = None) -> Summary:
+    """Look at all of a set.
+
+    Args:
+        structures: At least one.
+        cutoff: Of the potential, Angstrom: whether any atoms are that near to each other.
+
+    Raises:
+        ValueError: There is no structure.
+    """
+    if not structures:
+        raise ValueError("there is no structure to sum up")
+    from ase.data import chemical_symbols
+
+    counts, elements, places = Counter[str](), Counter[int](), Counter[str]()
+    low, high = {}, {}
+    nearest = np.inf
+    for structure in structures:
+        elements.update(set(structure.numbers.tolist()))
+        places[fingerprint([structure], labels=False)] += 1
+        for label in structure.labels:
+            values = np.atleast_1d(getattr(structure, label)) / (len(structure) if label == "energy" else 1)
+            counts[label] += 1
+            low[label] = min(low.get(label, np.inf), float(values.min()))
+            high[label] = max(high.get(label, -np.inf), float(values.max()))
+        if len(structure) > 1:
+            distances, _ = cKDTree(structure.positions).query(structure.positions, 2)
+            nearest = min(nearest, float(distances[:, 1].min()))
+    sizes = [len(structure) for structure in structures]
+    periodic = sum(bool(structure.pbc.any()) for structure in structures)
+    labels = {label: (counts[label], low[label], high[label]) for label in LABELS if label in counts}
+    return Summary(
+        len(structures),
+        len({structure.group for structure in structures}),
+        (min(sizes), max(sizes)),
+        {chemical_symbols[z]: elements[z] for z in sorted(elements)},
+        periodic,
+        labels,
+        nearest,
+        len(structures) - len(places),
+        tuple(_warnings(structures, labels, nearest, periodic, cutoff)),
+    )
+
+
+def _warnings(
+    structures: Sequence[Structure],
+    labels: dict[str, tuple[int, float, float]],
+    nearest: float,
+    periodic: int,
+    cutoff: float | None,
+) -> list[str]:
+    found = []
+    if cutoff is not None and not periodic and nearest > cutoff:
+        found.append(f"no two atoms are within the cutoff of {cutoff} A: are lengths in another unit?")
+    known = [structure for structure in structures if structure.energy is not None]
+    if known:
+        left = _off_constants(known)
+        worst = int(np.abs(left).argmax())
+        if abs(left[worst]) > ABSURD_ENERGY:
+            found.append(
+                f"an energy is {left[worst]:.3g} eV/atom off constants per element ({known[worst]!r}): a wrong label, "
+                "or another unit?"
+            )
+    if "forces" in labels:
+        size = max(-labels["forces"][1], labels["forces"][2])
+        if size > ABSURD_FORCE or 0 < size < SMALL_FORCE:
+            found.append(f"forces reach {size:.3g} eV/A: are they in another unit?")
+    return found
+
+
+def _off_constants(structures: Sequence[Structure]) -> np.ndarray:
+    """Energies per atom less those of the median-like fit of constants per element: least squares, in eV/atom."""
+    elements = sorted({z for structure in structures for z in structure.numbers.tolist()})
+    counts = np.array([[np.count_nonzero(s.numbers == z) for z in elements] for s in structures], float)
+    sizes = counts.sum(1)
+    energies = np.array([structure.energy for structure in structures]) / sizes
+    fit = np.linalg.lstsq(counts / sizes[:, None], energies, rcond=None)[0]
+    return energies - counts @ fit / sizes
+
+
+def fingerprint(structures: Sequence[Structure], labels: bool = True) -> str:
+    """A hash of the content of structures in their order: atoms, cells, and labels if asked for; not of groups."""
+    hashed = sha256()
+    for structure in structures:
+        names = ("numbers", "positions", "cell", "pbc", *(LABELS if labels else ()))
+        for name in names:
+            value = getattr(structure, name)
+            hashed.update(name.encode() if value is not None else b"-")
+            if value is not None:
+                hashed.update(np.ascontiguousarray(value).tobytes())
+    return hashed.hexdigest()[:32]

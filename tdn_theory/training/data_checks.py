@@ -1,0 +1,81 @@
+"""Whether the sets of a run can be trained, validated and tested on, before the first step; and what they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tdn_theory.data.elements import check_elements
+from tdn_theory.data.pubchemqcr import Trajectories
+from tdn_theory.data.splits import FAR
+from tdn_theory.data.structure import Structure
+from tdn_theory.data.summary import fingerprint, summary
+from tdn_theory.training.config import DataConfig
+from tdn_theory.training.sources import Splits
+
+
+def check_labels(splits: Splits, terms: Iterable[str]) -> None:
+    """Every term of the loss has labels to learn from.
+
+    Raises:
+        ValueError: A term has none in the training set.
+    """
+    if isinstance(splits.train, Trajectories):
+        present = {"energy", "forces"}
+    else:
+        present = {label for structure in splits.train for label in structure.labels}
+    for label in terms:
+        if label not in present:
+            raise ValueError(
+                f"[loss.{label}] has a weight, but no structure of the training set has {label}, only "
+                f"{', '.join(sorted(present)) or 'no label'}; name it (data.{label}_key), or set the weight to 0"
+            )
+
+
+def check_known_elements(splits: Splits, elements: Sequence[int]) -> None:
+    """Validation and test sets have no element that the potential does not know.
+
+    Raises:
+        ValueError: One has; the message names the set.
+    """
+    for name in ("validation", "test"):
+        structures: Sequence[Structure] = getattr(splits, name)
+        if not isinstance(structures, Trajectories):
+            numbers = {z for structure in structures for z in structure.numbers.tolist()}
+            check_elements(numbers, elements, f"the {name} set cannot be used: the potential")
+
+
+def content(structures: Sequence[Structure]) -> str:
+    """A hash of what a set holds, whatever its files are called."""
+    return structures.fingerprint if isinstance(structures, Trajectories) else fingerprint(structures)
+
+
+def describe(splits: Splits, config: DataConfig, elements: Sequence[int], cutoff: float) -> str:
+    """Sizes of the sets, what the training set holds, and what looks wrong, in a few lines.
+
+    Args:
+        splits: The sets.
+        config: What they were made by.
+        elements: Atomic numbers that the potential has.
+        cutoff: Of the potential, Angstrom.
+    """
+    from ase.data import chemical_symbols
+
+    sets = {name: getattr(splits, name) for name in ("train", "validation", "test")}
+    sizes = "structures: " + ", ".join(f"{name} {len(structures)}" for name, structures in sets.items())
+    if isinstance(splits.train, Trajectories):
+        return sizes
+    found = summary(splits.train, cutoff)
+    warnings = list(found.warnings)
+    absent = [chemical_symbols[z] for z in elements if chemical_symbols[z] not in found.elements]
+    if absent:
+        warnings.append(f"no training structure has {', '.join(absent)}, of model.elements: nothing is learnt of them")
+    whole, one_source = sum(map(len, sets.values())), not (config.validation_files or config.test_files)
+    for name in ("validation", "test"):
+        fraction, share = getattr(config, name), len(sets[name]) / whole
+        if one_source and fraction and not fraction / FAR <= share <= fraction * FAR:
+            warnings.append(
+                f"{100 * share:.0f} % of the structures are in the {name} set where data.{name} says "
+                f"{100 * fraction:.0f} %, since groups differ in size: name finer groups, or give files"
+            )
+    return f"{sizes}\n{replace(found, warnings=tuple(warnings))}"
