@@ -81,7 +81,7 @@ SIZES = {
     Preset.FULL: Size(
         {
             "7net-0": (4, 7, 10, 14, 15, 19, 20, 23, 26, 28, 29, 30),
-            "7net-l3i5": (7, 14, 21, 31, 42, 52, 63, 72, 80, 85, 88, 89, 90),
+            "7net-l3i5": (7, 21, 42, 63, 80, 90),
         },
         {
             "7net-0": ((28, 0), (28, 1), (28, 2), (20, 0), (15, 0)),
@@ -92,12 +92,8 @@ SIZES = {
         crystals=20,
         moved={
             "7net-0": (
-                {"kind": "CP", "rank": 10},
                 {"kind": "CP", "rank": 15},
-                {"kind": "CP", "rank": 20},
-                {"kind": "CP", "rank": 28},
                 {"kind": "CP, released recipe", "rank": 28, "steps": 50_000},
-                {"kind": "M, even paths"},
             )
         },
         femtoseconds=5000,
