@@ -53,9 +53,9 @@ def test_convert(tmp_path: Path):
 
 
 def test_bad_conversions_are_refused(tmp_path: Path):
-    assert "must end in .npz or .lmdb" in run("convert", "a.xyz", tmp_path / "a.npz", code=2)
-    assert "must end in .npz or .xyz or .lmdb" in run("convert", "relaxations", tmp_path / "a.csv", code=2)
-    assert "No such file" in run("convert", tmp_path / "b.npz", tmp_path / "a.npz", code=2)
+    assert "must end in one of .npz, .lmdb, .xyz" in run("convert", "a.db", tmp_path / "a.npz", code=2)
+    assert "must end in one of .npz, .lmdb, .xyz" in run("convert", "relaxations", tmp_path / "a.csv", code=2)
+    assert "there is no file" in run("convert", tmp_path / "b.npz", tmp_path / "a.npz", code=2)
 
 
 def test_make_relaxations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -93,3 +93,22 @@ def test_make_gfn2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert f"{2 * len(molecules)} snapshots" in run("make-gfn2", "--out", tmp_path / "g.npz", "--snapshots", 2)
     assert {structure.group for structure in read_archive(tmp_path / "g.npz")} == molecules
     assert "temperature" in run("make-gfn2", "--out", tmp_path / "g.npz", "--temperature", 0, code=2)
+
+
+def test_check_says_what_is_in_a_file(tmp_path: Path):
+    frame = "2\nProperties=species:S:1:pos:R:3 energy={}\nO 0 0 0\nH 0 0 {}\n"
+    frames = "".join(frame.format(-2.0 - n, 1 + n / 10) for n in range(3))
+    (tmp_path / "a.xyz").write_text(frames + frames[: len(frames) // 3])
+    found = run("check", str(tmp_path / "a.xyz"), "--cutoff", "0.5")
+    for text in ("4 structures in 1 groups", "1 duplicates", "nearest atoms 1 A", "H (4), O (4)", "energy: 4 of 4, -2"):
+        assert text in found
+    assert "warning: no two atoms are within the cutoff of 0.5 A" in found
+
+
+def test_text_is_converted_and_a_wrong_target_is_blamed(tmp_path: Path):
+    (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 energy=-2\nO 0 0 0\n")
+    run("convert", str(tmp_path / "a.xyz"), str(tmp_path / "a.npz"))
+    (structure,) = read_archive(tmp_path / "a.npz")
+    assert (structure.energy, structure.formula) == (-2.0, "O")
+    refused = run("convert", str(tmp_path / "a.xyz"), str(tmp_path / "b.foo"), code=2)
+    assert f"{tmp_path / 'b.foo'} ends in '.foo'" in refused

@@ -3,6 +3,8 @@
 import gzip
 import pickle
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from multiprocessing import get_context
@@ -291,3 +293,44 @@ def test_what_has_no_place_in_the_format_is_refused(case: str):
     structure = Structure(np.array([1]), np.zeros((1, 3)), **labels | change[case])
     with refuses(ValueError, "molecule with energy, forces, and a group"):
         write_pubchemqcr(Path("never"), [structure])
+
+
+def test_a_file_that_is_cut_off_is_refused(tmp_path: Path):
+    """What is missing of it would be read as a bus error, which ends Python; so it is tried in a process of its own."""
+    positions = np.array([[0, 0, 0], [0, 0, 0.7]])
+    structures = [
+        Structure(np.array([1, 1]), positions, energy=-1.0, forces=np.zeros((2, 3)), group=f"{n:05}")
+        for n in range(2000)
+    ]
+    file = tmp_path / "a.lmdb"
+    write_pubchemqcr(file, structures)
+    whole = file.read_bytes()
+    script = """
+import sys
+from pathlib import Path
+from tdn_theory.data.pubchemqcr import read_pubchemqcr
+
+try:
+    read_pubchemqcr([Path(sys.argv[1])])
+except ValueError as error:
+    print(error)
+"""
+    for share in (0.3, 0.6, 0.95):
+        file.write_bytes(whole[: int(share * len(whole))])
+        done = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True)
+        assert "cut off" in done.stdout, done
+    file.write_bytes(whole)
+    assert len(read_pubchemqcr([file])) == 2000
+
+
+def test_a_step_repeated_without_end_is_refused():
+    step = {"coordinates": [], "gradient": [], "energy": 0.0}
+    found, rejected = read_steps({"DFT_1st": [step] * 200_000}, ("DFT_1st",), "a")
+    assert (found, list(rejected)) == ([], ["more than 100000 steps"])
+
+
+def test_an_energy_is_a_number():
+    atom = {"atom": "H", "x": 0.0, "y": 0.0, "z": 0.0, "dx": 0.0, "dy": 0.0, "dz": 0.0}
+    step = {"coordinates": [atom], "gradient": [atom], "energy": True}
+    found, rejected = read_steps({"DFT_1st": [step]}, ("DFT_1st",), "a")
+    assert (found, list(rejected)) == ([], ["a number is missing"])

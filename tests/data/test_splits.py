@@ -2,6 +2,7 @@
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from tdn_theory.data.splits import split_by_group
@@ -51,3 +52,18 @@ def test_bad_fractions_are_refused():
     for fractions in ((0.5, 0.2), (1.2, -0.2)):
         with refuses(ValueError, str(list(fractions)), "add up to 1"):
             split_by_group(with_groups([1, 2, 3]), fractions)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_of_unlike_size_are_balanced_by_structures(seed):
+    """Of groups of 1, 48, 1 and 2 structures, the large one is trained on."""
+    structures = with_groups([number for number, count in enumerate((1, 48, 1, 2)) for _ in range(count)])
+    sizes = [len(part) for part in split_by_group(structures, (0.8, 0.1, 0.1), seed)]
+    assert sizes[0] == 48
+    assert min(sizes) >= 1
+
+
+def test_one_group_names_the_way_out():
+    structures = with_groups([0] * 9)
+    with refuses(ValueError, "split = 'structure'"):
+        split_by_group(structures)

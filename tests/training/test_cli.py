@@ -115,3 +115,41 @@ def test_a_device_that_does_not_exist_is_told(tmp_path):
     for device in ("tpu", "meta", "cuda:99"):
         assert f"device is '{device}'" in run("relax", atoms, "--model", model, "--device", device, code=2)
         assert f"device is '{device}'" in run("evaluate", model, "relaxations", "--device", device, code=2)
+
+
+def test_an_xyz_file_without_keys_names_the_options(tmp_path):
+    Potential(PotentialConfig((1,), channels=4, layers=1, heads=2, basis_size=4)).save(tmp_path / "m.safetensors")
+    (tmp_path / "a.xyz").write_text("1\nE=1\nH 0 0 0\n")
+    found = run("evaluate", tmp_path / "m.safetensors", tmp_path / "a.xyz", code=2)
+    assert "--energy-key, --energy-unit, --length-unit" in found
+
+
+def test_relaxing_a_file_that_is_not_there(tmp_path):
+    assert f"there is no structure file {tmp_path / 'a.xyz'}" in run(
+        "relax", tmp_path / "a.xyz", "--model", tmp_path / "m.safetensors", code=2
+    )
+
+
+def test_ctrl_c_has_its_usual_status(config, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tdn_theory.training.loop.train", interrupted)
+    run("train", config, "--out", tmp_path / "run", code=130)
+
+
+def test_forces_on_fixed_atoms_are_kept(tmp_path):
+    from ase.build import fcc111
+    from ase.calculators.emt import EMT
+    from ase.constraints import FixAtoms
+
+    from tdn_theory.nn.calculator import relax
+
+    slab = fcc111("Cu", (1, 1, 3), vacuum=6.0)
+    slab.rattle(0.1, seed=0)
+    slab.set_constraint(FixAtoms([0]))
+    slab.calc = EMT()
+    frames, _ = relax(slab, 0.05, 50)
+    free = slab.get_forces(apply_constraint=False)
+    assert abs(free[0]).max() > 0.01
+    assert abs(frames[-1].get_forces(apply_constraint=False) - free).max() < 1e-12

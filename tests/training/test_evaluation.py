@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tdn_theory.data.graph import collate
+from tdn_theory.data.structure import Structure
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.so3.rotation import haar_rotations
 from tdn_theory.training.batches import Graphs
@@ -110,3 +111,19 @@ def test_report():
     assert report(potential(), structures, 4, rotations=0)["rotation_errors"] == {}
     with refuses(ValueError, "no structure"):
         report(potential(), [], 4)
+
+
+def test_noise_is_not_divided_by_noise():
+    """An ideal crystal has no forces: relative to the set's, the error of an exact model is roundoff."""
+    from ase.build import bulk
+
+    crystal = Structure.from_ase(bulk("Cu", cubic=True) * (2, 2, 2))
+    moved = crystal.to_ase()
+    moved.rattle(0.1, seed=0)
+    structures = [crystal, Structure.from_ase(moved)]
+    config = PotentialConfig((29,), channels=4, layers=1, heads=2, basis_size=4, cutoff=3.0, forces="conservative")
+    model = Potential(config).double()
+    found = rotation_errors(model, Graphs(structures, 3.0, torch.float64), 2)
+    assert found["forces_rotation"].value < 1e-10
+    forces = [model(graph)["forces"] for graph in Graphs(structures, 3.0, torch.float64).batches([np.array([0])])]
+    assert float(forces[0].detach().abs().max()) < 1e-12, "so that dividing by its own forces would be noise over noise"
