@@ -45,7 +45,8 @@ def plot(record: dict[str, Any]) -> Figure:
         axis.set_xlim(degrees[0] - 0.5, degrees[-1] + 2)
         axis.set_xlabel("maximal degree $L$")
         axis.set_title(TITLES[connection], loc="left", fontsize=7)
-    axes[0].set_ylabel("multiply-adds per edge and channel")
+    for axis in axes:
+        axis.set_ylabel("multiply-adds per edge and channel")
     axes[1].sharey(axes[0])
     for name, (colour, marker, label) in REACH.items():
         reach.plot(degrees, [row["reach"][name] for row in values["rows"]], color=colour, marker=marker, label=label)
