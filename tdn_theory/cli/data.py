@@ -43,6 +43,7 @@ def data_list() -> None:
     table.add_row("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody")
     table.add_row("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory\\[pubchemqcr]', files of yours")
     table.add_row("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours")
+    table.add_row("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours")
     console.print(table)
 
 
@@ -112,7 +113,9 @@ def data_make_nbody(out: OutFileOption = Path("nbody.npz")) -> None:
 
 @app.command("check")
 def data_check(
-    files: Annotated[list[Path], typer.Argument(help="Files: .xyz, .extxyz (also .gz, .xz), .npz or .lmdb.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files: .xyz, .extxyz (also .gz, .xz), .npz, .lmdb; or ASE's and VASP's.")
+    ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",
     forces_key: ForcesKey = None,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tdn_theory.data.archive import read_archive, write_archive
+from tdn_theory.data.ase_files import FORMATS, read_ase
 from tdn_theory.data.extxyz import Keys, read_extxyz, write_extxyz
 from tdn_theory.data.pubchemqcr import read_pubchemqcr, write_pubchemqcr
 from tdn_theory.data.structure import Structure
 from tdn_theory.provenance import provenance
 
 TEXT = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".xyz.xz", ".extxyz.xz")
-READABLE = (".npz", ".lmdb", *TEXT)
+READABLE = (".npz", ".lmdb", *TEXT, *FORMATS)
 WRITABLE = (".npz", ".lmdb", ".xyz", ".extxyz")
 
 
@@ -34,6 +35,8 @@ def read_structures(file: Path, keys: Keys) -> list[Structure]:
         return read_archive(file)
     if suffix == ".lmdb":
         return list(read_pubchemqcr([file]))
+    if suffix in FORMATS:
+        return read_ase(file)
     return read_extxyz(file, keys)
 
 

@@ -29,7 +29,8 @@ class DataConfig:
     """Structures to train on, to validate with and to test on.
 
     Attributes:
-        source: `relaxations` (shipped with the package), `extxyz` or `pubchemqcr` (files of yours).
+        source: `relaxations` (shipped with the package), or files of yours: `extxyz`, `pubchemqcr`, `ase` (`.traj`,
+            `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`).
         files: Files to train on; not for `relaxations`.
         validation_files: Files to validate with; without any, a fraction of the groups of `files`.
         test_files: Files to test on; without any, a fraction of the groups of `files`.
@@ -55,7 +56,7 @@ class DataConfig:
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
-    source: Literal["relaxations", "extxyz", "pubchemqcr"]
+    source: Literal["relaxations", "extxyz", "pubchemqcr", "ase"]
     files: tuple[str, ...] = ()
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
@@ -205,6 +206,8 @@ class TrainConfig:
     Attributes:
         data: What to learn.
         model: Settings of `PotentialConfig`; its `elements` are by default those of the training data.
+        init: A saved potential to begin with, for fine-tuning: its weights, energies of elements and scale are taken
+            over, and `model` must not say otherwise.
         loss: What to minimise.
         optimizer: Adam or AdamW.
         schedule: Of the learning rate.
@@ -225,6 +228,7 @@ class TrainConfig:
 
     data: DataConfig
     model: Mapping[str, Any] = field(default_factory=dict)
+    init: str = ""
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()

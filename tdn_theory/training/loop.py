@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
+from tdn_theory.data.elements import check_elements
 from tdn_theory.data.graph import Graph, batch_indices
-from tdn_theory.files import write_json
+from tdn_theory.files import sha256, write_json
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.provenance import provenance
 from tdn_theory.training.average import follow
@@ -124,6 +125,8 @@ class _Run:
         """The model with its initial weights, and the constants that come from the training data."""
         settings = dict(self.config.model)
         check_keys(settings, [field.name for field in fields(PotentialConfig)], "[model]")
+        if self.config.init:
+            return self._loaded(settings)
         elements = settings.pop("elements", None)
         if elements is None:
             elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
@@ -137,6 +140,18 @@ class _Run:
         model.set_reference(shifts.tolist(), scale)
         return model
 
+    def _loaded(self, settings: dict[str, Any]) -> Potential:
+        """The saved potential that training begins with."""
+        model = Potential.load(Path(self.config.init))
+        own = model.config.to_dict()
+        given = {name: list(value) if isinstance(value, tuple) else value for name, value in settings.items()}
+        for name, value in given.items():
+            if own[name] != value:
+                raise ValueError(f"model.{name} is {value!r}, but {self.config.init} has {own[name]!r}; leave it out")
+        numbers = {z for structure in self.splits.train for z in structure.numbers.tolist()}
+        check_elements(numbers, model.config.elements, f"{self.config.init}, which training begins with,")
+        return model
+
     @property
     def what(self) -> dict[str, Any]:
         """What a checkpoint must agree with: settings, the model, the content of the sets, constants from the data.
@@ -144,6 +159,8 @@ class _Run:
         The constants without their last digits, in which the least squares of another machine may differ.
         """
         settings = {name: value for name, value in self.config.what().items() if not name.startswith("model.")}
+        if self.config.init:
+            settings["init"] = sha256(Path(self.config.init).read_bytes())
         settings |= {f"model.{name}": value for name, value in self.model.config.to_dict().items()}
         contents = {"training set": content(self.splits.train), "validation set": content(self.splits.validation)}
         constants = [float(f"{value:.9g}") for value in [*self.model.shifts.tolist(), float(self.model.scale)]]

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from tdn_theory.data.ase_files import read_ase
 from tdn_theory.data.extxyz import ISOLATED_ATOM, Keys, read_extxyz
 from tdn_theory.data.pubchemqcr import Trajectories, read_pubchemqcr
 from tdn_theory.data.relaxations import relaxations
@@ -88,6 +89,8 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
         if config.split == "structure":
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
         return read_pubchemqcr([Path(file) for file in files], config.stages)
+    if config.source == "ase":
+        return _with_groups([structure for file in files for structure in read_ase(Path(file))], config)
     given = {key.name: getattr(config, key.name) for key in fields(Keys)}
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:

@@ -391,3 +391,18 @@ def test_two_processes_are_one_with_the_same_batch(configure, tmp_path):
         assert_close(shared["test"][name]["value"], metric["value"], 1e-6, f"{name} of two processes")
     with refuses(ValueError, "multiple of the 2 processes"):
         loop._Run(configure(batch_size=3), loop.Processes(0, 2), loop.Console(quiet=True))
+
+
+def test_fine_tuning_begins_with_a_saved_potential(configure, tmp_path):
+    first = configure(out=str(tmp_path / "first"))
+    loop.train(first)
+    saved = Potential.load(tmp_path / "first" / loop.MODEL)
+    tuned = {"out": str(tmp_path / "second"), "init": str(tmp_path / "first" / loop.MODEL), "model": {}}
+    tuned |= {"epochs": 1, "optimizer": {"learning_rate": 1e-12}, "average": 0.0}
+    loop.train(configure(**tuned))
+    found = Potential.load(tmp_path / "second" / loop.MODEL)
+    assert found.shifts.tolist() == saved.shifts.tolist()
+    for name, value in found.state_dict().items():
+        torch.testing.assert_close(value, saved.state_dict()[name], rtol=0, atol=1e-9)
+    with refuses(ValueError, "model.channels is 5", "has 4", "leave it out"):
+        loop.train(configure(**{**tuned, "out": str(tmp_path / "third"), "model": {"channels": 5}}))

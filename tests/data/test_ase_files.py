@@ -1,0 +1,52 @@
+"""Files that ASE reads: labels in its units and with its signs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tdn_theory.data.ase_files import read_ase
+from tests.assertions import assert_close, refuses
+
+
+@pytest.fixture
+def copper():
+    from ase.build import bulk
+    from ase.calculators.emt import EMT
+
+    frames = []
+    for seed in range(3):
+        atoms = bulk("Cu", cubic=True)
+        atoms.rattle(0.05, seed=seed)
+        atoms.calc = EMT()
+        atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()
+        frames.append(atoms)
+    return frames
+
+
+@pytest.mark.parametrize("name", ["a.traj", "a.db", "a.json"])
+def test_labels_come_back(tmp_path: Path, copper, name):
+    from ase.io import write
+
+    write(tmp_path / name, copper)
+    found = read_ase(tmp_path / name)
+    assert len(found) == 3
+    for structure, atoms in zip(found, copper, strict=True):
+        assert structure.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+        assert_close(structure.forces, atoms.get_forces(), 1e-9, "forces")
+        assert_close(structure.stress, atoms.get_stress(voigt=False), 1e-9, "stress")
+        assert structure.pbc.all()
+        assert structure.group == "Cu4"
+
+
+def test_what_cannot_be_read_is_told_with_its_name(tmp_path: Path):
+    with refuses(ValueError, "a.foo", ".traj", "extended XYZ"):
+        read_ase(tmp_path / "a.foo")
+    with pytest.raises(FileNotFoundError, match=r"a\.traj"):
+        read_ase(tmp_path / "a.traj")
+    (tmp_path / "b.traj").write_bytes(np.random.default_rng(0).bytes(1000))
+    with refuses(ValueError, "b.traj", "frame 0"):
+        read_ase(tmp_path / "b.traj")
+    (tmp_path / "vasprun.xml").write_text("<modeling>")
+    with refuses(ValueError, "vasprun.xml"):
+        read_ase(tmp_path / "vasprun.xml")
