@@ -36,7 +36,7 @@ test-nequip test-mace: test-%:  ## Set up the environment of NequIP or MACE, whi
 reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
 	$(BIN)/tdn-theory reproduce
 
-report: $(READY)  ## Write report.html: verdicts, figures with their data, the rank explorer
+report: $(READY)  ## Write report.html: verdicts, figures with their data, the explorer of products
 	$(BIN)/tdn-theory report
 
 docs: $(READY)  ## Refresh the numbers in README and docs from the records; build the pages into build/docs

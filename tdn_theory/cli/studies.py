@@ -92,7 +92,7 @@ def report(
         "reproduction"
     ),
 ) -> None:
-    """Write the report: verdicts, figures with their data, the rank explorer; one file that needs no network."""
+    """Write the report: verdicts, figures with their data, the explorer of products; one file that needs no network."""
     from tdn_theory.files import write_bytes
     from tdn_theory.report.page import page
     from tdn_theory.report.results import read
