@@ -7,17 +7,24 @@ from typing import Annotated
 
 import typer
 from rich.progress import track
-from rich.table import Table
 
 from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages
+from tdn_theory.cli.tables import Column, JsonOption, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, convert.")
 
 OutFileOption = Annotated[Path, typer.Option(help="File to write.")]
 
 
+COLUMNS = (
+    Column("source", "source", "its name in a training configuration", 11),
+    Column("holds", "holds", "structures and labels", 34),
+    Column("needs", "needs", "what has to be installed, made or given before", 29),
+)
+
+
 @app.command("list")
-def data_list() -> None:
+def data_list(as_json: JsonOption = False) -> None:
     """List the sources of data: what they hold, and what they need."""
     from tdn_theory.data.relaxations import SHIPPED
     from tdn_theory.files import read_json
@@ -25,14 +32,15 @@ def data_list() -> None:
     with errors_as_messages():
         manifest = read_json(SHIPPED.with_suffix(".json"))
     labels = ", ".join(f"{name} ({count})" for name, count in manifest["labels"].items() if count)
-    table = Table("source", "holds", "needs", show_lines=True)
     shipped = f"{manifest['structures']} snapshots of {manifest['groups']} molecules, B3LYP/6-31G*: {labels}"
-    table.add_row("relaxations", shipped, "nothing: shipped with the package")
-    table.add_row("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory\\[gfn2]', data make-gfn2")
-    table.add_row("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody")
-    table.add_row("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory\\[pubchemqcr]', files of yours")
-    table.add_row("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours")
-    console.print(table)
+    sources = (
+        ("relaxations", shipped, "nothing: shipped with the package"),
+        ("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory[gfn2]', data make-gfn2"),
+        ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
+        ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
+        ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
+    )
+    show_rows([dict(zip(("source", "holds", "needs"), row, strict=True)) for row in sources], COLUMNS, as_json=as_json)
 
 
 @app.command("make-relaxations")
@@ -56,7 +64,7 @@ def data_make_relaxations(
             for number, path in enumerate(make_polarizabilities(units, work, workers), start=1):
                 console.print(f"polarizabilities of relaxation {number}: {path}", highlight=False)
         collect(units, work, out)
-    console.print(f"{out}, {out.with_suffix('.json')}", highlight=False)
+    console.print(f"{out}, {out.with_suffix('.json')}", highlight=False, soft_wrap=True)
 
 
 @app.command("make-gfn2")
@@ -79,7 +87,7 @@ def data_make_gfn2(
             structures += gfn2_trajectory(start, snapshots, temperature, seed=seed + number)
         made_by = {"method": "GFN2-xTB", "snapshots": snapshots, "temperature": temperature, **provenance(seed)}
         write_archive(out, structures, made_by)
-    console.print(f"{out}: {len(structures)} snapshots of {len(starts)} molecules", highlight=False)
+    console.print(f"{out}: {len(structures)} snapshots of {len(starts)} molecules", highlight=False, soft_wrap=True)
 
 
 @app.command("make-nbody")
@@ -96,7 +104,8 @@ def data_make_nbody(out: OutFileOption = Path("nbody.npz")) -> None:
             for name in ("positions", "velocities", "charges", "targets")
         }
         write_bytes(out, npz_bytes(arrays))
-    console.print(f"{out}: {', '.join(f'{split} {len(part)}' for split, part in parts.items())}", highlight=False)
+    sizes = ", ".join(f"{split} {len(part)}" for split, part in parts.items())
+    console.print(f"{out}: {sizes}", highlight=False, soft_wrap=True)
 
 
 @app.command("convert")
@@ -124,4 +133,4 @@ def data_convert(
                 raise ValueError(f"{given} ends in {given.suffix!r}; it must end in {' or '.join(known)}")
         structures = readers[path.suffix](path)
         writers[target.suffix](target, structures)
-    console.print(f"{target}: {len(structures)} structures", highlight=False)
+    console.print(f"{target}: {len(structures)} structures", highlight=False, soft_wrap=True)
