@@ -11,7 +11,7 @@ CODE := $(wildcard tdn_theory paper_checks figures tests)
 # One thread for each of the test processes: two cores are shared by two of them.
 test test-portable: export OMP_NUM_THREADS := 1
 
-.PHONY: help test test-portable test-nequip test-mace reproduce report docs notebooks lint clean
+.PHONY: help test test-portable test-nequip test-mace reproduce report docs lab notebooks lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -36,12 +36,16 @@ test-nequip test-mace: test-%:  ## Set up the environment of NequIP or MACE, whi
 reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
 	$(BIN)/tdn-theory reproduce
 
-report: $(READY)  ## Write report.html: verdicts, figures with their data, the rank explorer
+report: $(READY)  ## Write report.html: verdicts, figures with their data, the explorer of products
 	$(BIN)/tdn-theory report
 
 docs: $(READY)  ## Refresh the numbers in README and docs from the records; build the pages into build/docs
 	$(BIN)/python -m tdn_theory.report.numbers
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+lab: $(READY)  ## Open the notebooks in JupyterLab, which is installed first (60 MB)
+	@test -x $(BIN)/jupyter-lab || $(PIP) jupyterlab
+	$(BIN)/jupyter lab notebooks
 
 notebooks: $(READY)  ## Execute the notebooks again, when code or records that they show have changed
 	$(BIN)/python notebooks/run.py

@@ -1,88 +1,87 @@
 """The drawing that TAB5 and TAB9 share: time, errors and equivariance of networks with different products."""
 
-from statistics import fmean, stdev
+from collections.abc import Callable
+from statistics import fmean, median, stdev
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures._style import figure
+from figures._style import EXACT, error_axis, figure, name_rows
 
 LOOK = {
-    "e3nn paths": ("#000000", "o", "e3nn, weights per path"),
-    "fused paths": ("#56B4E9", "^", "exact, weights per path"),
-    "CP": ("#D55E00", "s", "CP $7L^2$, weights shared"),
-    "cubature": ("#CC79A7", "v", "cubature, weights shared"),
-    "exact": ("#009E73", "D", "exact, weights shared"),
+    "e3nn paths": ("#000000", "e3nn, weights per path"),
+    "fused paths": ("#56B4E9", "exact, weights per path"),
+    "CP": ("#D55E00", "CP, $R=7L^2$"),
+    "cubature": ("#CC79A7", "cubature"),
+    "exact": ("#009E73", "exact"),
 }
+"""Colours and names; where nothing is said, weights are shared."""
 
 
 def draw(values: dict[str, Any]) -> Figure:
-    """Minutes per epoch over those of the network's own products, errors after training, errors under rotation."""
-    fig, (pace, energy, forces, rotation) = figure(7.1, 2.8, panels=4)
-    paper = values["paper"]
-    networks = [entry["network"] for entry in values["pace"]]
-    for place, entry in enumerate(values["pace"]):
-        own = entry["seconds_per_step"]["e3nn paths"]
-        for number, (product, times) in enumerate(entry["seconds_per_step"].items()):
-            ratios = sorted(t / o for t, o in zip(times, own, strict=True))
-            middle = ratios[len(ratios) // 2]
-            spread = [[middle - ratios[0]], [ratios[-1] - middle]]
-            pace.errorbar(place + _shift(number), middle, spread, **_style(product), linestyle="none")
-        for product, row in paper.get(entry["network"], {}).items():
-            ratio = row["minutes_per_epoch"] / paper[entry["network"]]["e3nn paths"]["minutes_per_epoch"]
-            pace.plot(place + 0.38, ratio, color=LOOK[product][0], marker="x", linestyle="none")
-    for axis, name in ((energy, "energy_mae"), (forces, "forces_rmse")):
-        _means(axis, values["learned"], networks, lambda row, n=name: row["test"][n]["value"])
-    for network in networks:
-        for product, row in paper.get(network, {}).items():
-            for axis, key in ((energy, "energy"), (forces, "forces")):
-                axis.plot(networks.index(network) + 0.38, row[key], color=LOOK[product][0], marker="x")
-    _means(rotation, values["learned"], networks, lambda row: row["rotation"]["forces_rotation"]["value"])
-    labels = (
-        "time per epoch / with e3nn",
-        "energy MAE (meV/atom)",
-        "force RMSE (meV/Å)",
-        "relative force error, rotated",
-    )
-    for axis, label in zip((pace, energy, forces, rotation), labels, strict=True):
-        if axis is rotation:
-            axis.set_yscale("log")
-        else:
-            axis.set_ylim(bottom=0)
-        axis.set_xticks(range(len(networks)), networks)
-        axis.set_xlim(-0.5, len(networks) - 0.4)
-        axis.set_xlabel("network")
-        axis.set_ylabel(label)
-    used = {product for entry in values["pace"] for product in entry["seconds_per_step"]}
-    handles = [
-        pace.plot([], [], color=c, marker=m, linestyle="none", label=text)[0]
-        for product, (c, m, text) in LOOK.items()
-        if product in used
-    ]
-    handles += pace.plot([], [], color="0.4", marker="x", linestyle="none", label="the paper's, on PubChemQCR-S")
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    """Time per epoch over that with the network's own products, errors after training, errors under rotation."""
+    learned = values["learned"]
+    rows = [(entry["network"], product) for entry in values["pace"] for product in entry["seconds_per_step"]]
+    systems = list(dict.fromkeys(row["system"] for row in learned))
+    fig, axes = figure(7.1, 0.9 + 0.19 * len(rows), panels=4)
+    pace, forces, energy, rotation = axes
+    for axis in axes:
+        name_rows(axis, [f"{network}: {LOOK[product][1]}" if axis is pace else "" for network, product in rows])
+    _paces(pace, values, rows)
+    _means(forces, learned, rows, systems, lambda run: run["test"]["forces_rmse"])
+    _means(energy, learned, rows, systems, lambda run: run["test"]["energy_mae"])
+    error_axis(rotation, 1e-4, 1, "x")
+    _means(rotation, learned, rows, systems, lambda run: run["rotation"]["forces_rotation"])
+    epochs = ", ".join(dict.fromkeys(str(row["epochs"]) for row in learned))
+    seeds = len({row["seed"] for row in learned})
+    trained = f"{epochs} epochs, {seeds} seed{'s' * (seeds > 1)}"
+    units = ("over e3nn", f"RMSE (meV/Å)\n{trained}", f"MAE (meV/atom)\n{trained}", "relative change, rms")
+    titles = ("time per epoch", "test forces", "test energy", "forces, rotated")
+    for axis, unit, title in zip(axes, units, titles, strict=True):
+        axis.set_xlabel(unit)
+        axis.set_ylabel(" ")
+        axis.set_title(title, loc="left", fontsize=7)
+        if axis is not rotation:
+            axis.set_xlim(left=0)
     return fig
 
 
-def _means(axis: Axes, learned: list[dict[str, Any]], networks: list[str], value: Any) -> None:
-    """Means over seeds with standard errors; filled for the shipped relaxations, open for rMD17."""
-    for number, product in enumerate(LOOK):
-        for place, network in enumerate(networks):
-            for system in dict.fromkeys(row["system"] for row in learned):
-                own = (network, product, system)
-                found = [value(r) for r in learned if (r["network"], r["product"], r["system"]) == own]
-                if found:
-                    error = stdev(found) / len(found) ** 0.5 if len(found) > 1 else 0.0
-                    fill: dict[str, Any] = {} if system == "relaxations" else {"markerfacecolor": "none"}
-                    where = place + _shift(number)
-                    axis.errorbar(where, fmean(found), error, **_style(product), **fill, linestyle="none")
+def _paces(axis: Axes, values: dict[str, Any], rows: list[tuple[str, str]]) -> None:
+    """Median of the rounds and their range; crosses are the paper's, on its GPU and its data."""
+    times = {entry["network"]: entry["seconds_per_step"] for entry in values["pace"]}
+    for place, (network, product) in enumerate(rows):
+        own = times[network]
+        ratios = [t / o for t, o in zip(own[product], own["e3nn paths"], strict=True)]
+        middle = median(ratios)
+        spread = [[middle - min(ratios)], [max(ratios) - middle]]
+        axis.errorbar(middle, place, xerr=spread, marker="o", color=LOOK[product][0])
+        given = values["paper"].get(network, {})
+        if product in given and product != "e3nn paths":
+            ratio = given[product]["minutes_per_epoch"] / given["e3nn paths"]["minutes_per_epoch"]
+            axis.plot(ratio, place - 0.4, "x", color="0.4")
+            axis.annotate("paper", (ratio, place - 0.4), (4, 0), textcoords="offset points", va="center", fontsize=6)
 
 
-def _shift(number: int) -> float:
-    return 0.14 * (number - 2)
-
-
-def _style(product: str) -> dict[str, Any]:
-    colour, marker, _ = LOOK[product]
-    return {"color": colour, "marker": marker}
+def _means(
+    axis: Axes,
+    learned: list[dict[str, Any]],
+    rows: list[tuple[str, str]],
+    systems: list[str],
+    metric: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    """Means over seeds with standard errors, of one seed that over test molecules; the second system is drawn open."""
+    for place, (network, product) in enumerate(rows):
+        for number, system in enumerate(systems):
+            own = (network, product, system)
+            found = [metric(run) for run in learned if (run["network"], run["product"], run["system"]) == own]
+            if not found:
+                continue
+            numbers = [one["value"] for one in found]
+            several = len(found) > 1
+            error = stdev(numbers) / len(numbers) ** 0.5 if several else found[0]["standard_error"]
+            exact = axis.get_xscale() == "log" and fmean(numbers) < EXACT
+            where, bar = (axis.get_xticks()[0], 0.0) if exact else (fmean(numbers), error or 0.0)
+            face = {} if number == 0 else {"markerfacecolor": "none"}
+            shift = 0.0 if len(systems) == 1 else 0.2 * (2 * number - 1)
+            axis.errorbar(where, place + shift, xerr=bar, marker="o", color=LOOK[product][0], **face)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -61,19 +62,49 @@ def plain_ticks(axis: Axis, places: Sequence[float]) -> None:
     axis.set_ticks([], minor=True)
 
 
-def error_axis(axis: Axes, lowest: float, highest: float) -> float:
-    """Logarithmic error axis from `lowest` up, with a line `exact` below it; returns the height of that line."""
+def error_axis(axis: Axes, lowest: float, highest: float, along: Literal["x", "y"] = "y") -> float:
+    """Logarithmic error axis from `lowest` on, with a line `exact` before it; returns the place of that line."""
     line = lowest / 3
-    axis.set_yscale("log")
-    axis.set_ylim(line / 1.6, highest)
-    axis.axhline(lowest / 1.5, color="0.7", linewidth=0.6, linestyle=(0, (1, 2)))
-    ticks = [10.0**k for k in range(-16, 6) if lowest <= 10.0**k <= highest]
-    axis.set_yticks([line, *ticks], ["exact", *(f"$10^{{{round_log(t)}}}$" for t in ticks)])
-    axis.set_yticks([m * t for t in ticks for m in range(2, 10) if m * t <= highest], minor=True)
-    axis.tick_params(axis="y", which="minor", labelleft=False)
+    axis.set(**{f"{along}scale": "log", f"{along}lim": (line / 1.6, highest)})
+    (axis.axhline if along == "y" else axis.axvline)(
+        lowest / 1.5, color="0.7", linewidth=0.6, linestyle=(0, (1, 2)), zorder=0
+    )
+    decades = [k for k in range(-16, 6) if lowest <= 10.0**k <= highest]
+    step = -(-len(decades) // (6 if along == "y" else 3))  # as many labels as there is room for
+    scale = axis.yaxis if along == "y" else axis.xaxis
+    shown = [k for k in decades[::-step] if along == "y" or 10.0**k > 2 * lowest]
+    scale.set_ticks([line, *(10.0**k for k in shown)], ["exact", *(f"$10^{{{k}}}$" for k in shown)])
+    minor = [m * 10.0**k for k in decades for m in range(2, 10)] if step == 1 else [10.0**k for k in decades]
+    scale.set_ticks([place for place in minor if place <= highest], minor=True)
+    axis.tick_params(axis=along, which="minor", labelleft=False, labelbottom=False)
     return line
 
 
-def round_log(value: float) -> int:
-    """Exponent of a power of ten."""
-    return len(f"{value:.0f}") - 1 if value >= 1 else -(len(f"{1 / value:.0f}") - 1)
+def label_ends(axis: Axes, ends: Sequence[tuple[float, str, str]], apart: float = 0.065) -> None:
+    """Names of lines to the right of the axis, each at the height where its line ends, moved apart where too near.
+
+    Args:
+        axis: The axis, whose limits in y are final.
+        ends: (height, name, colour) of each line.
+        apart: Least distance of two names, as a share of the height of the axis.
+    """
+    transform = axis.transScale + axis.transLimits  # to shares of the axis
+    places = sorted((float(transform.transform((1.0, height))[1]), name, colour) for height, name, colour in ends)
+    heights = [place for place, _, _ in places]
+    for _ in range(100):
+        for n in range(len(heights) - 1):
+            overlap = apart - (heights[n + 1] - heights[n])
+            if overlap > 0:
+                heights[n], heights[n + 1] = heights[n] - overlap / 2, heights[n + 1] + overlap / 2
+    for height, (_, name, colour) in zip(heights, places, strict=True):
+        axis.text(1.02, height, name, color=colour, fontsize=7, va="center", transform=axis.transAxes)
+
+
+def name_rows(axis: Axes, names: Sequence[str]) -> None:
+    """Rows from top to bottom, with these names at the left; thin lines guide the eye."""
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.set_yticks(range(len(names)), names)
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    for row in range(len(names)):
+        axis.axhline(row, color="0.9", linewidth=0.5, zorder=0)

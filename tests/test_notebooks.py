@@ -101,30 +101,6 @@ def test_execution_gives_the_committed_outputs(path: Path):
     assert [f"{place}: {d}" for (place, a), (_, b) in pairs for d in differences(text(a), text(b))] == []
 
 
-MOVES = """
-for L, source, paths in [(3, 0, 0), (3, 1, 1), (3, 1, 2), (3, 3, 0), (1, 2, 0), (1, 3, 1)]:
-    sliders["L"].value, sliders["source"].value, sliders["weights"].value = L, SOURCES[source], WEIGHTS[paths]
-    options = choices(L, SOURCES[source], WEIGHTS[paths])
-    print(L, source, paths, sliders["R"].value in (options or [0]))
-    explore(L, SOURCES[source], WEIGHTS[paths], sliders["R"].value)
-"""
-
-
-def test_sliders_move():
-    """Ranks follow the other choices, and every choice has a picture, or says why not."""
-    (path,) = notebooks(["02"])
-    notebook = read(path)
-    notebook.cells = [
-        c for c in notebook.cells if c.cell_type == "code" and ("def " in c.source or "import" in c.source)
-    ]
-    notebook.cells.append(nbformat.v4.new_code_cell(MOVES))
-    moved = execute(notebook).cells[-1]
-    said = " ".join(text(output) for output in moved.outputs)
-    assert said.count("True") == 6
-    assert said.count("image/png") == 5
-    assert said.count("nothing with") == 1
-
-
 def test_there_is_one_for_each_story():
     assert [path.name[:2] for path in notebooks()] == ["01", "02", "03", "04", "05", "06"]
     assert [path.name[:2] for path in notebooks(["03", "05"])] == ["03", "05"]

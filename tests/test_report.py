@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import re
 import shutil
@@ -15,17 +16,23 @@ from typer.testing import CliRunner
 
 from tdn_theory import checkout
 from tdn_theory.cli.app import app
+from tdn_theory.coupling import Coupling
+from tdn_theory.cp import atlas
 from tdn_theory.files import read_json
 from tdn_theory.nn import TensorProduct
 from tdn_theory.paper import STATEMENTS
-from tdn_theory.report.explorer import choices
+from tdn_theory.report.explorer import products
 from tdn_theory.report.numbers import main, numbers, refreshed
 from tdn_theory.report.page import page
+from tdn_theory.report.pictures import Picture
 from tdn_theory.report.results import Results, read
 from tdn_theory.report.tables import COLUMNS, ROWS, tables
 from tdn_theory.report.typography import maths, sentence
+from tdn_theory.theory.cost import CONNECTIONS, Channels, cost
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+LARGEST = 4_000_000
+"""Bytes of the report of the committed records."""
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +79,13 @@ def test_downloads_are_the_records(results, elements):
     links = [a for a in elements.named("a") if "download" in a]
     downloads = {a["download"]: a["href"] for a in links}
     assert len(downloads) == len(links)
-    files = {f"{name}.json": checkout.ROOT / "figures" / f"{name}.json" for name in results.results}
-    for download, file in files.items():
-        assert base64.b64decode((downloads[download] or "").split(",", 1)[1]) == file.read_bytes()
+    for name in results.results:
+        packed = base64.b64decode((downloads[f"{name}.json.gz"] or "").split(",", 1)[1])
+        assert gzip.decompress(packed) == (checkout.ROOT / "figures" / f"{name}.json").read_bytes()
+
+
+def test_it_is_small_enough_to_be_sent(html):
+    assert len(html.encode()) < LARGEST
 
 
 def test_it_needs_no_network(elements):
@@ -118,7 +129,21 @@ def test_a_run_is_shown_beside_the_committed_records(tmp_path):
     assert not read(tmp_path).verdicts["E1"].own
     html = page(read(tmp_path))
     assert "The counts differ." in html
-    assert html.count("your run") == 1
+    article = html[html.index('<article id="E2"') :].split("</article>")[0]
+    assert [mark in article for mark in ("verdict refuted", "verdict verified")] == [True, True]
+    assert "your run" not in html.replace(article, "")
+
+
+def test_a_picture_of_a_run_stands_beside_the_committed_one(tmp_path):
+    (tmp_path / "figures").mkdir()
+    for suffix in (".json", ".svg"):
+        file = (checkout.ROOT / "figures" / "F3a").with_suffix(suffix)
+        (tmp_path / "figures" / file.name).write_bytes(file.read_bytes())
+    found = read(tmp_path).results["F3a"]
+    assert found.own
+    assert found.committed == found.picture
+    html = page(read(tmp_path))
+    assert html[html.index('<figure id="result-F3a"') :].split("</figure>")[0].count("<img") == 2
 
 
 def test_of_few_records_it_makes_a_report(tmp_path):
@@ -128,7 +153,7 @@ def test_of_few_records_it_makes_a_report(tmp_path):
         target.write_bytes((checkout.ROOT / name).read_bytes())
     html = page(read(committed=tmp_path))
     assert "refuted" in html
-    assert "Rank explorer" not in html
+    assert "Figures and tables" not in html
 
 
 def test_of_unknown_records_it_shows_the_numbers(tmp_path):
@@ -191,11 +216,48 @@ def test_tables_are_cut_and_say_so():
 
 
 def test_the_explorer_offers_the_atlas_and_the_store(results):
-    values = results.results["rank_frontier"].record["values"]
-    found = choices(values)
-    assert {row["L"] for row in found} == set(range(1, 7))
-    assert len([row for row in found if row["code"] == "atlas"]) == len(values["atlas"])
-    assert [(r["L"], r["R"]) for r in found] == sorted((r["L"], r["R"]) for r in found)
+    offered = products(results)["couplings"]
+    listed = [row for paths in offered.values() for rows in paths.values() for row in rows]
+    assert sorted(row["terms"] for row in listed if row["proof"] and row["terms"]) == sorted(
+        entry.rank for entry in atlas.entries()
+    )
+    fits = {(r["L"], r["R"]) for r in results.values["rank_frontier"]["fitted"]}
+    assert len([row for row in listed if not row["proof"]]) == len(fits)
+    assert {len(paths) for label, paths in offered.items() if label.startswith("L=")} == {2}
+
+
+@pytest.mark.parametrize("connection", CONNECTIONS)
+@pytest.mark.parametrize(
+    ("product", "order"), [(0, "y_first"), (0, "dense"), (1, "y_first"), (1, "sparse"), (2, "per_path")]
+)
+def test_polynomials_are_the_costs(results, connection, product, order):
+    rows = products(results)["couplings"]
+    for label, paths in (("L=3", "all"), ("L=4", "even"), ("0+1+2 x 0+1+2 -> 0+1", "all")):
+        found = rows[label][paths][product]["costs"][connection][order]
+        irreps = "+".join(f"{l}{'eo'[l % 2]}" for l in range(5)) if paths == "even" else label
+        coupling = Coupling.of(3 if label == "L=3" else irreps)
+        wanted = cost(order, coupling, Channels.of(connection, 96), 1000, shared=product == 0)
+        adds, moved = (
+            1000 * sum(a * 96**power for power, a in enumerate(found[key])) for key in ("multiply_adds", "bytes")
+        )
+        assert (adds, moved + found["constants"]) == (wanted.multiply_adds, wanted.bytes)
+
+
+def test_pictures_follow_the_colour_scheme_and_keep_their_shapes():
+    drawn = (
+        '<?xml version="1.0"?>\n<svg width="72pt"><metadata>who</metadata><defs><style>*{a: b}</style></defs>'
+        '<path d="M 1.23456 2.000 L 3.5 4" style="fill: #ffffff; stroke: #0072b2"/><text>0.25</text></svg>'
+    )
+    shown = Picture(drawn).adaptive
+    assert shown.startswith("<svg")
+    assert "who" not in shown
+    assert 'd="M 1.23 2 L 3.5 4"' in shown
+    assert '[style*="fill: #ffffff"]{fill:#15171a!important}' in shown
+    assert '[style*="stroke: #0072b2"]{stroke:#40baff!important}' in shown
+    assert "0.25</text>" in shown
+    assert Picture(drawn).width == 7.5
+    with pytest.raises(ValueError, match="width in points"):
+        _ = Picture("<svg/>").width
 
 
 def test_numbers_without_their_record_are_left_out(tmp_path):
@@ -297,7 +359,7 @@ def becomes_true(browser, script: str) -> bool:
 
 def test_it_renders_without_complaints(browser):
     emulate(browser, 1200)
-    assert becomes_true(browser, "return document.querySelectorAll('#chart .trace').length > 1")
+    assert run(browser, "return document.querySelectorAll('#products tbody tr').length") > 5
     assert run(browser, "return [...document.images].every((i) => i.complete && i.naturalWidth > 100)")
     assert browser.get_log("browser") == []
 
@@ -338,7 +400,7 @@ def test_everything_that_is_used_has_a_name(browser):
 
 def test_verdicts_are_filtered(browser, results):
     visible = (
-        "return [...document.querySelectorAll('.verdicts > tbody > tr')].filter((r) => !r.hidden).map((r) => r.id)"
+        "return [...document.querySelectorAll('.claim')].filter((claim) => !claim.hidden).map((claim) => claim.id)"
     )
     run(browser, "document.querySelector('.filter [data-outcome=refuted]').click()")
     refuted = [claim for claim, verdict in results.verdicts.items() if verdict.finding.outcome == "refuted"]
@@ -348,53 +410,84 @@ def test_verdicts_are_filtered(browser, results):
 
 
 def test_a_link_to_a_record_opens_it(browser):
-    run(browser, "document.getElementById('result-T1').open = false; document.querySelector('#T1 [href]').click()")
+    run(browser, "document.getElementById('result-T1').open = false")
+    run(browser, "document.querySelector('#T1 [href=\\'#result-T1\\']').click()")
     assert becomes_true(browser, "return document.getElementById('result-T1').open")
 
 
-def choose(browser, lmax: int, exponent: float, paths: str = "all") -> str:
-    run(
+def choose(browser, **choices) -> list[dict]:
+    """The rows that the explorer shows then, the best one first."""
+    return run(
         browser,
-        """document.querySelector(`#degrees [aria-label="L = ${arguments[0]}"]`).click();
-        document.getElementById("target").value = arguments[1];
-        document.getElementById("paths").value = arguments[2];
-        document.getElementById("target").dispatchEvent(new Event("input", { bubbles: true }));""",
-        lmax,
-        exponent,
-        paths,
+        """const form = document.getElementById("controls");
+        for (const [name, value] of Object.entries(arguments[0])) form.elements.namedItem(name).value = value;
+        form.dispatchEvent(new Event("input", { bubbles: true }));
+        return [...document.querySelectorAll("#products tbody tr")].map((row) => ({
+            cells: [...row.cells].map((cell) => cell.textContent), fits: !row.classList.contains("excluded") }));""",
+        {"connection": "uvu", "paths": "all", "channels": 128, "edges": 1024, "error": "1e-6", **choices},
     )
-    return run(browser, "return document.getElementById('answer').innerText")
 
 
 @pytest.mark.parametrize(
-    ("lmax", "exponent", "paths"), [(2, -6, "all"), (4, -6, "even"), (6, -3, "any"), (1, -1, "all")]
+    ("choices", "nth"),
+    [
+        ({"coupling": "L=2"}, 0),
+        ({"coupling": "L=2", "connection": "uuu", "channels": 16}, 2),
+        ({"coupling": "L=4", "paths": "even", "channels": 8}, 1),
+        ({"coupling": "L=2", "error": "9", "channels": 8}, 1),
+        ({"coupling": "0e+1o x 0e+1o+2e+3o -> 0e+1o", "connection": "uvw", "channels": 4}, 2),
+    ],
 )
-def test_the_explorer_picks_the_product_of_least_rank_and_its_code_runs(browser, results, lmax, exponent, paths):
-    answer = choose(browser, lmax, exponent, paths)
-    rank = int(re.search(r"R = (\d+)", answer)[1])  # type: ignore[index]
-    stored = [row for row in choices(results.results["rank_frontier"].record["values"]) if row["code"]]
-    fitting = {"all": lambda r: r["alive"] == r["paths"], "even": lambda r: r["even"], "any": lambda r: True}[paths]
-    ranks = [r["R"] for r in stored if r["L"] == lmax and r["error"] <= 10**exponent and fitting(r)]
-    assert rank == min(ranks)
+def test_the_code_of_the_explorer_runs(browser, choices, nth):
+    rows = choose(browser, **choices)
+    run(browser, f"document.getElementById('product-{nth}').click()")
     scope: dict = {}
     exec(run(browser, "return document.querySelector('#answer code').textContent"), scope)
-    assert isinstance(scope["layer"], TensorProduct)
-    factors = scope["entry"].factors if "entry" in scope else scope["factors"]
-    assert factors.rank == rank
+    layer = scope["layer"]
+    assert isinstance(layer, TensorProduct)
+    assert layer.mode == choices.get("connection", "uvu")
+    assert layer.channels[0] == choices.get("channels", 128)
+    terms = rows[nth]["cells"][2]
+    assert terms == ("–" if layer.factors is None else str(layer.factors.rank))
 
 
-def test_the_explorer_says_when_there_is_none(browser):
-    assert "No stored product" in choose(browser, 6, -16)
+def test_the_explorer_orders_what_fits_by_multiply_adds(browser):
+    rows = choose(browser, coupling="L=2", error="0")
+    assert [row["fits"] for row in rows] == sorted((row["fits"] for row in rows), reverse=True)
+    assert all(row["cells"][3] == "roundoff" for row in rows if row["fits"])
+    assert not all(row["fits"] for row in rows)
 
 
-def test_the_explorer_draws_the_chosen_degree(browser, results):
-    choose(browser, 3, -6)
-    drawn = run(
-        browser, "return document.getElementById('chart').data.filter((t) => t.name !== 'picked').flatMap((t) => t.x)"
+def test_the_explorer_shows_recorded_times(browser, results):
+    unit = next(
+        u
+        for u in results.values["F3c"]["units"]
+        if (u["L"], u["mode"], u["channels"], u["edges"]) == (3, "uvu", 128, 1024)
     )
-    rows = [r for r in choices(results.results["rank_frontier"].record["values"]) if r["L"] == 3]
-    assert sorted(drawn) == sorted(r["R"] for r in rows if r["alive"] == r["paths"])
-    assert run(browser, "return document.querySelectorAll('#points tbody tr').length") == len(drawn)
+    (row,) = [r for r in choose(browser, coupling="L=3") if "e3nn" in r["cells"][1]]
+    shown = float(row["cells"][-1].removesuffix(" ms").replace(",", ""))
+    assert shown == pytest.approx(1e3 * unit["methods"]["e3nn"]["forward"]["median"], rel=6e-3)
+    assert {r["cells"][-1] for r in choose(browser, coupling="L=3", channels=77)} == {"–"}
+
+
+def test_the_address_keeps_what_is_chosen(browser):
+    rows = choose(browser, coupling="L=3", channels=48, error="1e-2")
+    run(browser, "document.getElementById('controls').reset(); location.hash = '#verdicts'")
+    address = "#explorer?" + "coupling=L%3D3&paths=all&connection=uvu&channels=48&edges=1024&error=1e-2"
+    run(browser, "location.hash = arguments[0]", address)
+    assert becomes_true(browser, "return document.getElementById('controls').elements.channels.value === '48'")
+    adds = "return [...document.querySelectorAll('#products tbody tr')].map((row) => row.cells[6].textContent)"
+    assert run(browser, adds) == [row["cells"][6] for row in rows]
+
+
+def test_the_explorer_is_used_by_keyboard(browser):
+    from selenium.webdriver.common.keys import Keys
+
+    choose(browser, coupling="L=2")
+    first = browser.find_element("id", "product-0")
+    first.send_keys(Keys.ARROW_DOWN)
+    assert run(browser, "return document.querySelector('#products input:checked').value") == "1"
+    assert "per path" in run(browser, "return document.getElementById('answer').innerText")
 
 
 def test_it_prints(browser):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from tdn_theory import __version__
 from tdn_theory.cli import atlas, data, decompositions, potentials, studies
 from tdn_theory.cli.common import console, errors_as_messages
+from tdn_theory.cli.tables import JsonOption, show_values
 
 app = typer.Typer(no_args_is_help=True, help="Verify, sharpen and extend the theory of Tensor Decomposition Networks.")
 for command in (
@@ -42,20 +42,25 @@ def main(
 
 
 @app.command()
-def info() -> None:
-    """Show versions, folders and what is stored."""
+def info(as_json: JsonOption = False) -> None:
+    """Show versions, what is stored, and the folders outside the working directory that are written to."""
+    from platformdirs import user_cache_path
+
     from tdn_theory.cp.store import SHIPPED, Store, user_folder
     from tdn_theory.provenance import commit, cpu, vector_code, versions
 
     with errors_as_messages():
-        store = Store()
-        table = Table(title=f"tdn-theory {__version__}", show_header=False)
-        table.add_row("commit", commit())
-        table.add_row("processor", cpu())
-        table.add_row("vector code", ", ".join(f"{library} {code}" for library, code in vector_code().items()))
-        table.add_row("versions", ", ".join(f"{name} {number}" for name, number in versions().items()))
-        table.add_row("own solutions", f"{user_folder()} ({len(Store(also=()).entries())})")
-        table.add_row("shipped solutions", f"{SHIPPED} ({len(Store(SHIPPED, ()).entries())})")
-        labels = dict.fromkeys(entry.tensor.coupling.label for entry in store.entries())
-        table.add_row("couplings stored", ", ".join(labels))
-    console.print(table)
+        labels = dict.fromkeys(entry.tensor.coupling.label for entry in Store().entries())
+        found = {
+            "tdn-theory": __version__,
+            "commit": commit(),
+            "processor": cpu(),
+            "vector code": ", ".join(f"{library} {code}" for library, code in vector_code().items()),
+            "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
+            "shipped solutions": len(Store(SHIPPED, ()).entries()),
+            "own solutions": len(Store(also=()).entries()),
+            "couplings stored": ", ".join(labels),
+            "own solutions are in": user_folder(),
+            "compiled loops are in": user_cache_path("tdn-theory"),
+        }
+    show_values(found, as_json)

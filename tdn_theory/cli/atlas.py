@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.progress import track
-from rich.table import Table
 
 from tdn_theory.cli.common import (
     DaskOption,
@@ -18,28 +17,46 @@ from tdn_theory.cli.common import (
     console,
     errors_as_messages,
 )
+from tdn_theory.cli.tables import Column, JsonOption, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="Exactly equivariant products of low rank: list, verify, search.")
 
 
+COLUMNS = (
+    Column("R", "R", "number of terms", 3),
+    Column("paths", "known", "paths of nonzero weight, of all; even: l1 + l2 + l3 is even for each", 12),
+    Column("weight", "least_weight", "least path weight; the greatest is about 1", 6, "{:.2g}".format),
+    Column("rms", "rms_error", "equivariance error relative to the output, exact root mean square", 5, "{:.0e}".format),
+    Column("sup", "supremum_bound", "bound on it, over all rotations and unit inputs", 5, "{:.0e}".format),
+    Column("fp32", "float32_error", "error of the product in single precision", 5, "{:.0e}".format),
+    Column("max", "largest_factor", "largest entry of the factors", 4, "{:.2g}".format),
+    Column("madds", "multiply_adds", "multiply-adds of one product", 6),
+    Column("proof", "proof", "how exactness is proven", 14),
+)
+
+
 @app.command("list")
-def atlas_list(lmax: Annotated[int | None, typer.Option(help="Only this maximal degree L.")] = None) -> None:
+def atlas_list(
+    lmax: Annotated[int | None, typer.Option(help="Only this maximal degree L.")] = None, as_json: JsonOption = False
+) -> None:
     """List the entries: rank, paths alive, equivariance and float32 errors, conditioning, multiply-adds, proof."""
     from tdn_theory.cp import atlas
 
     with errors_as_messages():
         rows = [entry.row() for entry in atlas.entries() if lmax in (None, entry.lmax)]
-    table = Table(title="Atlas", box=None, padding=(0, 1, 0, 0))
-    table.add_column("features", overflow="fold")
-    for column in ("R", "paths", "weight >=", "rms", "sup <=", "fp32", "factor <=", "madds"):
-        table.add_column(column, justify="right", no_wrap=" " not in column)
-    table.add_column("proof", overflow="fold")
     for row in rows:
-        known = f"{row['paths_alive']}/{row['paths']}{' even' if row['even_only'] else ''}"
-        weights = (f"{row['least_weight']:.2g}", *(f"{row[key]:.0e}" for key in ("rms_error", "supremum_bound")))
-        sizes = (f"{row['float32_error']:.0e}", f"{row['largest_factor']:.2g}", str(row["multiply_adds"]))
-        table.add_row(row["coupling"], str(row["R"]), known, *weights, *sizes, row["proof"])
-    console.print(table)
+        row["known"] = f"{row['paths_alive']}/{row['paths']}{' even' if row['even_only'] else ''}"
+    show_rows(rows, COLUMNS, "coupling", as_json)
+
+
+SEARCHED = (
+    Column("seed", "seed", "of the start", 5),
+    Column("residual", "residual", "what the equations of equivariance leave, relative", 8, "{:.1e}".format),
+    Column("weight", "least_weight", "least path weight", 7, "{:.3g}".format),
+    Column("dead", "dead", "number of paths without weight", 4, lambda paths: str(len(paths))),
+    Column("s", "seconds", "seconds", 6, "{:.1f}".format),
+    Column("entry", "entry", "the entry, or why there is none", 38),
+)
 
 
 @app.command("search")
@@ -53,6 +70,7 @@ def atlas_search(
     out: OutOption = Path("atlas-search"),
     workers: WorkersOption = 1,
     dask: DaskOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Look for exactly equivariant products; those proven are written to OUT/atlas. A stopped search continues."""
     from tdn_theory.cp import search
@@ -61,18 +79,7 @@ def atlas_search(
     with errors_as_messages():
         jobs = Jobs(out / "jobs", workers, dask)
         rows = search.run(lmax, rank, paths.value, starts, symmetry, seed, jobs, out / "atlas")
-    table = Table(
-        "seed", "residual", "least weight", "dead paths", "s", "entry", title=f"L={lmax}, R={rank}, {symmetry}"
-    )
-    for row in rows:
-        numbers = (
-            f"{row['residual']:.1e}",
-            f"{row['least_weight']:.3g}",
-            str(len(row["dead"])),
-            f"{row['seconds']:.1f}",
-        )
-        table.add_row(str(row["seed"]), *numbers, row["entry"])
-    console.print(table)
+    show_rows(rows, SEARCHED, as_json=as_json)
 
 
 @app.command("verify")

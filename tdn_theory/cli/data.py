@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 from rich.progress import track
-from rich.table import Table
 
 from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages
 from tdn_theory.cli.labels import (
@@ -21,14 +20,22 @@ from tdn_theory.cli.labels import (
     StressUnit,
     keys_of,
 )
+from tdn_theory.cli.tables import Column, JsonOption, show_rows
 
 app = typer.Typer(no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, check, convert.")
 
 OutFileOption = Annotated[Path, typer.Option(help="File to write.")]
 
 
+COLUMNS = (
+    Column("source", "source", "its name in a training configuration", 11),
+    Column("holds", "holds", "structures and labels", 34),
+    Column("needs", "needs", "what has to be installed, made or given before", 29),
+)
+
+
 @app.command("list")
-def data_list() -> None:
+def data_list(as_json: JsonOption = False) -> None:
     """List the sources of data: what they hold, and what they need."""
     from tdn_theory.data.relaxations import SHIPPED
     from tdn_theory.files import read_json
@@ -36,15 +43,16 @@ def data_list() -> None:
     with errors_as_messages():
         manifest = read_json(SHIPPED.with_suffix(".json"))
     labels = ", ".join(f"{name} ({count})" for name, count in manifest["labels"].items() if count)
-    table = Table("source", "holds", "needs", show_lines=True)
     shipped = f"{manifest['structures']} snapshots of {manifest['groups']} molecules, B3LYP/6-31G*: {labels}"
-    table.add_row("relaxations", shipped, "nothing: shipped with the package")
-    table.add_row("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory\\[gfn2]', data make-gfn2")
-    table.add_row("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody")
-    table.add_row("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory\\[pubchemqcr]', files of yours")
-    table.add_row("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours")
-    table.add_row("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours")
-    console.print(table)
+    sources = (
+        ("relaxations", shipped, "nothing: shipped with the package"),
+        ("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory[gfn2]', data make-gfn2"),
+        ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
+        ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
+        ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
+        ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
+    )
+    show_rows([dict(zip(("source", "holds", "needs"), row, strict=True)) for row in sources], COLUMNS, as_json=as_json)
 
 
 @app.command("make-relaxations")
@@ -68,7 +76,7 @@ def data_make_relaxations(
             for number, path in enumerate(make_polarizabilities(units, work, workers), start=1):
                 console.print(f"polarizabilities of relaxation {number}: {path}", highlight=False)
         collect(units, work, out)
-    console.print(f"{out}, {out.with_suffix('.json')}", highlight=False)
+    console.print(f"{out}, {out.with_suffix('.json')}", highlight=False, soft_wrap=True)
 
 
 @app.command("make-gfn2")
@@ -91,7 +99,7 @@ def data_make_gfn2(
             structures += gfn2_trajectory(start, snapshots, temperature, seed=seed + number)
         made_by = {"method": "GFN2-xTB", "snapshots": snapshots, "temperature": temperature, **provenance(seed)}
         write_archive(out, structures, made_by)
-    console.print(f"{out}: {len(structures)} snapshots of {len(starts)} molecules", highlight=False)
+    console.print(f"{out}: {len(structures)} snapshots of {len(starts)} molecules", highlight=False, soft_wrap=True)
 
 
 @app.command("make-nbody")
@@ -108,7 +116,8 @@ def data_make_nbody(out: OutFileOption = Path("nbody.npz")) -> None:
             for name in ("positions", "velocities", "charges", "targets")
         }
         write_bytes(out, npz_bytes(arrays))
-    console.print(f"{out}: {', '.join(f'{split} {len(part)}' for split, part in parts.items())}", highlight=False)
+    sizes = ", ".join(f"{split} {len(part)}" for split, part in parts.items())
+    console.print(f"{out}: {sizes}", highlight=False, soft_wrap=True)
 
 
 @app.command("check")
@@ -143,7 +152,7 @@ def data_check(
         )
         for file in files:
             found = summary(read_structures(file, keys), cutoff)
-            console.print(f"{file}: {found}", highlight=False, markup=False)
+            console.print(f"{file}: {found}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command("convert")
@@ -176,4 +185,4 @@ def data_convert(
         )
         structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys)
         write_structures(target, structures, source)
-    console.print(f"{target}: {len(structures)} structures", highlight=False)
+    console.print(f"{target}: {len(structures)} structures", highlight=False, soft_wrap=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import track
-from rich.table import Table
 
 from tdn_theory.cli.common import PathsName, SeedOption, console, errors_as_messages
+from tdn_theory.cli.tables import Column, JsonOption, show_rows, show_values
+
+if TYPE_CHECKING:
+    from tdn_theory.coupling import CouplingTensor
 
 app = typer.Typer(no_args_is_help=True, help="CP decompositions of coupling tensors: fit, show, list.")
 
@@ -59,6 +62,7 @@ def cp_fit(
             raise ValueError("give the irreps, e.g. '0e+1o x 0e+1o+2e -> 0e+1o', or --lmax L for the paper's features")
         tensor = CouplingTensor.even(given) if paths is PathsName.EVEN else CouplingTensor(given)
         store = Store()
+        console.print(f"kept in {store.folder}", highlight=False, markup=False, soft_wrap=True)
         for number in track(range(seed, seed + starts), f"{tensor.coupling.label} R={rank} {solver}", console=console):
             chosen = make(number)
             kept = [e for e in store.entries(tensor, rank) if recipe(chosen).items() <= e.made_by.items()]
@@ -74,7 +78,7 @@ def cp_fit(
 
 
 @app.command("show")
-def cp_show(lmax: LmaxOption, rank: RankOption) -> None:
+def cp_show(lmax: LmaxOption, rank: RankOption, as_json: JsonOption = False) -> None:
     """Show the best stored decomposition of the paper's tensor, verified again from its file."""
     from math import sqrt
 
@@ -85,32 +89,39 @@ def cp_show(lmax: LmaxOption, rank: RankOption) -> None:
     with errors_as_messages():
         tensor = CouplingTensor(lmax)
         solution = Store().best(tensor, rank)
-        table = Table(title=repr(solution), show_header=False)
-        table.add_row("relative residual ||M - Mhat|| / ||M||", f"{solution.residual:.6e}")
-        table.add_row("equivariance error, exact rms", f"{sqrt(mean_square_error(solution.factors)):.6e}")
-        table.add_row("condition (cancellation of terms)", f"{solution.factors.condition:.3g}")
-        table.add_row("status", f"{solution.status}: {solution.status.message}")
-        for key, value in solution.made_by.items():
-            table.add_row(key, str(value))
-    console.print(table)
+        found = {
+            "decomposition": repr(solution),
+            "relative residual": solution.residual,
+            "equivariance error, rms": sqrt(mean_square_error(solution.factors)),
+            "condition (cancellation)": solution.factors.condition,
+            "status": f"{solution.status}: {solution.status.message}",
+            **solution.made_by,
+        }
+    show_values(found, as_json)
+
+
+COLUMNS = (
+    Column("R", "R", "number of terms", 4),
+    Column("residual", "residual", "||M - Mhat|| / ||M||", 9, "{:.3e}".format),
+    Column("status", "status", "how the solver ended", 12),
+    Column("solver", "solver", "what found it", 28),
+    Column("starts", "starts", "solutions stored for this tensor and rank; the best is shown", 6),
+)
 
 
 @app.command("list")
-def cp_list(lmax: Annotated[int | None, typer.Option(help="Only this maximal degree L.")] = None) -> None:
+def cp_list(
+    lmax: Annotated[int | None, typer.Option(help="Only this maximal degree L.")] = None, as_json: JsonOption = False
+) -> None:
     """List the best stored decompositions, one per tensor and rank."""
     from tdn_theory.coupling import CouplingTensor
     from tdn_theory.cp.store import Store
 
     with errors_as_messages():
         entries = Store().entries(None if lmax is None else CouplingTensor(lmax))
-        table = Table("tensor", "R", "residual", "status", "solver", "starts stored")
-        seen: dict[tuple[CouplingTensor, int], int] = {}
-        for entry in entries:
-            seen[entry.tensor, entry.rank] = seen.get((entry.tensor, entry.rank), 0) + 1
-        for entry in entries:
-            starts = seen.pop((entry.tensor, entry.rank), None)
-            if starts is not None:
-                solver = entry.made_by.get("solver", "?")
-                row = (repr(entry.tensor), entry.rank, f"{entry.residual:.3e}", entry.status.value, solver, starts)
-                table.add_row(*map(str, row))
-    console.print(table)
+    rows: dict[tuple[CouplingTensor, int], dict[str, Any]] = {}
+    for entry in entries:  # of each tensor and rank, the best is the first
+        best = {"tensor": repr(entry.tensor), "R": entry.rank, "residual": entry.residual}
+        best |= {"status": entry.status.value, "solver": entry.made_by.get("solver", "?"), "starts": 0}
+        rows.setdefault((entry.tensor, entry.rank), best)["starts"] += 1
+    show_rows(list(rows.values()), COLUMNS, "tensor", as_json)

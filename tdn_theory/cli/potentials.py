@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from tdn_theory.cli.common import SeedOption, console, errors_as_messages
 from tdn_theory.cli.labels import (
@@ -23,6 +22,7 @@ from tdn_theory.cli.labels import (
     StressUnit,
     keys_of,
 )
+from tdn_theory.cli.tables import Column, JsonOption, show_rows, show_values
 
 
 class EvaluationPrecision(StrEnum):
@@ -65,10 +65,13 @@ def train(
     if os.environ.get("RANK", "0") != "0":
         return
     sets = [name for name in ("validation", "test") if name in result]
-    table = Table("", *sets, title=str(Path(settings.out) / MODEL))
-    for name in result["validation"]:
-        table.add_row(name, *(_value(result[part][name]) if name in result[part] else "" for part in sets))
-    console.print(table)
+    rows = [
+        {"error": name, **{part: _value(result[part][name]) if name in result[part] else "" for part in sets}}
+        for name in result["validation"]
+    ]
+    meaning = "of the set, with its standard error over groups"
+    show_rows(rows, [Column("error", "error", "what is compared", 22), *(Column(n, n, meaning, 24) for n in sets)])
+    console.print(f"{Path(settings.out) / MODEL}", highlight=False, soft_wrap=True)
     if "test" in result:
         console.print(f"constants per element: energy_mae {_value(result['constant_per_element'])}", highlight=False)
 
@@ -90,6 +93,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
     seed: SeedOption = 0,
     out: Annotated[Path | None, typer.Option(help="JSON file for the result.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Errors of a potential on structures, its rotation errors and its speed, with standard errors over groups."""
     import torch
@@ -126,13 +130,15 @@ def evaluate(
         result = {**found, "model": str(model), "data": str(data), "provenance": provenance(seed, device)}
         if out is not None:
             write_json(out, result)
-    table = Table("", "value", title=f"{model} on {len(structures)} structures")
+    if as_json:
+        show_values(result, as_json)
+        return
+    found = {"potential": model, "structures": len(structures)}
     for part in ("errors", "rotation_errors"):
-        for name, metric in result[part].items():
-            table.add_row(name, _value(metric))
-    table.add_row("energy_mae of constants per element", _value(result["constant_per_element"]))
-    table.add_row("speed", f"{result['structures_per_second']:.1f} structures/s")
-    console.print(table)
+        found |= {name: _value(metric) for name, metric in result[part].items()}
+    found["energy_mae of constants per element"] = _value(result["constant_per_element"])
+    found["speed"] = f"{result['structures_per_second']:.1f} structures/s"
+    show_values(found)
 
 
 def relax(
@@ -174,6 +180,7 @@ def relax(
         f"{trajectory}, {relaxed}",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
     if not converged:
         console.print(f"forces above {fmax} eV/Angstrom are left; give more --steps", style="yellow", highlight=False)
@@ -182,4 +189,4 @@ def relax(
 
 def _value(metric: Mapping[str, Any]) -> str:
     error = metric["standard_error"]
-    return f"{metric['value']:.4g}{'' if error is None else f' +- {error:.2g}'} {metric['unit']}"
+    return f"{metric['value']:.4g}{'' if error is None else f' ± {error:.2g}'} {metric['unit']}"

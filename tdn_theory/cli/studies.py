@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from tdn_theory.cli.common import (
     console,
     errors_as_messages,
 )
+from tdn_theory.cli.tables import JsonOption
 from tdn_theory.finding import Outcome
 from tdn_theory.paper import NOT_EXAMINED, STATEMENTS
 from tdn_theory.preset import Preset
@@ -74,7 +76,7 @@ def reproduce(
         console.print(f"{name} is not examined: {NOT_EXAMINED[name]}", highlight=False)
 
 
-def check(ids: Ids = None, out: OutOption = Path("reproduction")) -> None:
+def check(ids: Ids = None, out: OutOption = Path("reproduction"), as_json: JsonOption = False) -> None:
     """Judge claims by the records there are: those in OUT first, the committed ones else. Runs no study."""
     from tdn_theory.reproduction import Reproduction, Selection
 
@@ -83,7 +85,11 @@ def check(ids: Ids = None, out: OutOption = Path("reproduction")) -> None:
         if not chosen.claims:
             raise LookupError(f"no check of {', '.join(ids or [])}; claims with one: {', '.join(STATEMENTS)}")
         run = Reproduction(out)
-        _tell([run.check(claim) for claim in chosen.claims], bool(ids))
+        verdicts = [run.check(claim) for claim in chosen.claims]
+    if as_json:
+        typer.echo(json.dumps([{"id": v.claim, **v.finding.as_json(), "reads": v.origins} for v in verdicts], indent=1))
+    else:
+        _tell(verdicts, bool(ids))
 
 
 def report(
@@ -92,7 +98,7 @@ def report(
         "reproduction"
     ),
 ) -> None:
-    """Write the report: verdicts, figures with their data, the rank explorer; one file that needs no network."""
+    """Write the report: verdicts, figures with their data, the explorer of products; one file that needs no network."""
     from tdn_theory.files import write_bytes
     from tdn_theory.report.page import page
     from tdn_theory.report.results import read
@@ -100,7 +106,9 @@ def report(
     with errors_as_messages():
         found = read(results)
         write_bytes(out, page(found).encode())
-    console.print(f"{out}: verdicts {len(found.verdicts)}, figures {len(found.pictures)}", highlight=False)
+    console.print(
+        f"{out}: verdicts {len(found.verdicts)}, figures {len(found.pictures)}", highlight=False, soft_wrap=True
+    )
 
 
 def _tell(verdicts: Sequence[Verdict], named: bool) -> None:

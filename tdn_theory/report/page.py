@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from markupsafe import Markup
 
 from tdn_theory.paper import NOT_EXAMINED
 from tdn_theory.provenance import provenance
-from tdn_theory.report.explorer import choices
+from tdn_theory.report.explorer import TIMES, products
 from tdn_theory.report.numbers import numbers
 from tdn_theory.report.results import ID, Results
 from tdn_theory.report.tables import tables
@@ -40,17 +41,7 @@ FINDINGS = (
 
 
 def page(results: Results) -> str:
-    """The report on `results`.
-
-    Raises:
-        ImportError: Plotly is missing; the message says how to install it.
-    """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise ImportError("plotly is missing: pip install 'tdn-theory[report]'") from error
-
-    frontier = results.results.get("rank_frontier")
+    """The report on `results`."""
     claims = [(name, verdict) for name, verdict in results.verdicts.items() if not verdict.statement.asked]
     questions = [(name, verdict) for name, verdict in results.verdicts.items() if verdict.statement.asked]
     environment = Environment(
@@ -65,14 +56,18 @@ def page(results: Results) -> str:
         "linked": _linked,
         "sentence": sentence,
         "download": _download,
-        "base64": _base64,
     }
     known = numbers(results)
     return environment.get_template("page.html").render(
         results=results,
         findings=[text for text in map(_filled(known), FINDINGS) if text],
         numbers=known,
-        choices=_json(choices(frontier.record["values"])) if frontier else None,
+        products=_json(products(results)),
+        devices={
+            study: part.format(results.results[study].record["provenance"]["device"])
+            for study, part in TIMES.items()
+            if study in results.results
+        },
         tables=tables,
         claims=claims,
         questions=questions,
@@ -82,7 +77,6 @@ def page(results: Results) -> str:
         made=provenance(None),
         style=Markup((FOLDER / "page.css").read_text()),
         script=Markup((FOLDER / "page.js").read_text()),
-        plotly=Markup(get_plotlyjs()),
     )
 
 
@@ -108,14 +102,10 @@ def _linked(html: Markup, results: Results) -> Markup:
     return Markup(ID.sub(link, str(html)))
 
 
-def _base64(content: bytes) -> str:
-    return base64.b64encode(content).decode()
-
-
-def _download(content: bytes | Mapping[str, Any], kind: str) -> str:
-    """A data URL; a record is written as its file has it."""
-    data = content if isinstance(content, bytes) else json.dumps(content, indent=1).encode() + b"\n"
-    return f"data:{kind};base64,{_base64(data)}"
+def _download(record: Mapping[str, Any]) -> str:
+    """A data URL of a record as its file has it, compressed."""
+    packed = gzip.compress(json.dumps(record, indent=1).encode() + b"\n", mtime=0)
+    return f"data:application/gzip;base64,{base64.b64encode(packed).decode()}"
 
 
 def _json(value: Any) -> Markup:

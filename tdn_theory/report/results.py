@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,22 +13,10 @@ from tdn_theory import checkout
 from tdn_theory.files import read_json
 from tdn_theory.finding import Finding
 from tdn_theory.paper import STATEMENTS, Statement
+from tdn_theory.report.pictures import Picture
 
 ID = re.compile(r"\b[A-Z]+\d+[a-z]?\b")
 """What identifiers of claims, figures and tables look like in texts: T1, F3a, TAB7."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """The picture of a study.
-
-    Attributes:
-        png: The picture.
-        svg: The picture as vectors.
-    """
-
-    png: bytes
-    svg: bytes
 
 
 @dataclass(frozen=True)
@@ -40,7 +29,9 @@ class Result:
         claims: Claims that it is evidence for.
         own: Whether the record is of the run, not the committed one.
         record: Its record.
+        caption: What its picture shows; the title if it has none.
         picture: Its picture; None if it has none.
+        committed: The committed picture, if `picture` is of the run and there is one.
     """
 
     study: str
@@ -48,7 +39,9 @@ class Result:
     claims: tuple[str, ...]
     own: bool
     record: Mapping[str, Any]
+    caption: str
     picture: Picture | None
+    committed: Picture | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,7 @@ class Claim:
         finding: What was found.
         record: The file's content, with the origin of all that was read.
         own: Whether it is of the run, not the committed one.
-        committed: What the committed verdict says, if that differs from the run's.
+        committed: What the committed verdict says, if this one is of the run and there is one.
     """
 
     statement: Statement
@@ -119,7 +112,7 @@ def read(run: Path | None = None, committed: Path = checkout.ROOT) -> Results:
         verdicts[claim] = _claim(claim, content, file, own, committed)
         for part in content["reads"]:
             claims.setdefault(part["study"], []).append(claim)
-    results = {name: _result(name, file, own, tuple(claims.get(name, ()))) for name, file in records.items()}
+    results = {name: _result(name, file, own, committed, tuple(claims.get(name, ()))) for name, file in records.items()}
     if not results and not verdicts:
         raise FileNotFoundError(
             f"{' and '.join(map(str, folders))}: no record in figures/ or paper_checks/; "
@@ -140,19 +133,18 @@ def _order(name: str) -> tuple[int, list[tuple[str, int]]]:
     return kind, [(text, int(number or 0)) for text, number in re.findall(r"(\D+)(\d*)", name)]
 
 
-def _result(name: str, file: Path, own: Path | None, claims: tuple[str, ...]) -> Result:
-    record, picture = read_json(file), None
-    if (checkout.ROOT / "figures" / f"{name}.py").exists():
-        picture = Picture(*(file.with_suffix(suffix).read_bytes() for suffix in (".png", ".svg")))
+def _result(name: str, file: Path, own: Path | None, committed: Path, claims: tuple[str, ...]) -> Result:
+    record, of_run = read_json(file), own is not None and own in file.parents
     title = record.get("title", name.replace("_", " "))
-    return Result(name, title, claims, own is not None and own in file.parents, record, picture)
+    script, recorded = checkout.ROOT / "figures" / f"{name}.py", committed / "figures" / f"{name}.svg"
+    if not script.exists():
+        return Result(name, title, claims, of_run, record, title, None, None)
+    caption = " ".join((ast.get_docstring(ast.parse(script.read_text())) or title).split())
+    before = Picture(recorded.read_text()) if of_run and recorded.exists() else None
+    return Result(name, title, claims, of_run, record, caption, Picture(file.with_suffix(".svg").read_text()), before)
 
 
 def _claim(claim: str, content: Mapping[str, Any], file: Path, own: Path | None, committed: Path) -> Claim:
-    finding, of_run = Finding.from_json(content), own is not None and own in file.parents
-    before = committed / "paper_checks" / f"{claim}.json"
-    other = None
-    if of_run and before.exists():
-        recorded = Finding.from_json(read_json(before))
-        other = recorded if finding.differences(recorded) else None
-    return Claim(STATEMENTS[claim], finding, content, of_run, other)
+    of_run, before = own is not None and own in file.parents, committed / "paper_checks" / f"{claim}.json"
+    recorded = Finding.from_json(read_json(before)) if of_run and before.exists() else None
+    return Claim(STATEMENTS[claim], Finding.from_json(content), content, of_run, recorded)

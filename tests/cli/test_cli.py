@@ -3,6 +3,7 @@
 import json
 import re
 from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from tdn_theory import __version__, checkout
 from tdn_theory.cli.app import app
+from tdn_theory.cli.atlas import COLUMNS
 from tdn_theory.cli.common import console
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.store import Store
@@ -110,6 +112,45 @@ def test_atlas_list():
     output = run("atlas", "list", "--lmax", 1)
     assert "newton" in output
     assert "cubature" in output
+
+
+TABLES = (("info",), ("data", "list"), ("atlas", "list"), ("cp", "list"), ("cp", "show", "--lmax", "2", "--rank", "28"))
+
+
+@pytest.mark.parametrize("command", TABLES, ids=" ".join)
+def test_tables_fit_a_terminal_and_paths_are_whole(command, monkeypatch):
+    monkeypatch.setattr(console, "width", 80)
+    result = runner.invoke(app, list(command))
+    assert result.exit_code == 0, result.output
+    lines = [line for line in result.output.splitlines() if str(Path.home()) not in line and "store" not in line]
+    assert max(map(len, lines)) <= 80
+    assert "…" not in result.output
+    if command == ("info",):
+        assert str(Store().folder) in result.output
+
+
+@pytest.mark.parametrize("command", [*TABLES, ("check", "E2")], ids=" ".join)
+def test_tables_are_json_too(command, tmp_path):
+    out = ("--out", str(tmp_path)) if command[0] == "check" else ()
+    result = runner.invoke(app, [*command, *out, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output)
+
+
+def test_a_table_explains_its_columns():
+    output = run("atlas", "list", "--lmax", 1)
+    for column in COLUMNS:
+        assert f"{column.name} {column.meaning}" in output
+
+
+def test_fit_says_where_it_keeps_what_it_finds():
+    assert (
+        str(Store().folder) in runner.invoke(app, ["cp", "fit", "--lmax", "1", "--rank", "3", "--starts", "1"]).output
+    )
+
+
+def test_the_nearest_command_is_named():
+    assert "Did you mean 'atlas'" in run("atls", code=2)
 
 
 def test_check_writes_its_record(tmp_path):
