@@ -48,7 +48,9 @@ def overview(folder: Path) -> str:
     for path in [*subpackages(folder), *modules(folder)]:
         text = docstring(path / "__init__.py" if path.is_dir() else path)
         page = Path(place(path)).relative_to(Path(place(folder)).parent)
-        lines.append(f"| [`{path.stem}`]({page}) | {' '.join(text.split(chr(10) * 2)[0].split()).replace('|', '&#124;')} |")
+        lines.append(
+            f"| [`{path.stem}`]({page}) | {' '.join(text.split(chr(10) * 2)[0].split()).replace('|', '&#124;')} |"
+        )
     return "\n".join(lines)
 
 

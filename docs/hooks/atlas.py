@@ -7,6 +7,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from scipy.integrate import lebedev_rule
 
 from tdn_theory.coupling import Coupling
 from tdn_theory.cp import atlas
@@ -15,15 +16,28 @@ from tdn_theory.files import read_json
 
 Manifest = Mapping[str, Any]
 
-HEAD = """# The atlas
+HEAD = """---
+hide: [navigation]
+---
+
+# The atlas
 
 Exactly equivariant products of low rank that come with the package. Each has a proof that runs again from its file:
-`entry.verify()` for one, `tdn-theory atlas verify` for all. *Paths* are those with a weight that is proven not to be zero,
-of all that the selection rules admit. *Condition* says by how much the terms cancel in the sum: 1 is none, and rounding
-errors grow with it ([rounding](../theory/rounding.md)). An entry has path weights of its own unless the last column says 1.
+`entry.verify()` for one, `tdn-theory atlas verify` for all.
 
-| coupling | rank | at most (T2) | paths | condition | multiply-adds | proof | weights |
+- *At most* is the bound of Theorem 3.2 (T2), which every tensor of the dimensions obeys.
+- *Paths* are those with a weight that is proven not to be zero, of all that the selection rules admit.
+- *Condition* says by how much the terms cancel in the sum; rounding errors grow with it
+  ([rounding](../theory/rounding.md)).
+- *Weights* are those of the paths: all 1, or the entry's own.
+"""
+
+TABLE = """
+## {title}
+
+| coupling | rank | at most | paths | condition | multiply-adds | proof | weights |
 |---|--:|--:|--:|--:|--:|---|---|
+{lines}
 """
 
 PROOFS = {
@@ -60,26 +74,27 @@ def bound(coupling: Coupling) -> int:
 def steps(proof: Mapping[str, Any]) -> list[str]:
     """What is proven, step by step."""
     if proof["kind"] == "sum":
-        parts = [f"{part['terms']} terms: {step}" for part in proof["parts"] for step in steps(part)]
+        parts = [f"{part['terms']} terms{_of(part)}: {step}" for part in proof["parts"] for step in steps(part)]
         return [*parts, "Sums of equivariant tensors are equivariant."]
     words = {**proof, "products": " and ".join(proof.get("products", []))}
     return [PROOFS[proof["kind"]].format(**words), *(steps(proof["of"]) if "of" in proof else [])]
 
 
+def _of(part: Mapping[str, Any]) -> str:
+    """Which paths a part of a sum is about, if it says so."""
+    return "".join(f" for {x} × {y} → {z}" for x, y, z in part.get("paths", []))
+
+
 def lebedev_points(degree: int) -> int:
     """Points of the least Lebedev rule with positive weights that is exact to this degree."""
-    from scipy.integrate import lebedev_rule  # odd degrees up to 131, some with negative weights
-
-    odd = degree + 1 - degree % 2
-    while True:
+    for odd in range(degree + 1 - degree % 2, 132, 2):
         try:
             points, weights = lebedev_rule(odd)
-        except NotImplementedError:
-            odd += 2
+        except NotImplementedError:  # from degree 31 on there is one for every third odd degree
             continue
         if (weights > 0).all():
             return points.shape[1]
-        odd += 2
+    raise ValueError(f"no Lebedev rule is exact to degree {degree}; the last one is to 131")
 
 
 def before(manifest: Manifest) -> list[str]:
@@ -90,8 +105,8 @@ def before(manifest: Manifest) -> list[str]:
         points = lebedev_points(product_degree(coupling))
         terms = points * (3 if "bracket" in proof["products"] else 1)
         lines.append(
-            f"{terms} terms, if the product is made with the least of Lebedev's rules (1976) that is exact to this degree "
-            f"and has positive weights, of {points} points."
+            f"{terms} terms, if the product is made with the least of Lebedev's rules (1976) that is exact to this "
+            f"degree and has positive weights, of {points} points."
         )
     return [*lines, "No other published value is known to us, which is no proof that there is none."]
 
@@ -108,7 +123,7 @@ def page(stem: str, manifest: Manifest) -> str:
         "path weights, absolute": f"{row['least_weight']:.4g} to {row['largest_weight']:.4g}",
         "condition": f"{row['condition']:.3g}",
         "largest entry of a factor": f"{row['largest_factor']:.3g}",
-        "equivariance error of the stored factors": f"{row['rms_error']:.1e} (root mean square, relative to the output)",
+        "equivariance error of the stored factors": f"{row['rms_error']:.1e}, root mean square over that of the output",
         "for every rotation and unit x, y": f"at most {row['supremum_bound']:.1e}",
         "error in float32": f"{row['float32_error']:.1e}, relative to the output",
         "multiply-adds, dense factors": row["multiply_adds"],
@@ -121,7 +136,7 @@ def page(stem: str, manifest: Manifest) -> str:
         [
             f"# {coupling.label}, rank {row['R']}",
             "",
-            "| | |",
+            "| what | value |",
             "|---|---|",
             *(f"| {name} | {value} |" for name, value in facts.items()),
             "",
@@ -131,7 +146,7 @@ def page(stem: str, manifest: Manifest) -> str:
             "from tdn_theory.cp import atlas",
             "",
             f'entry = atlas.load("{stem}")',
-            "A, B, C = entry.factors.A, entry.factors.B, entry.factors.C  # z = A @ ((B.T @ x) * (C.T @ y))",
+            "z = entry.factors(x, y)  # A @ ((B.T @ x) * (C.T @ y))",
             "entry.verify()  # runs the proof again",
             "```",
             "",
@@ -173,11 +188,19 @@ def line(stem: str, manifest: Manifest) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
+def catalogue(entries: Mapping[str, Manifest]) -> str:
+    """The page that lists all entries."""
+    lines = {stem: line(stem, manifest) for stem, manifest in entries.items()}
+    papers = [lines[stem] for stem, manifest in entries.items() if "lmax" in manifest]
+    others = [lines[stem] for stem, manifest in entries.items() if "lmax" not in manifest]
+    tables = {"The paper's features": papers, "Other irreps": others}
+    return HEAD + "".join(TABLE.format(title=title, lines="\n".join(rows)) for title, rows in tables.items())
+
+
 def on_files(files: Files, *, config: MkDocsConfig) -> None:
     """Called when the pages in `docs/` are known."""
     entries = known()
-    table = "\n".join(line(stem, manifest) for stem, manifest in entries.items())
-    files.append(File.generated(config, "atlas/index.md", content=f"{HEAD}{table}\n"))
+    files.append(File.generated(config, "atlas/index.md", content=catalogue(entries)))
     for stem, manifest in entries.items():
         files.append(File.generated(config, f"atlas/{stem}.md", content=page(stem, manifest)))
         for suffix in ("npz", "json"):

@@ -13,10 +13,14 @@ from tdn_theory.report.results import Result, read
 
 FIGURES = Path(__file__).parents[2] / "figures"
 
-HEAD = """# Figures
+HEAD = """---
+hide: [navigation, toc]
+---
 
-Every figure is drawn from a record by a script, and shows nothing that is not in the record. Click on one to see it in full
-size. What a claim's verdict says about it is in the chapters on [theory](theory/index.md) and in the report.
+# Figures
+
+Every figure is drawn from a record by a script, and shows nothing that is not in the record. Click on one to see it in
+full size. What follows from it for a claim is in the chapters on [theory](theory/index.md) and in the report.
 
 <div class="gallery" markdown>
 """

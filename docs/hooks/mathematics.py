@@ -15,6 +15,9 @@ from mkdocs.config.defaults import MkDocsConfig
 AFTER_CODE = 189
 """Priority of the patterns: code in backticks has 190 and goes first; what escapes characters has 180."""
 
+CARET, HAT = "<mo>&#x0005E;</mo></mover>", '<mo stretchy="false">&#x002C6;</mo></mover>'
+"""What stands over M in M̂: fonts draw the first one far above the letter."""
+
 
 class _Formula(InlineProcessor):
     def __init__(self, pattern: str, md: Markdown, display: str) -> None:
@@ -22,7 +25,8 @@ class _Formula(InlineProcessor):
         self.display = display
 
     def handleMatch(self, m: re.Match[str], data: str) -> tuple[str, int, int]:
-        return self.md.htmlStash.store(convert(m[1].strip(), display=self.display)), m.start(), m.end()
+        formula = convert(m[1].strip(), display=self.display).replace(CARET, HAT)
+        return self.md.htmlStash.store(formula), m.start(), m.end()
 
 
 class Mathematics(Extension):
@@ -36,4 +40,4 @@ class Mathematics(Extension):
 
 def on_config(config: MkDocsConfig) -> None:
     """Called once, before pages are read."""
-    config.markdown_extensions.append(Mathematics())  # pyright: ignore[reportArgumentType]
+    config.markdown_extensions.append(Mathematics())
