@@ -164,9 +164,11 @@ def page(stem: str, manifest: Manifest) -> str:
             "",
             "A path is three slots of x, y and z, counted from 0; for the paper's features they are degrees.",
             "",
-            "| path | weight |",
-            "|---|--:|",
-            *(f"| {path.x} × {path.y} → {path.z} | {weight:.6g} |" for path, weight in weights),
+            f'??? note "{len(coupling.paths)} weights"',
+            "",
+            "    | path | weight |",
+            "    |---|--:|",
+            *(f"    | {path.x} × {path.y} → {path.z} | {weight:.6g} |" for path, weight in weights),
             "",
         ]
     )
