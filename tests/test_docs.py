@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from markdown import Markdown
 from typer.testing import CliRunner
 
 from tdn_theory import __version__
-from tdn_theory.checkout import ROOT
+from tdn_theory.checkout import ROOT, load
 from tdn_theory.cli.app import app
+from tdn_theory.cp import atlas
+from tdn_theory.paper import STATEMENTS
 from tdn_theory.report.numbers import MARKER, NUMBERS, numbers, refreshed, texts
 from tdn_theory.report.results import read
 from tdn_theory.training.config import TrainConfig
@@ -132,9 +135,78 @@ def test_the_citation_is_of_this_version():
     assert "2507.01131" in citation["references"][0]["url"]
 
 
-def test_every_part_of_the_package_has_its_reference():
-    parts = {path.parent.name for path in (ROOT / "tdn_theory").glob("*/__init__.py")} - {"report", "cli"}
-    assert parts <= {page.stem for page in (ROOT / "docs" / "api").glob("*.md")}
+def test_every_claim_has_its_verdict_in_a_chapter():
+    chapters = "".join(page.read_text() for page in (ROOT / "docs" / "theory").glob("*.md"))
+    assert {
+        name.removeprefix("verdict ") for name, _ in MARKER.findall(chapters) if name.startswith("verdict ")
+    } == set(STATEMENTS)
+
+
+def test_a_verdict_is_told_with_what_it_rests_on_and_what_limits_it():
+    known, claims = numbers(read()), read().verdicts
+    for claim, verdict in claims.items():
+        found = verdict.finding
+        text = known[f"verdict {claim}"]
+        rests = f" ({found.strength})" if found.strength else ""
+        assert text.startswith(f"{found.outcome}{rests}. {found.sentence}")
+        assert text.endswith(f"{found.caveat}." if found.caveat else found.sentence)
+
+
+def test_every_module_has_its_page_once():
+    api = load("docs/hooks", "api")
+    files = (file.relative_to(ROOT / "tdn_theory") for file in (ROOT / "tdn_theory").rglob("*.py"))
+    wanted = {
+        file.with_suffix(".md").as_posix()
+        for file in files
+        if not file.name.startswith("_") and file.parts[0] not in ("cli", "report")
+    }
+    pages = [place.removeprefix("api/") for place, _ in api.pages()]
+    assert sorted(page for page in pages if not page.endswith("index.md")) == sorted(wanted)
+    reached = re.findall(r"'api/([^']*)'", str(api.contents()))
+    assert sorted(reached) == sorted(pages)
+
+
+def test_every_entry_of_the_atlas_is_in_the_catalogue():
+    made = load("docs/hooks", "atlas")
+    entries = made.known()
+    page = made.catalogue(entries)
+    for entry in atlas.entries():
+        row = entries[entry.stem]["measured"]
+        d3, d1, d2 = entry.tensor.array.shape
+        (line,) = [line for line in page.splitlines() if f"({entry.stem}.md)" in line]
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        assert cells[1:3] == [str(entry.rank), str(min(d1 * d2, d1 * d3, d2 * d3))]
+        assert cells[3].split()[0] == f"{len(entry.alive)}/{len(entry.tensor.paths)}"
+        assert row["R"] == entry.rank
+        own = made.page(entry.stem, entries[entry.stem])
+        assert f'atlas.load("{entry.stem}")' in own
+        for path, weight in zip(entry.tensor.paths, entry.tensor.weights, strict=True):
+            assert f"| {path.x} × {path.y} → {path.z} | {weight:.6g} |" in own
+
+
+@pytest.mark.parametrize(("degree", "points"), [(3, 6), (5, 14), (6, 26), (12, 86), (18, 146), (21, 170), (24, 302)])
+def test_known_before_are_the_rules_of_lebedev_with_positive_weights(degree, points):
+    """The table of `constructions/cubature.py`; the rules of 74, 230 and 266 points have negative weights."""
+    assert load("docs/hooks", "atlas").lebedev_points(degree) == points
+
+
+def test_the_steps_of_a_sum_name_its_parts():
+    made = load("docs/hooks", "atlas")
+    newton = {"terms": 10, "kind": "newton", "paths": [[2, 2, 2]]}
+    steps = made.steps({"kind": "sum", "parts": [{"terms": 56, "kind": "matrix multiplication"}, newton]})
+    assert [step.split(":")[0] for step in steps[:2]] == ["56 terms", "10 terms for 2 × 2 → 2"]
+    assert len(steps) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    [("$x_1$ and $y$", 2), ("$$ x_1 * y_1 * z $$", 1), ("`$x$`", 0), ("from $5 to $6", 0), ("cost: $", 0)],
+)
+def test_mathematics_is_set(text, formulas):
+    page = Markdown(extensions=[load("docs/hooks", "mathematics").Mathematics()]).convert(text)
+    assert page.count("<math") == page.count("</math>") == formulas
+    assert "<em>" not in page
+    assert ("$" in page) == (formulas == 0)
 
 
 def test_the_pages_build(tmp_path):
@@ -146,6 +218,16 @@ def test_the_pages_build(tmp_path):
     for page in (tmp_path / "site").rglob("*.html"):
         loaded = re.findall(r"<(?:script|img|link)[^>]+(?:src|href)=\"?(https?:[^\" >]+)", page.read_text())
         assert loaded == [], page
-    cp = (tmp_path / "site" / "api" / "cp" / "index.html").read_text()
-    assert 'class="gp"' in cp, "doctests are not shown as code"
-    assert 'id="tdn_theory.cp.solvers.levenberg_marquardt.LevenbergMarquardt.solve"' in cp
+    solver = (tmp_path / "site" / "api" / "cp" / "solvers" / "levenberg_marquardt" / "index.html").read_text()
+    assert 'id="tdn_theory.cp.solvers.levenberg_marquardt.LevenbergMarquardt.solve"' in solver
+    tensor = (tmp_path / "site" / "api" / "coupling" / "index.html").read_text()
+    assert 'class="gp"' in tensor, "doctests are not shown as code"
+    assert "<math" in (tmp_path / "site" / "theory" / "tensor" / "index.html").read_text()
+    gallery = (tmp_path / "site" / "gallery" / "index.html").read_text()
+    for study in read().pictures:
+        for suffix in ("svg", "json", "py"):
+            assert f"figures/{study}.{suffix}" in gallery
+            assert (tmp_path / "site" / "figures" / f"{study}.{suffix}").exists()
+    for entry in atlas.entries():
+        served = tmp_path / "site" / "atlas" / f"{entry.stem}.npz"
+        assert served.read_bytes() == (atlas.FOLDER / served.name).read_bytes()

@@ -1,4 +1,4 @@
-"""Every number that the README, the docs and the head of the report quote, computed from records.
+"""Every number and verdict that the README, the docs and the head of the report quote, computed from records.
 
 In a Markdown file a number stands between markers that name it, `<!--=exact rank at L = 2-->23<!--/-->`. After the
 records have changed, `python -m tdn_theory.report.numbers` writes the new numbers between them.
@@ -14,7 +14,7 @@ from typing import Any
 
 from tdn_theory import checkout
 from tdn_theory.files import write_bytes
-from tdn_theory.finding import Outcome
+from tdn_theory.finding import Finding, Outcome
 from tdn_theory.report.results import Results, read
 
 MARKER = re.compile(r"<!--=(?P<name>[^>]*?)-->(?P<number>.*?)<!--/-->")
@@ -26,9 +26,22 @@ def _frontier(key: str, lmax: int) -> Callable[[Values], str]:
     return lambda v: str(_row(v["rank_frontier"]["frontier"], L=lmax)[key])
 
 
-def _rank_of_M(lmax: int) -> Callable[[Values], str]:
-    """Of the paper's tensor, all path weights 1: the least rank at which a decomposition is known to be exact."""
-    return lambda v: str(_row(v["rank_table"]["rows"], L=lmax)["best_found"])
+def _rank(key: str, lmax: int) -> Callable[[Values], str]:
+    """A column of the table of ranks."""
+    return lambda v: str(_row(v["rank_table"]["rows"], L=lmax)[key])
+
+
+def _numbers_of_formats(lmax: int) -> dict[str, Callable[[Values], str]]:
+    """How many numbers CP holds at the paper's rank, those of its error in other formats at least, and M itself."""
+
+    def row(v: Values) -> dict[str, Any]:
+        return _row(v["formats"]["rows"], L=lmax)
+
+    return {
+        f"numbers of CP at L = {lmax}": lambda v: str(_row(row(v)["cp"], rank=row(v)["rank"])["numbers"]),
+        f"numbers of other formats at L = {lmax}": lambda v: str(min(row(v)["fewest"].values())),
+        f"nonzeros of M at L = {lmax}": lambda v: str(row(v)["nonzeros"]),
+    }
 
 
 def _row(rows: list[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
@@ -105,7 +118,12 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     "largest paper error at 7L^2": lambda v: (
         f"{max(r['frobenius_error'] for r in v['F3a']['points'] if r['schedule'] == '7L^2'):.2f}"
     ),
-    **{f"rank of M at L = {lmax}": _rank_of_M(lmax) for lmax in (1, 2, 3)},
+    **{f"rank of M at L = {lmax}": _rank("best_found", lmax) for lmax in range(1, 7)},
+    **{f"lower bound of M at L = {lmax}": _rank("lower", lmax) for lmax in range(1, 7)},
+    **{f"lower bound of any weights at L = {lmax}": _rank("lower_any_weights", lmax) for lmax in range(1, 7)},
+    **{f"generic rank at L = {lmax}": _rank("generic", lmax) for lmax in range(1, 7)},
+    **{f"rank of any tensor at L = {lmax}": _rank("theorem", lmax) for lmax in range(1, 7)},
+    **{name: number for lmax in range(1, 7) for name, number in _numbers_of_formats(lmax).items()},
     "CP's numbers over M's nonzeros": lambda v: _span(
         [row["cp"][-1]["numbers"] / row["nonzeros"] for row in v["formats"]["rows"]], 1
     ),
@@ -128,10 +146,18 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
 """Name -> what the values of the records (see `Results.values`) say, as text."""
 
 
+def _verdict(finding: Finding) -> str:
+    """A finding in words: the outcome and what it rests on, why, and what limits it."""
+    rests = f" ({finding.strength})" if finding.strength else ""
+    caveat = f" *But:* {finding.caveat}." if finding.caveat else ""
+    return f"{finding.outcome}{rests}. {finding.sentence}{caveat}"
+
+
 def numbers(results: Results) -> dict[str, str]:
-    """All numbers whose records there are, by name; besides those of `NUMBERS`, the paper's claims per outcome."""
+    """All numbers whose records there are, by name; besides those of `NUMBERS`, claims per outcome, and verdicts."""
     outcomes = [verdict.finding.outcome for verdict in results.verdicts.values() if not verdict.statement.asked]
     found = {f"claims {outcome}": str(outcomes.count(outcome)) for outcome in Outcome} | {"claims": str(len(outcomes))}
+    found |= {f"verdict {claim}": _verdict(verdict.finding) for claim, verdict in results.verdicts.items()}
     for name, compute in NUMBERS.items():
         try:
             found[name] = compute(results.values)
