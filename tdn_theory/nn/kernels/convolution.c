@@ -42,9 +42,12 @@ INLINE void NAMED(sums)(const int rows, const int vectors, int64_t inner, int64_
         for (int v = 0; v < vectors; v++) total[k][v] = *(const vec *)(sum + k * c + v * LANES);
     for (int e = 0; e < count; e++) {
         const real *from = a[e] + a_place, *weight = w[e] + w_place;
+        for (int v = 0; v < vectors; v++)
+            if (BEGINS_LINE(v)) __builtin_prefetch(weight + (vectors + v) * LANES, 0, 3);
         for (int64_t i = 0; i < inner; i++) {
             vec factor[CHANNEL_VECTORS];
             for (int v = 0; v < vectors; v++) {
+                if (BEGINS_LINE(v)) __builtin_prefetch(from + i * c + (vectors + v) * LANES, 0, 3);
                 factor[v] = *(const vec *)(from + i * c + v * LANES) * *(const vec *)(weight + v * LANES);
                 if (vectors == 1) factor[v] *= kept;
             }
@@ -172,26 +175,35 @@ INLINE void NAMED(path_weights)(const int vectors, int64_t d3, int64_t d1, int64
     }
 }
 
+/* total[k, i] += w[u] x[i, u] g[k, u] for some rows and columns and one vector of channels. */
+INLINE void NAMED(outer)(const int rows, const int columns, int64_t c, const real *x, const vec weight, const real *g,
+                         vec (*total)[4]) {
+    vec right[4];
+    for (int k = 0; k < rows; k++) right[k] = *(const vec *)(g + k * c);
+    for (int i = 0; i < columns; i++) {
+        const vec left = weight * *(const vec *)(x + i * c);
+        for (int k = 0; k < rows; k++) total[k][i] += left * right[k];
+    }
+}
+
 /* H[k, i] = sum_u w[u] x[i, u] g[k, u] for some rows and columns, the lanes of each sum still apart. */
 INLINE void NAMED(pair_sums)(const int rows, const int columns, int64_t d1, int64_t c, const real *x, const real *w,
                              const real *g, vec *restrict H) {
     vec total[4][4] = {0};
-    for (int64_t u = 0; u < c; u += LANES) {
-        vec weight = NAMED(last)(u, c);
-        if (u + LANES > c) u = c - LANES;
-        weight *= *(const vec *)(w + u);
-        vec right[4];
-        for (int k = 0; k < rows; k++) right[k] = *(const vec *)(g + k * c + u);
-        for (int i = 0; i < columns; i++) {
-            const vec left = weight * *(const vec *)(x + i * c + u);
-            for (int k = 0; k < rows; k++) total[k][i] += left * right[k];
-        }
+    int64_t u = 0;
+    for (; u + LANES <= c; u += LANES)
+        NAMED(outer)(rows, columns, c, x + u, *(const vec *)(w + u), g + u, total);
+    if (u < c) {
+        const vec kept = NAMED(last)(u, c);
+        u = c - LANES;
+        NAMED(outer)(rows, columns, c, x + u, kept * *(const vec *)(w + u), g + u, total);
     }
     for (int k = 0; k < rows; k++)
         for (int i = 0; i < columns; i++) H[k * d1 + i] = total[k][i];
 }
 
-INLINE void NAMED(pairs)(int64_t d3, int64_t d1, int64_t c, const real *x, const real *w, const real *g, vec *H) {
+INLINE void NAMED(pairs)(int64_t d3, int64_t d1, int64_t c, const real *x, const real *w, const real *g,
+                         vec *H) {
     for (int64_t k = 0; k < d3; k += PAIR_ROWS)
         for (int64_t i = 0; i < d1; i += PAIR_ROWS) {
             const int64_t rows = d3 - k < PAIR_ROWS ? d3 - k : PAIR_ROWS;

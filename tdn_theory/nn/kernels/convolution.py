@@ -29,45 +29,17 @@ X, Z, W, D1, D3, C, FIRST, LAST = range(8)
 and its nonzeros, from the first to before the last."""
 
 
-@torch.library.custom_op("tdn_theory::sum_at_nodes", mutates_args=())
-def sum_at_nodes(
-    a: Tensor,
-    y: Tensor,
-    w: Tensor,
-    table: Tensor,
-    entries: Tensor,
-    values: Tensor,
-    a_slots: Tensor,
-    z_slots: Tensor,
-    read: Tensor,
-    add: Tensor,
-    count: int,
-    width: int,
-    transposed: bool,
-) -> Tensor:
-    """`z[n] = sum_(e: add(e) = n) sum_p w[e, p] C_p a[read(e)] y[e]`.
+_CONSTANTS = "Tensor table, Tensor entries, Tensor values"
+_AT_NODES = f"Tensor a, Tensor y, Tensor w, {_CONSTANTS}, Tensor a_slots, Tensor z_slots, Tensor read, Tensor add"
+_AT_EDGES = f"Tensor x, Tensor y, Tensor w, Tensor g, {_CONSTANTS}, Tensor x_slots, Tensor z_slots, Tensor source"
 
-    Args:
-        a: Features that are read, x, or g if transposed: rows of numbers.
-        y: Harmonics of the edges, shape (e, d2).
-        w: Weights of the edges, shape (e, weights), or one row for all.
-        table: The paths, int64, see `X` and the other columns.
-        entries: `k, i, j` of the nonzeros, path by path, j counted in the whole row of y; int32.
-        values: The nonzeros, float64.
-        a_slots: First number, components and channels of the slots of a that lie in e3nn's order, channel by channel.
-        z_slots: The same of the result.
-        read: Row of a of every edge.
-        add: Row of the result of every edge.
-        count: Number of rows of the result.
-        width: Length of its rows.
-        transposed: Whether a stands for z in the table, and the result for x.
 
-    Returns:
-        Shape (count, width).
-
-    Raises:
-        IndexError: An edge names a row that does not exist.
-    """
+@torch.library.custom_op(
+    "tdn_theory::sum_at_nodes",
+    mutates_args=(),
+    schema=f"({_AT_NODES}, SymInt count, SymInt width, bool transposed) -> Tensor",
+)
+def _sum_at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, count, width, transposed):
     _check_rows(read, a.shape[0])
     _check_rows(add, count)
     a, y, w, add, read = _turned(a, a_slots), _in_rows(y), _in_rows(w), add.contiguous(), read.contiguous()
@@ -81,55 +53,22 @@ def sum_at_nodes(
         return _turned(z, z_slots[:, [0, 2, 1]])
     order, begin = torch.empty_like(add), add.new_empty(count + 1)
     compiler.call(loops._library().sort, 1, (len(add), count), (add, order, begin))
-    z = a.new_empty(count, width)
+    z = a.new_zeros(count, width) if len(z_slots) else a.new_empty(count, width)  # there may be numbers in no slot
     sizes = (
         *(len(table), y.shape[1], a.shape[1], y.stride(0), _step(w), width, transposed),
         *(_largest(table), len(z_slots)),
     )
     tensors = table, entries, values.to(a.dtype), z_slots, read, order, begin, a, y, w, z
-    compiler.call(_function("nodes", a, table), count, sizes, tensors)
+    compiler.call(_loop("nodes", a, table), count, sizes, tensors)
     return z
 
 
-@torch.library.custom_op("tdn_theory::sum_at_edges", mutates_args=())
-def sum_at_edges(
-    x: Tensor,
-    y: Tensor,
-    w: Tensor,
-    g: Tensor,
-    table: Tensor,
-    entries: Tensor,
-    values: Tensor,
-    x_slots: Tensor,
-    z_slots: Tensor,
-    source: Tensor,
-    target: Tensor,
-    wants_y: bool,
-    wants_w: bool,
-) -> tuple[Tensor, Tensor]:
-    """dS/dy and dS/dw.
-
-    Args:
-        x: Features at sources.
-        y: Harmonics of the edges, shape (e, d2).
-        w: Weights of the edges, shape (e, weights), or one row for all.
-        g: Features at targets.
-        table: As in `sum_at_nodes`.
-        entries: As there.
-        values: As there.
-        x_slots: Slots of x that lie in e3nn's order.
-        z_slots: Slots of g that lie in e3nn's order.
-        source: Row of x of every edge.
-        target: Row of g of every edge.
-        wants_y: Whether dS/dy is wanted.
-        wants_w: Whether dS/dw is wanted.
-
-    Returns:
-        dS/dy and dS/dw, of the shapes of y and w; what is not wanted has no entry.
-
-    Raises:
-        IndexError: An edge names a row that does not exist.
-    """
+@torch.library.custom_op(
+    "tdn_theory::sum_at_edges",
+    mutates_args=(),
+    schema=f"({_AT_EDGES}, Tensor target, bool wants_y, bool wants_w) -> (Tensor, Tensor)",
+)
+def _sum_at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, target, wants_y, wants_w):
     _check_rows(source, x.shape[0])
     _check_rows(target, g.shape[0])
     x, y, w, g = _turned(x, x_slots), _in_rows(y), _in_rows(w), _turned(g, z_slots)
@@ -156,7 +95,7 @@ def sum_at_edges(
             *(_largest(table), wants_y, wants_w),
         )
         tensors = table, entries, values.to(x.dtype), source, target, x, y, w, g, dy, dw
-        compiler.call(_function("edges", x, table), edges, sizes, tensors)
+        compiler.call(_loop("edges", x, table), edges, sizes, tensors)
     if wants_w and len(w) != edges:
         dw = dw.sum(0, keepdim=True)
     return dy, dw
@@ -176,7 +115,7 @@ def _compiled(features: Tensor) -> bool:
     return features.is_cpu and features.dtype in loops.C_TYPES and loops.usable()
 
 
-def _function(name: str, features: Tensor, table: Tensor) -> Any:
+def _loop(name: str, features: Tensor, table: Tensor) -> Any:
     """The loop for the widest vectors that the channels of all paths fill."""
     return loops._function(loops._library(), name, features.dtype, int(table[:, C].min()))
 
@@ -198,7 +137,7 @@ def _turned(features: Tensor, slots: Tensor) -> Tensor:
     features = features.contiguous()
     if not len(slots):
         return features
-    turned = torch.empty_like(features)
+    turned = torch.zeros_like(features)
     if _compiled(features):
         function = loops._function(loops._library(), "turn", features.dtype, 1)
         compiler.call(function, len(features), (len(slots), features.shape[1]), (slots, features, turned))
@@ -238,70 +177,212 @@ def _matrices(y: Tensor, table: Tensor, entries: Tensor, values: Tensor) -> Iter
 # --- derivatives
 
 
-@sum_at_nodes.register_fake
+@_sum_at_nodes.register_fake
 def _(a, y, w, table, entries, values, a_slots, z_slots, read, add, count, width, transposed):
     return a.new_empty(count, width)
 
 
-@sum_at_edges.register_fake
+@_sum_at_edges.register_fake
 def _(x, y, w, g, table, entries, values, x_slots, z_slots, source, target, wants_y, wants_w):
     return y.new_empty(y.shape if wants_y else (0,)), w.new_empty(w.shape if wants_w else (0,))
 
 
-def _gradients_at_nodes(ctx: Any, g: Tensor | None) -> tuple[Tensor | None, ...]:
-    a, y, w, table, entries, values, a_slots, z_slots, read, add = ctx.saved_tensors
-    needs_a, needs_y, needs_w = ctx.needs_input_grad[:3]
-    da = dy = dw = None
-    if g is not None:
-        kernel = table, entries, values
-        if needs_a:
-            da = sum_at_nodes(g, y, w, *kernel, z_slots, a_slots, add, read, *a.shape, not ctx.transposed)
-        if needs_y or needs_w:
-            ends = (g, y, w, a), (z_slots, a_slots, add, read)
-            if not ctx.transposed:
-                ends = (a, y, w, g), (a_slots, z_slots, read, add)
-            dy, dw = sum_at_edges(*ends[0], *kernel, *ends[1], needs_y, needs_w)
-    return da, dy if needs_y else None, dw if needs_w else None, *[None] * 10
+class _AtNodes(torch.autograd.Function):
+    """The operator as functorch wants it."""
+
+    @staticmethod
+    def forward(*inputs: Any) -> Tensor:
+        return _sum_at_nodes(*inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:10])
+        ctx.save_for_forward(*inputs[:10])
+        ctx.rest = inputs[10:]
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        a, y, w, table, entries, values, a_slots, z_slots, read, add = ctx.saved_tensors
+        needs_a, needs_y, needs_w = ctx.needs_input_grad[:3]
+        transposed = ctx.rest[-1]
+        da = dy = dw = None
+        if g is not None and needs_a:
+            ends = z_slots, a_slots, add, read
+            da = sum_at_nodes(g, y, w, table, entries, values, *ends, *a.shape, not transposed)
+        if g is not None and (needs_y or needs_w):
+            x, z, ends = (g, a, (z_slots, a_slots, add, read)) if transposed else (a, g, (a_slots, z_slots, read, add))
+            dy, dw = sum_at_edges(x, y, w, z, table, entries, values, *ends, needs_y, needs_w)
+        return da, dy if needs_y else None, dw if needs_w else None, *[None] * 10
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return _total(
+            [sum_at_nodes(*exchanged, *ctx.rest) for exchanged in _exchanged(ctx.saved_tensors, tangents[:3])]
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (a, y, w), constants, (read, add), (count, width, transposed) = inputs[:3], inputs[3:8], inputs[8:10], inputs[10:]
+        size = info.batch_size
+        a, y, w = (_batched(*one, size) for one in zip((a, y, w), in_dims[:3], strict=True))
+        read, add = (_batched(*one, size) for one in zip((read, add), in_dims[8:10], strict=True))
+        rows = (part.flatten(0, 1) for part in (a, y, w.expand(size, read.shape[1], -1)))
+        ends = _of_one_graph(read, a.shape[1]), _of_one_graph(add, count)
+        z = sum_at_nodes(*rows, *constants, *ends, size * count, width, transposed)
+        return z.unflatten(0, (size, count)), 0
 
 
-def _gradients_at_edges(ctx: Any, h_y: Tensor | None, h_w: Tensor | None) -> tuple[Tensor | None, ...]:
-    """Of `S(x, h_y, w, g) + S(x, y, h_w, g)`."""
-    x, y, w, g, table, entries, values, x_slots, z_slots, source, target = ctx.saved_tensors
-    kernel = table, entries, values
-    needs_x, needs_y, needs_w, needs_g = ctx.needs_input_grad[:4]
-    wanted_y, wanted_w = ctx.wanted
-    dx = dy = dw = dg = None
-    pairs = [(h_y, w)] * (wanted_y and h_y is not None) + [(y, h_w)] * (wanted_w and h_w is not None)
-    for harmonics, weights in pairs:
+class _AtEdges(torch.autograd.Function):
+    """The operator as functorch wants it. What is differentiated is `S(x, h_y, w, g) + S(x, y, h_w, g)`."""
+
+    @staticmethod
+    def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
+        return _sum_at_edges(*inputs)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(*inputs[:11])
+        ctx.save_for_forward(*inputs[:11])
+        ctx.wanted = inputs[11:]
+        ctx.set_materialize_grads(False)
+
+    @staticmethod
+    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+        x, y, w, g, table, entries, values, x_slots, z_slots, source, target = ctx.saved_tensors
+        h_y, h_w = (h if wanted else None for h, wanted in zip(cotangents, ctx.wanted, strict=True))
+        needs_x, needs_y, needs_w, needs_g = ctx.needs_input_grad[:4]
+        constants = table, entries, values
+        ends, back = (x_slots, z_slots, source, target), (z_slots, x_slots, target, source)
+        pairs = [pair for pair in ((h_y, w), (y, h_w)) if None not in pair]
+        dx = dy = dw = dg = None
         if needs_x:
-            more = sum_at_nodes(
-                *(g, harmonics, weights, *kernel, z_slots, x_slots, target, source, *x.shape, True)
-            )
-            dx = more if dx is None else dx + more
+            dx = _total([sum_at_nodes(g, *pair, *constants, *back, *x.shape, True) for pair in pairs])
         if needs_g:
-            more = sum_at_nodes(
-                *(x, harmonics, weights, *kernel, x_slots, z_slots, source, target, *g.shape, False)
-            )
-            dg = more if dg is None else dg + more
-    ends = x_slots, z_slots, source, target
-    if needs_y and wanted_w and h_w is not None:
-        dy, _ = sum_at_edges(x, y, h_w, g, *kernel, *ends, True, False)
-    if needs_w and wanted_y and h_y is not None:
-        _, dw = sum_at_edges(x, h_y, w, g, *kernel, *ends, False, True)
-    return dx, dy, dw, dg, *[None] * 9
+            dg = _total([sum_at_nodes(x, *pair, *constants, *ends, *g.shape, False) for pair in pairs])
+        if needs_y and h_w is not None:
+            dy, _ = sum_at_edges(x, y, h_w, g, *constants, *ends, True, False)
+        if needs_w and h_y is not None:
+            _, dw = sum_at_edges(x, h_y, w, g, *constants, *ends, False, True)
+        return dx, dy, dw, dg, *[None] * 9
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, y, w, g, *constants = ctx.saved_tensors
+        wants_y, wants_w = ctx.wanted
+        t_x, t_y, t_w, t_g = tangents[:4]
+        terms = [
+            ((t_x, y, w, g), wants_y, wants_w),
+            ((x, t_y, w, g), False, wants_w),
+            ((x, y, t_w, g), wants_y, False),
+            ((x, y, w, t_g), wants_y, wants_w),
+        ]
+        found = [
+            (sum_at_edges(*some, *constants, for_y, for_w), for_y, for_w)
+            for some, for_y, for_w in terms
+            if None not in some and (for_y or for_w)
+        ]
+        dy = _total([pair[0] for pair, for_y, _ in found if for_y])
+        dw = _total([pair[1] for pair, _, for_w in found if for_w])
+        nothing = y.new_zeros(0)
+        return dy if wants_y else nothing, dw if wants_w else nothing
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (x, y, w, g), constants, (source, target), (wants_y, wants_w) = inputs[:4], inputs[4:9], inputs[9:11], inputs[11:]
+        size = info.batch_size
+        x, y, w, g = (_batched(*one, size) for one in zip((x, y, w, g), in_dims[:4], strict=True))
+        source, target = (_batched(*one, size) for one in zip((source, target), in_dims[9:11], strict=True))
+        edges = source.shape[1]
+        rows = (part.flatten(0, 1) for part in (x, y, w.expand(size, edges, -1), g))
+        ends = _of_one_graph(source, x.shape[1]), _of_one_graph(target, g.shape[1])
+        found = sum_at_edges(*rows, *constants, *ends, wants_y, wants_w)
+        dy, dw = (
+            part.unflatten(0, (size, edges)) if wanted else part.expand(size, 0)
+            for part, wanted in zip(found, (wants_y, wants_w), strict=True)
+        )
+        if wants_w and w.shape[1] != edges:
+            dw = dw.sum(1, keepdim=True)
+        return (dy, dw), (0, 0)
 
 
-def _keep_at_edges(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(*inputs[:-2])
-    ctx.wanted = inputs[-2:]
-    ctx.set_materialize_grads(False)
+def _total(terms: list[Tensor]) -> Tensor | None:
+    return sum(terms[1:], terms[0]) if terms else None
 
 
-def _keep_at_nodes(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(*inputs[:10])
-    ctx.transposed = inputs[-1]
-    ctx.set_materialize_grads(False)
+def _exchanged(saved: tuple[Tensor, ...], tangents: tuple[Tensor | None, ...]) -> list[tuple[Tensor, ...]]:
+    """The saved tensors, one after the other exchanged for its tangent, if it has one."""
+    return [
+        (*saved[:place], tangent, *saved[place + 1 :]) for place, tangent in enumerate(tangents) if tangent is not None
+    ]
 
 
-sum_at_nodes.register_autograd(_gradients_at_nodes, setup_context=_keep_at_nodes)
-sum_at_edges.register_autograd(_gradients_at_edges, setup_context=_keep_at_edges)
+def _batched(value: Tensor, where: int | None, size: int) -> Tensor:
+    return value.expand(size, *value.shape) if where is None else value.movedim(where, 0)
+
+
+def _of_one_graph(index: Tensor, count: int) -> Tensor:
+    return (index + count * torch.arange(len(index), device=index.device).unsqueeze(1)).flatten()
+
+
+for _operator, _function in ((_sum_at_nodes, _AtNodes), (_sum_at_edges, _AtEdges)):
+    _operator.register_autograd(_function.backward, setup_context=_function.setup_context)
+    _operator.register_vmap(_function.vmap)
+
+
+def sum_at_nodes(*inputs: Any) -> Tensor:
+    """`z[n] = sum_(e: add(e) = n) sum_p w[e, p] C_p a[read(e)] y[e]`.
+
+    Args:
+        a: Features that are read, x, or g if transposed: rows of numbers.
+        y: Harmonics of the edges, shape (e, d2).
+        w: Weights of the edges, shape (e, weights), or one row for all.
+        table: The paths, int64, see `X` and the other columns.
+        entries: `k, i, j` of the nonzeros, path by path, j counted in the whole row of y; int32.
+        values: The nonzeros, float64.
+        a_slots: First number, components and channels of the slots of a that lie in e3nn's order, channel by channel.
+        z_slots: The same of the result.
+        read: Row of a of every edge.
+        add: Row of the result of every edge.
+        count: Number of rows of the result.
+        width: Length of its rows.
+        transposed: Whether a stands for z in the table, and the result for x.
+
+    Returns:
+        Shape (count, width).
+
+    Raises:
+        IndexError: An edge names a row that does not exist.
+    """
+    if torch.compiler.is_compiling():
+        return _sum_at_nodes(*inputs)
+    return _AtNodes.apply(*inputs)  # pyright: ignore[reportReturnType]
+
+
+def sum_at_edges(*inputs: Any) -> tuple[Tensor, Tensor]:
+    """dS/dy and dS/dw.
+
+    Args:
+        x: Features at sources.
+        y: Harmonics of the edges, shape (e, d2).
+        w: Weights of the edges, shape (e, weights), or one row for all.
+        g: Features at targets.
+        table: As in `sum_at_nodes`.
+        entries: As there.
+        values: As there.
+        x_slots: Slots of x that lie in e3nn's order.
+        z_slots: Slots of g that lie in e3nn's order.
+        source: Row of x of every edge.
+        target: Row of g of every edge.
+        wants_y: Whether dS/dy is wanted.
+        wants_w: Whether dS/dw is wanted.
+
+    Returns:
+        dS/dy and dS/dw, of the shapes of y and w; what is not wanted has no entry.
+
+    Raises:
+        IndexError: An edge names a row that does not exist.
+    """
+    if torch.compiler.is_compiling():
+        return _sum_at_edges(*inputs)
+    return _AtEdges.apply(*inputs)  # pyright: ignore[reportReturnType]
