@@ -154,9 +154,7 @@ class Convolution(DoubleBuffers):
 
     def extra_repr(self) -> str:
         """Widths and paths."""
-        return (
-            f"{self.paths} paths, x {self.x_width}, y {self.y_width}, z {self.z_width}, weights {self.weight_width}"
-        )
+        return f"{self.paths} paths, x {self.x_width}, y {self.y_width}, z {self.z_width}, weights {self.weight_width}"
 
     @without_autocast
     def forward(

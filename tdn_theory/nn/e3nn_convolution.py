@@ -180,7 +180,11 @@ def in_place_of(name: str, module: torch.nn.Module) -> tuple[torch.nn.Module, di
     if (kind.__module__, kind.__name__) == ("sevenn.nn.convolution", "IrrepsConvolution"):
         # the same module, but for a forward that hands the ends of the edges to the product
         fused = object.__new__(sys.modules[kind.__module__].IrrepsScatterGatterFusedConvolution)
-        fused.__dict__ = {**module.__dict__, "_modules": {**module._modules}, "_out_dim": module.convolution.irreps_out.dim}
+        fused.__dict__ = {
+            **module.__dict__,
+            "_modules": {**module._modules},
+            "_out_dim": module.convolution.irreps_out.dim,
+        }
         fused.convolution = SevenNetConvolution(module.convolution)
         return module.convolution, {name: fused}
     if kind.__module__ == "mace.modules.blocks" and "conv_fusion" in kind.forward.__code__.co_consts:

@@ -160,6 +160,7 @@ def test_what_cannot_be_replaced_is_left_and_said():
         convert(parities, method="cubature")
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_a_model_of_which_nothing_is_replaced_is_refused():
     """What is in it is said: a linear layer, or a product that is scripted already."""
     with refuses(ValueError, "no e3nn.o3.TensorProduct", "1 Linear"):

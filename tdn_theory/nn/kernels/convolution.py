@@ -223,7 +223,12 @@ class _AtNodes(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (a, y, w), constants, (read, add), (count, width, transposed) = inputs[:3], inputs[3:8], inputs[8:10], inputs[10:]
+        (a, y, w), constants, (read, add), (count, width, transposed) = (
+            inputs[:3],
+            inputs[3:8],
+            inputs[8:10],
+            inputs[10:],
+        )
         size = info.batch_size
         a, y, w = (_batched(*one, size) for one in zip((a, y, w), in_dims[:3], strict=True))
         read, add = (_batched(*one, size) for one in zip((read, add), in_dims[8:10], strict=True))
@@ -289,7 +294,12 @@ class _AtEdges(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x, y, w, g), constants, (source, target), (wants_y, wants_w) = inputs[:4], inputs[4:9], inputs[9:11], inputs[11:]
+        (x, y, w, g), constants, (source, target), (wants_y, wants_w) = (
+            inputs[:4],
+            inputs[4:9],
+            inputs[9:11],
+            inputs[11:],
+        )
         size = info.batch_size
         x, y, w, g = (_batched(*one, size) for one in zip((x, y, w, g), in_dims[:4], strict=True))
         source, target = (_batched(*one, size) for one in zip((source, target), in_dims[9:11], strict=True))
