@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any, cast
 
-import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor

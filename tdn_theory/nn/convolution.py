@@ -196,8 +196,11 @@ class Convolution(DoubleBuffers):
         dtype = torch.promote_types(x.dtype, torch.float32)
         z = sum_at_nodes(
             *(part.to(dtype) for part in (x, y, w)),
-            *(self._table, self._entries, self._values, self._x_slots, self._z_slots),
-            *(source.long(), target.long(), count, self.z_width, False),
+            (self._table, self._entries, self._values),
+            (self._x_slots, self._z_slots),
+            (source.long(), target.long()),
+            (count, self.z_width),
+            False,
         )
         return z.to(x.dtype)
 

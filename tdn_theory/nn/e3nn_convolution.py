@@ -161,7 +161,7 @@ def sign(l1: int, l2: int, l3: int) -> float:
     return 1.0 if overlap > 0 else -1.0
 
 
-def in_place_of(name: str, module: torch.nn.Module) -> tuple[torch.nn.Module, dict[str, Any]] | None:
+def in_place_of(name: str, module: Any) -> tuple[torch.nn.Module, dict[str, Any]] | None:
     """The product inside a module that gathers, multiplies and sums, and what to set in the model instead.
 
     Such modules are known by their class: NequIP's `TensorProductScatter`, SevenNet's `IrrepsConvolution`, and MACE's

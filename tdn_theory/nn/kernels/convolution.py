@@ -16,10 +16,11 @@ A batch of graphs is one graph, so under vmap the edges of all samples become th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tdn_theory.nn.kernels import compiler, loops
@@ -203,38 +204,37 @@ class _AtNodes(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        a, y, w, table, entries, values, a_slots, z_slots, read, add = ctx.saved_tensors
+        a, y, w, *tables, a_slots, z_slots, read, add = ctx.saved_tensors
         needs_a, needs_y, needs_w = ctx.needs_input_grad[:3]
         transposed = ctx.rest[-1]
         da = dy = dw = None
         if g is not None and needs_a:
-            ends = z_slots, a_slots, add, read
-            da = sum_at_nodes(g, y, w, table, entries, values, *ends, *a.shape, not transposed)
+            da = sum_at_nodes(g, y, w, tables, (z_slots, a_slots), (add, read), a.shape, not transposed)
         if g is not None and (needs_y or needs_w):
-            x, z, ends = (g, a, (z_slots, a_slots, add, read)) if transposed else (a, g, (a_slots, z_slots, read, add))
-            dy, dw = sum_at_edges(x, y, w, z, table, entries, values, *ends, needs_y, needs_w)
+            if transposed:
+                a, g, a_slots, z_slots, read, add = g, a, z_slots, a_slots, add, read
+            dy, dw = sum_at_edges(a, y, w, g, tables, (a_slots, z_slots), (read, add), (needs_y, needs_w))
         return da, dy if needs_y else None, dw if needs_w else None, *[None] * 10
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        a, y, w, *tables, a_slots, z_slots, read, add = ctx.saved_tensors
+        *shape, transposed = ctx.rest
+        t_a, t_y, t_w = tangents[:3]
+        more = tables, (a_slots, z_slots), (read, add), shape, transposed
         return _total(
-            [sum_at_nodes(*exchanged, *ctx.rest) for exchanged in _exchanged(ctx.saved_tensors, tangents[:3])]
+            [sum_at_nodes(*some, *more) for some in ((t_a, y, w), (a, t_y, w), (a, y, t_w)) if None not in some]
         )
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, int]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (a, y, w), constants, (read, add), (count, width, transposed) = (
-            inputs[:3],
-            inputs[3:8],
-            inputs[8:10],
-            inputs[10:],
-        )
+        a, y, w, *tables, a_slots, z_slots, read, add, count, width, transposed = inputs
         size = info.batch_size
         a, y, w = (_batched(*one, size) for one in zip((a, y, w), in_dims[:3], strict=True))
         read, add = (_batched(*one, size) for one in zip((read, add), in_dims[8:10], strict=True))
         rows = (part.flatten(0, 1) for part in (a, y, w.expand(size, read.shape[1], -1)))
         ends = _of_one_graph(read, a.shape[1]), _of_one_graph(add, count)
-        z = sum_at_nodes(*rows, *constants, *ends, size * count, width, transposed)
+        z = sum_at_nodes(*rows, tables, (a_slots, z_slots), ends, (size * count, width), transposed)
         return z.unflatten(0, (size, count)), 0
 
 
@@ -254,26 +254,26 @@ class _AtEdges(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, y, w, g, table, entries, values, x_slots, z_slots, source, target = ctx.saved_tensors
+        x, y, w, g, *tables, x_slots, z_slots, source, target = ctx.saved_tensors
         h_y, h_w = (h if wanted else None for h, wanted in zip(cotangents, ctx.wanted, strict=True))
         needs_x, needs_y, needs_w, needs_g = ctx.needs_input_grad[:4]
-        constants = table, entries, values
-        ends, back = (x_slots, z_slots, source, target), (z_slots, x_slots, target, source)
+        forth = tables, (x_slots, z_slots), (source, target)
+        back = tables, (z_slots, x_slots), (target, source)
         pairs = [pair for pair in ((h_y, w), (y, h_w)) if None not in pair]
         dx = dy = dw = dg = None
         if needs_x:
-            dx = _total([sum_at_nodes(g, *pair, *constants, *back, *x.shape, True) for pair in pairs])
+            dx = _total([sum_at_nodes(g, *pair, *back, x.shape, True) for pair in pairs])
         if needs_g:
-            dg = _total([sum_at_nodes(x, *pair, *constants, *ends, *g.shape, False) for pair in pairs])
+            dg = _total([sum_at_nodes(x, *pair, *forth, g.shape, False) for pair in pairs])
         if needs_y and h_w is not None:
-            dy, _ = sum_at_edges(x, y, h_w, g, *constants, *ends, True, False)
+            dy, _ = sum_at_edges(x, y, h_w, g, *forth, (True, False))
         if needs_w and h_y is not None:
-            _, dw = sum_at_edges(x, h_y, w, g, *constants, *ends, False, True)
+            _, dw = sum_at_edges(x, h_y, w, g, *forth, (False, True))
         return dx, dy, dw, dg, *[None] * 9
 
     @staticmethod
     def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, y, w, g, *constants = ctx.saved_tensors
+        x, y, w, g, *tables, x_slots, z_slots, source, target = ctx.saved_tensors
         wants_y, wants_w = ctx.wanted
         t_x, t_y, t_w, t_g = tangents[:4]
         terms = [
@@ -282,8 +282,9 @@ class _AtEdges(torch.autograd.Function):
             ((x, y, t_w, g), wants_y, False),
             ((x, y, w, t_g), wants_y, wants_w),
         ]
+        more = tables, (x_slots, z_slots), (source, target)
         found = [
-            (sum_at_edges(*some, *constants, for_y, for_w), for_y, for_w)
+            (sum_at_edges(*some, *more, (for_y, for_w)), for_y, for_w)
             for some, for_y, for_w in terms
             if None not in some and (for_y or for_w)
         ]
@@ -294,19 +295,14 @@ class _AtEdges(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *inputs: Any) -> tuple[tuple[Tensor, Tensor], tuple[int, int]]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (x, y, w, g), constants, (source, target), (wants_y, wants_w) = (
-            inputs[:4],
-            inputs[4:9],
-            inputs[9:11],
-            inputs[11:],
-        )
+        x, y, w, g, *tables, x_slots, z_slots, source, target, wants_y, wants_w = inputs
         size = info.batch_size
         x, y, w, g = (_batched(*one, size) for one in zip((x, y, w, g), in_dims[:4], strict=True))
         source, target = (_batched(*one, size) for one in zip((source, target), in_dims[9:11], strict=True))
         edges = source.shape[1]
         rows = (part.flatten(0, 1) for part in (x, y, w.expand(size, edges, -1), g))
         ends = _of_one_graph(source, x.shape[1]), _of_one_graph(target, g.shape[1])
-        found = sum_at_edges(*rows, *constants, *ends, wants_y, wants_w)
+        found = sum_at_edges(*rows, tables, (x_slots, z_slots), ends, (wants_y, wants_w))
         dy, dw = (
             part.unflatten(0, (size, edges)) if wanted else part.expand(size, 0)
             for part, wanted in zip(found, (wants_y, wants_w), strict=True)
@@ -318,13 +314,6 @@ class _AtEdges(torch.autograd.Function):
 
 def _total(terms: list[Tensor]) -> Tensor | None:
     return sum(terms[1:], terms[0]) if terms else None
-
-
-def _exchanged(saved: tuple[Tensor, ...], tangents: tuple[Tensor | None, ...]) -> list[tuple[Tensor, ...]]:
-    """The saved tensors, one after the other exchanged for its tangent, if it has one."""
-    return [
-        (*saved[:place], tangent, *saved[place + 1 :]) for place, tangent in enumerate(tangents) if tangent is not None
-    ]
 
 
 def _batched(value: Tensor, where: int | None, size: int) -> Tensor:
@@ -340,59 +329,65 @@ for _operator, _function in ((_sum_at_nodes, _AtNodes), (_sum_at_edges, _AtEdges
     _operator.register_vmap(_function.vmap)
 
 
-def sum_at_nodes(*inputs: Any) -> Tensor:
+Tables = Sequence[Tensor]
+"""The paths: their table, int64, (paths, 8), see `X` and the other columns; `k, i, j` of the nonzeros, path by path,
+with j counted in the whole row of y, int32, (n, 3); and the nonzeros, float64, (n)."""
+
+
+def sum_at_nodes(
+    a: Float[Tensor, "m a"],
+    y: Float[Tensor, "e d2"],
+    w: Float[Tensor, "#e w"],
+    tables: Tables,
+    slots: tuple[Int[Tensor, "s 3"], Int[Tensor, "t 3"]],
+    ends: tuple[Int[Tensor, " e"], Int[Tensor, " e"]],
+    shape: Sequence[Any],
+    transposed: bool,
+) -> Float[Tensor, "k z"]:
     """`z[n] = sum_(e: add(e) = n) sum_p w[e, p] C_p a[read(e)] y[e]`.
 
     Args:
-        a: Features that are read, x, or g if transposed: rows of numbers.
-        y: Harmonics of the edges, shape (e, d2).
-        w: Weights of the edges, shape (e, weights), or one row for all.
-        table: The paths, int64, see `X` and the other columns.
-        entries: `k, i, j` of the nonzeros, path by path, j counted in the whole row of y; int32.
-        values: The nonzeros, float64.
-        a_slots: First number, components and channels of the slots of a that lie in e3nn's order, channel by channel.
-        z_slots: The same of the result.
-        read: Row of a of every edge.
-        add: Row of the result of every edge.
-        count: Number of rows of the result.
-        width: Length of its rows.
+        a: Features that are read: x, or g if transposed.
+        y: Harmonics of the edges.
+        w: Weights of the edges, or one row for all.
+        tables: The paths.
+        slots: First number, components and channels of the slots of a that lie in e3nn's order, channel by channel;
+            then those of the result.
+        ends: Row of a that every edge reads, and row of the result that it is added to.
+        shape: Shape of the result, integers or, while it is traced, symbols.
         transposed: Whether a stands for z in the table, and the result for x.
-
-    Returns:
-        Shape (count, width).
 
     Raises:
         IndexError: An edge names a row that does not exist.
     """
-    if torch.compiler.is_compiling():
-        return _sum_at_nodes(*inputs)
-    return _AtNodes.apply(*inputs)  # pyright: ignore[reportReturnType]
+    operator = _sum_at_nodes if torch.compiler.is_compiling() else _AtNodes.apply
+    return operator(a, y, w, *tables, *slots, *ends, *shape, transposed)  # pyright: ignore[reportReturnType]
 
 
-def sum_at_edges(*inputs: Any) -> tuple[Tensor, Tensor]:
-    """dS/dy and dS/dw.
+def sum_at_edges(
+    x: Float[Tensor, "m x"],
+    y: Float[Tensor, "e d2"],
+    w: Float[Tensor, "#e w"],
+    g: Float[Tensor, "k z"],
+    tables: Tables,
+    slots: tuple[Int[Tensor, "s 3"], Int[Tensor, "t 3"]],
+    ends: tuple[Int[Tensor, " e"], Int[Tensor, " e"]],
+    wanted: tuple[bool, bool],
+) -> tuple[Tensor, Tensor]:
+    """dS/dy and dS/dw, of the shapes of y and w.
 
     Args:
         x: Features at sources.
-        y: Harmonics of the edges, shape (e, d2).
-        w: Weights of the edges, shape (e, weights), or one row for all.
+        y: Harmonics of the edges.
+        w: Weights of the edges, or one row for all.
         g: Features at targets.
-        table: As in `sum_at_nodes`.
-        entries: As there.
-        values: As there.
-        x_slots: Slots of x that lie in e3nn's order.
-        z_slots: Slots of g that lie in e3nn's order.
-        source: Row of x of every edge.
-        target: Row of g of every edge.
-        wants_y: Whether dS/dy is wanted.
-        wants_w: Whether dS/dw is wanted.
-
-    Returns:
-        dS/dy and dS/dw, of the shapes of y and w; what is not wanted has no entry.
+        tables: The paths.
+        slots: Slots of x and of g that lie in e3nn's order, as in `sum_at_nodes`.
+        ends: Row of x and row of g of every edge.
+        wanted: Whether dS/dy is wanted, and dS/dw; what is not has no entry.
 
     Raises:
         IndexError: An edge names a row that does not exist.
     """
-    if torch.compiler.is_compiling():
-        return _sum_at_edges(*inputs)
-    return _AtEdges.apply(*inputs)  # pyright: ignore[reportReturnType]
+    operator = _sum_at_edges if torch.compiler.is_compiling() else _AtEdges.apply
+    return operator(x, y, w, g, *tables, *slots, *ends, *wanted)  # pyright: ignore[reportReturnType]
