@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any, cast
 
-import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
@@ -21,9 +21,10 @@ from torch import Tensor
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
+from tdn_theory.nn.e3nn_convolution import ChannelProduct, in_place_of, sign
+from tdn_theory.nn.kernels import loops
 from tdn_theory.nn.parts import whole
 from tdn_theory.nn.product import METHODS, MODES, Method, Mode, TensorProduct
-from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.irreps import Irrep
 
 Key = tuple[Mode, bool, bool, int, int, int]
@@ -61,7 +62,9 @@ class Conversion:
         return "\n".join(lines)
 
 
-def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None = None) -> Conversion:
+def convert(
+    model: torch.nn.Module, method: Method = "exact", rank: int | None = None, *, fused: bool | None = None
+) -> Conversion:
     """Replace the e3nn tensor products in `model`, in place.
 
     Args:
@@ -74,12 +77,16 @@ def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None =
             keep their variance. Odd paths, and products with scalars only, stay exact.
         rank: Rank of the stored CP factors of degrees 0..L to cut for `cp`; None takes the least exact ones known of
             each product's irreps, see `TensorProduct`.
+        fused: Whether gather, product and sum become one `Convolution` where the network has them: in NequIP,
+            SevenNet and MACE; and other products with weights of every edge the loop that it is made of. None does so
+            for method `exact` and models on a CPU with a C compiler that works.
 
     Returns:
         What was replaced, what was left and why, and the equivariance error of the new products.
 
     Raises:
-        ValueError: The method is unknown, a rank is given without `cp`, or `model` is a tensor product itself.
+        ValueError: The method is unknown, a rank is given without `cp`, `fused` without `exact`, `model` is a tensor
+            product itself, or nothing in it can be replaced; the message says what there is.
         TypeError: `model` is scripted.
         LookupError: No CP factors of this rank are stored, or no exact ones known; the message says how to fit them.
     """
@@ -89,35 +96,88 @@ def convert(model: torch.nn.Module, method: Method = "exact", rank: int | None =
         raise ValueError(f"method is {method!r}; it must be one of {METHODS}")
     if rank is not None and method != "cp":
         raise ValueError(f"rank {rank} is given with method {method!r}; only 'cp' has a rank")
+    exact = method in ("exact", "per_path")
+    if fused and not exact:
+        raise ValueError(f"fused=True is given with method {method!r}; a fused convolution is exact: use 'exact'")
     if isinstance(model, o3.TensorProduct):
         raise ValueError(
             "model is a tensor product itself; convert a model that holds it, e.g. torch.nn.Sequential(product)"
         )
     if isinstance(model, torch.jit.ScriptModule):
         raise TypeError("model is scripted, so nothing in it can be replaced; convert it before torch.jit.script")
+    if fused is None:
+        fused = exact and loops.usable() and all(parameter.is_cpu for parameter in model.parameters())
     replaced: dict[str, tuple[str, ...]] = {}
     left: dict[str, str] = {}
     error = 0.0
     # a module may be in several places, and none is replaced before all products are made, which may fail
-    found = [m for m in model.named_modules(remove_duplicate=False) if isinstance(m[1], o3.TensorProduct)]
-    made: dict[torch.nn.Module, E3nnProduct | str] = {}
+    places = list(model.named_modules(remove_duplicate=False))
+    convolutions = _convolutions(places) if fused else {}
+    inside = {product for product, _ in convolutions.values()}
+    found = [(name, m) for name, m in places if isinstance(m, o3.TensorProduct) and m not in inside]
+    made: dict[torch.nn.Module, E3nnProduct | ChannelProduct | str] = {}
     for _, module in found:
         if module not in made:
-            try:
-                made[module] = E3nnProduct(module, method, rank)
-            except ValueError as reason:
-                made[module] = str(reason)
+            made[module] = _product(module, method, rank, fused)
     for name, module in found:
         product = made[module]
         if isinstance(product, str):
             left[name] = product
             continue
-        parent, _, child = name.rpartition(".")
-        setattr(model.get_submodule(parent), child, product)
+        _set(model, name, product)
+        if isinstance(product, ChannelProduct):
+            replaced[name] = (str(product.convolution),)
+            continue
         replaced[name] = tuple(map(str, product.products))
         error = max(error, *(cast(TensorProduct, part).equivariance_error for part in product.products))
+    for name, (_, values) in convolutions.items():
+        for place, value in values.items():
+            _set(model, place, value)
+        replaced[name] = tuple(str(value) for value in values.values() if isinstance(value, torch.nn.Module))
+    if not replaced:
+        raise ValueError(f"nothing was replaced: {_seen(model, left)}")
     shared = any(product.shared for product in made.values() if isinstance(product, E3nnProduct))
     return Conversion(replaced, left, shared, error)
+
+
+def _convolutions(places: list[tuple[str, torch.nn.Module]]) -> dict[str, tuple[torch.nn.Module, dict[str, Any]]]:
+    """For every place of a convolution the product in it, and what to set in the model."""
+    found = {}
+    for name, module in places:
+        with suppress(ValueError):  # the product alone may still have one that stands for it
+            if (one := in_place_of(name, module)) is not None:
+                found[name] = one
+    return found
+
+
+def _product(
+    original: torch.nn.Module, method: Method, rank: int | None, fused: bool
+) -> E3nnProduct | ChannelProduct | str:
+    """What stands for a product, or why nothing does."""
+    if fused:
+        with suppress(ValueError):
+            return ChannelProduct(original)
+    try:
+        return E3nnProduct(original, method, rank)
+    except ValueError as reason:
+        return str(reason)
+
+
+def _set(model: torch.nn.Module, name: str, value: Any) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, value)
+
+
+def _seen(model: torch.nn.Module, left: dict[str, str]) -> str:
+    """What a model has where nothing can be replaced."""
+    if left:
+        return "; ".join(f"{name} is left, {reason}" for name, reason in left.items())
+    scripted = [name for name, module in model.named_modules() if isinstance(module, torch.jit.ScriptModule)]
+    if scripted:
+        return f"{scripted[0]} and {len(scripted) - 1} more modules are scripted; convert before torch.jit.script"
+    kinds = Counter(type(module).__name__ for module in model.modules())
+    seen = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(10))
+    return f"the model holds no e3nn.o3.TensorProduct, but {seen}"
 
 
 class E3nnProduct(torch.nn.Module):
@@ -227,7 +287,7 @@ class _Group:
             starts.append(starts[-1] + (prod(ins.path_shape) if ins.has_weight else 0))
         self.weights = [slice(starts[number], starts[number + 1]) for number in members] if has_weight else []
         degrees = [tuple(side[slot].ir.l for side, slot in zip(sides, ins[:3], strict=True)) for ins in instructions]
-        signs = [_sign(*path) for path in degrees]
+        signs = [sign(*path) for path in degrees]
         channels = tuple(dict(zip(mode, (u, v, w), strict=True)).values())
         source = "external" if has_weight else "none"
         self.shared = method in ("cp", "cubature") and not odd and len(members) > 1 and any(irrep.l for irrep in y)
@@ -270,21 +330,6 @@ class _Group:
         parts = z.split([irrep.dim for irrep in product.coupling.z], -2)
         for slot, number, scale in self.outputs:
             terms[slot].append(parts[number] if scale == 1.0 else parts[number] * scale)
-
-
-def _sign(l1: int, l2: int, l3: int) -> float:
-    """Sign of the installed e3nn's coefficients relative to ours: 0.4.4 has other ones on odd paths.
-
-    Raises:
-        ValueError: They differ by more than a sign.
-    """
-    from e3nn import o3
-
-    theirs = np.asarray(o3.wigner_3j(l1, l2, l3, dtype=torch.float64)).transpose(2, 0, 1)
-    overlap = float(np.vdot(theirs, clebsch_gordan(l1, l2, l3)))
-    if abs(abs(overlap) - 1) > 1e-6:
-        raise ValueError(f"this e3nn couples {l1} x {l2} -> {l3} in another basis than ours (overlap {overlap:.3f})")
-    return 1.0 if overlap > 0 else -1.0
 
 
 def _gather(features: Tensor, slots: list[tuple[slice, int]]) -> Tensor:

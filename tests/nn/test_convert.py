@@ -156,7 +156,17 @@ def test_what_cannot_be_replaced_is_left_and_said():
     assert "uvuv" in report.left["0.inner.product"]
     assert "left" in str(report)
     parities = Holder(o3.FullyConnectedTensorProduct("2x0e+2x0o+2x1o+2x1e", "1x0e+1x1o", "2x0e+2x0o+2x1o"))
-    assert "exact" in convert(parities, method="cubature").left["inner.product"]
+    with refuses(ValueError, "nothing was replaced", "inner.product", "'exact'"):
+        convert(parities, method="cubature")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_model_of_which_nothing_is_replaced_is_refused():
+    """What is in it is said: a linear layer, or a product that is scripted already."""
+    with refuses(ValueError, "no e3nn.o3.TensorProduct", "1 Linear"):
+        convert(torch.nn.Sequential(torch.nn.Linear(2, 2)))
+    with refuses(ValueError, "0", "scripted", "before"):
+        convert(torch.nn.Sequential(torch.jit.script(torch.nn.Linear(2, 2))))
 
 
 def test_a_product_in_several_places_is_replaced_in_all():

@@ -22,8 +22,9 @@ LANES = {dtype: (1, *(size // dtype.itemsize for size in (16, 32, 64))) for dtyp
 
 def source() -> str:
     """The C source of all loops, for every dtype and every vector of the processor that the compiler sees."""
-    names = "vector.h", "scaled_matrices.c", "sparse.c"
-    header, *texts = (files(kernels).joinpath(name).read_text() for name in names)
+    names = "vector.h", "convolution.h", "scaled_matrices.c", "sparse.c", "convolution.c"
+    vectors, shared, *texts = (files(kernels).joinpath(name).read_text() for name in names)
+    header = vectors + shared
     for dtype, name in C_TYPES.items():
         for lanes in LANES[dtype]:
             before = f"#define real {name}\n#define LANES {lanes}\n#if {lanes * dtype.itemsize} <= WIDEST\n"
