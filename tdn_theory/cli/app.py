@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from tdn_theory import __version__
-from tdn_theory.cli import atlas, data, decompositions, potentials, studies
+from tdn_theory.cli import atlas, audit, data, decompositions, potentials, studies
 from tdn_theory.cli.common import console, errors_as_messages
 
 app = typer.Typer(no_args_is_help=True, help="Verify, sharpen and extend the theory of Tensor Decomposition Networks.")
@@ -19,6 +19,7 @@ for command in (
     potentials.train,
     potentials.evaluate,
     potentials.relax,
+    audit.audit,
 ):
     app.command()(command)
 for name, group in (("cp", decompositions.app), ("atlas", atlas.app), ("data", data.app)):

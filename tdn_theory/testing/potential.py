@@ -16,6 +16,7 @@ What has an ASE calculator and no graph is audited instead: `tdn-theory audit`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -111,7 +112,7 @@ class PotentialContract:
         """All properties of one structure that are defined for it."""
         return defined(model(self.graph(structure)))
 
-    def agree(self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], where: str, rtol: float | None = None):
+    def agree(self, got: dict[str, Any], wanted: dict[str, Any], where: str, rtol: float | None = None):
         """Equal keys and, relative to the largest entry and to 1 eV (1 eV/Angstrom ...), equal values."""
         if got.keys() != wanted.keys():
             raise AssertionError(f"got {sorted(got)}, but should be {sorted(wanted)} [{where}]")
