@@ -28,7 +28,7 @@ def page(record: Mapping[str, Any]) -> str:
         record: What `potential.audit` returns.
     """
     rows = "".join(
-        f"<tr><td>{escape(row['check'])}</td><td>{row['property']}</td><td class=number>{row['error']:.2e}</td>"
+        f"<tr><td>{escape(row['check'])}</td><td>{row['quantity']}</td><td class=number>{row['error']:.2e}</td>"
         f"<td>{row['unit']}</td><td class=number>{row['floor']:.1e}</td><td class=number>{_relative(row)}</td>"
         f"<td style='color:{COLORS[Grade(row['grade'])]}'>{row['grade']}</td><td>{escape(row['hint'])}</td></tr>"
         for row in record["findings"]
@@ -62,7 +62,7 @@ def _bars(record: Mapping[str, Any]) -> Figure:
     axes = figure.add_subplot()
     ratios = [max(row["error"] / row["floor"], 1e-2) for row in rows]
     axes.barh(range(len(rows)), ratios, color=[COLORS[Grade(row["grade"])] for row in rows], left=1e-2)
-    axes.set_yticks(range(len(rows)), [f"{row['check']}, {row['property']}" for row in rows], fontsize=8)
+    axes.set_yticks(range(len(rows)), [f"{row['check']}, {row['quantity']}" for row in rows], fontsize=8)
     axes.axvline(ROUNDOFF, color="black", linewidth=1)
     axes.set_xscale("log")
     axes.set_xlabel("error / floor; roundoff ends at the line")

@@ -85,4 +85,4 @@ def rotation_errors(calculator: Any, atoms: Atoms, degree: int, seed: int) -> di
 def _characters(l: int, traces: Float[np.ndarray, "n n"]) -> Float[np.ndarray, "n n"]:
     """`chi_l = 1 + 2 sum_m cos(m t)` of rotations by t, of trace `1 + 2 cos t`."""
     angle = np.arccos(np.clip((traces - 1) / 2, -1, 1))
-    return 1 + 2 * sum(np.cos(m * angle) for m in range(1, l + 1))
+    return 1 + 2 * np.sum([np.cos(m * angle) for m in range(1, l + 1)], axis=0)

@@ -29,7 +29,8 @@ def jumps(calculator: Any, atoms: Atoms) -> dict[str, Any]:
 
     Returns:
         `squares`: per property (energy, forces), the mean square of the jump over components, less what remains of a
-        smooth change; `scale`: how many times longer distances are where it is.
+        smooth change, over how many times larger the property is there than in the structure as it is, as are its
+        rounding errors; `scale`: how many times longer distances are where it is.
     """
     largest = PERIODIC if atoms.pbc.any() else FINITE
     scales = np.geomspace(1.0, largest, INTERVALS + 1)
@@ -51,7 +52,8 @@ def jumps(calculator: Any, atoms: Atoms) -> dict[str, Any]:
                 low, left = middle, at
             steps.append(float(np.sqrt(np.mean((right[name] - left[name]) ** 2))))
         # a jump J and a smooth change s make J + s, and J + s/2 in half the interval
-        result["squares"][name] = max(0.0, 2 * steps[-1] - steps[-2]) ** 2
+        growth = max(1.0, float(np.linalg.norm(left[name]) / (np.linalg.norm(values[0][name]) or np.inf)))
+        result["squares"][name] = (max(0.0, 2 * steps[-1] - steps[-2]) / growth) ** 2
         result["scale"][name] = float((low + high) / 2)
     return result
 

@@ -70,7 +70,7 @@ class Finding:
 
     Attributes:
         check: A key of `MEANINGS`.
-        property: `energy`, `forces`, `stress`, `dipole` or `polarizability`.
+        quantity: `energy`, `forces`, `stress`, `dipole` or `polarizability`.
         error: Root mean square, in the unit of the property; of the energy per atom.
         floor: What roundoff, or the finite difference, explains.
         size: Root mean square of the property itself; None if it vanishes.
@@ -79,7 +79,7 @@ class Finding:
     """
 
     check: str
-    property: str
+    quantity: str
     error: float
     floor: float
     size: float | None
@@ -93,7 +93,7 @@ class Finding:
 
     def as_json(self) -> dict[str, Any]:
         """As an object of JSON, with the relative error and the unit."""
-        return {**asdict(self), "relative": self.relative, "unit": UNITS[self.property]}
+        return {**asdict(self), "relative": self.relative, "unit": UNITS[self.quantity]}
 
 
 def grade(check: str, error: float, floor: float, size: float | None) -> Grade:
@@ -131,16 +131,16 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
     }
     found: list[Finding] = []
 
-    def add(check: str, name: str, squares: list[float], floor: float, size: float, hint: str = "") -> None:
+    def add(check: str, name: str, squares: list[float], floor: float, hint: str = "") -> None:
         if squares:
-            error = _root(squares)
-            found.append(
-                Finding(check, name, error, floor, size or None, grade(check, error, floor, size or None), hint)
-            )
+            error, size = _root(squares), sizes[name] or None
+            verdict = grade(check, error, floor, size)
+            hint = "" if verdict is Grade.ROUNDOFF else hint
+            found.append(Finding(check, name, error, floor, size, verdict, hint))
 
     for name in UNITS:
         own = [part["rotations"]["squares"][name] for part in parts if name in part["rotations"]["squares"]]
-        add("rotation", name, own, floors[name], sizes[name], _precision(_root(own), sizes[name]))
+        add("rotation", name, own, floors[name], _precision(_root(own), sizes[name]))
     for check in ("inversion", "translation", "permutation", "images", "supercell"):
         for name in UNITS:
             own = [
@@ -148,10 +148,10 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
                 for part in parts
                 if name in part["symmetries"]["squares"].get(check, {})
             ]
-            add(check, name, own, 2**0.5 * floors[name], sizes[name])
+            add(check, name, own, 2**0.5 * floors[name])
     for name in ("energy", "forces"):
         own = [part["smoothness"]["squares"][name] for part in parts if name in part["smoothness"]["squares"]]
-        add("smoothness", name, own, 4 * floors[name], sizes[name])
+        add("smoothness", name, own, 4 * floors[name])
     for check, key, name in (
         ("energy gradient", "forces", "forces"),
         ("curl", "curl", "forces"),
@@ -159,10 +159,8 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
     ):
         rows = [part["derivatives"][key] for part in parts if key in part["derivatives"]]
         if rows:
-            error, floor, size, flipped = (
-                _root([row[k] for row in rows]) for k in ("error", "floor", "size", "flipped")
-            )
-            hint = "its sign is the other one" if flipped < BROKEN * error else ""
+            error, floor, size, other = (_root([row[k] for row in rows]) for k in ("error", "floor", "size", "flipped"))
+            hint = "its sign is the other one" if other < BROKEN * error else ""
             floor = float(np.hypot(floor, floors[name]))
             found.append(
                 Finding(check, name, error, floor, size or None, grade(check, error, floor, size or None), hint)
@@ -170,28 +168,32 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
     for name in UNITS:
         own = [part["noise"]["repeat"][name] for part in parts if name in part["noise"]["repeat"]]
         if any(own):
-            add("determinism", name, own, floors[name], sizes[name])
+            add("determinism", name, own, floors[name])
     return found
 
 
 def summary(found: Sequence[Finding]) -> tuple[Grade, str]:
-    """The answer in one sentence: the worst grade among all findings, and what is behind it.
+    """The answer: the worst grade among all findings, and in a sentence for each grade what is behind it.
 
     Raises:
         ValueError: There are no findings.
     """
     if not found:
         raise ValueError("there are no findings: no structure could be audited; see the messages of the structures")
+    said, worst = [], Grade.ROUNDOFF
     for level in (Grade.BROKEN, Grade.APPROXIMATE):
         own = [finding for finding in found if finding.grade is level]
-        if own:
-            reasons = dict.fromkeys(MEANINGS[f.check] + (f" ({f.property}: {f.hint})" if f.hint else "") for f in own)
-            said = f"{level.value}: {'; '.join(reasons)}"
-            errors = {f.property: f.error for f in found if f.check == "rotation"}
-            if level is Grade.APPROXIMATE and any(f.check == "rotation" for f in own):
-                shown = [f"{1e3 * errors[n]:.2g} m{UNITS[n]}" for n in ("energy", "forces") if n in errors]
-                said = f"approximate: {', '.join(shown)} under rotations; " + "; ".join(reasons)
-            return level, said
+        reasons = dict.fromkeys(MEANINGS[f.check] + (f" ({f.quantity}: {f.hint})" if f.hint else "") for f in own)
+        if reasons:
+            worst = level if worst is Grade.ROUNDOFF else worst
+            sizes = [
+                f"{1e3 * f.error:.2g} m{UNITS[f.quantity]} under rotations"
+                for f in own
+                if f.check == "rotation" and f.quantity in ("energy", "forces")
+            ]
+            said.append(f"{level.value}: {'; '.join([*sizes, *reasons])}")
+    if said:
+        return worst, ". ".join(said)
     return Grade.ROUNDOFF, "at roundoff: symmetric and consistent in everything that was tried"
 
 

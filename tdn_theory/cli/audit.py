@@ -112,7 +112,7 @@ def _made(found: Any) -> Any:
 
 def _limits(record: dict[str, Any], limits: dict[str, float | None]) -> list[str]:
     """What is above a limit, or cannot be held to it."""
-    errors = {row["property"]: row for row in record["findings"] if row["check"] == "rotation"}
+    errors = {row["quantity"]: row for row in record["findings"] if row["check"] == "rotation"}
     said = []
     for name, limit in limits.items():
         if limit is None:
@@ -125,12 +125,12 @@ def _limits(record: dict[str, Any], limits: dict[str, float | None]) -> list[str
 
 
 def _show(record: dict[str, Any]) -> None:
-    table = Table("check", "property", "error", "unit", "floor", "relative", "grade", width=80, pad_edge=False)
+    table = Table("check", "of", "error", "unit", "floor", "relative", "grade", width=80, pad_edge=False)
     styles = {"at roundoff": "green", "approximate": "yellow", "broken": "red"}
     for row in record["findings"]:
         relative = "" if row["relative"] is None else f"{row['relative']:.0e}"
         numbers = (f"{row['error']:.1e}", row["unit"], f"{row['floor']:.0e}", relative)
-        table.add_row(row["check"], row["property"], *numbers, row["grade"], style=styles[row["grade"]])
+        table.add_row(row["check"], row["quantity"], *numbers, row["grade"], style=styles[row["grade"]])
     console.print(table)
     for name, part in record["structures"].items():
         if "refused" in part:

@@ -214,8 +214,9 @@ def assert_bound_holds(
 
 def _function(product: Product, coupling: Coupling | None) -> tuple[Callable[..., np.ndarray], float]:
     """A product as a function of numpy arrays, and the unit roundoff of its values."""
-    if callable(product) and not hasattr(product, "array"):
+    array = getattr(product, "array", product)
+    if callable(array):
         one = call(product, *(np.ones((1, d)) for d in coupling.dims[:2]))[1] if coupling else 2.0**-53
         return (lambda x, y: call(product, x, y)[0]), one
-    array = product.array if hasattr(product, "array") else np.asarray(product)
+    array = np.asarray(array)
     return (lambda x, y: np.einsum("kij,ni,nj->nk", array, x, y, optimize=True)), 2.0**-53

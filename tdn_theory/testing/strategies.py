@@ -95,7 +95,8 @@ def features(d: int) -> st.SearchStrategy[np.ndarray]:
 
 def cube(lmax: int) -> tuple[int, int, int]:
     """Shape of the tensors of the paper's features."""
-    return (irreps.dim(lmax),) * 3
+    d = irreps.dim(lmax)
+    return d, d, d
 
 
 def tensors(shape: tuple[int, int, int]) -> st.SearchStrategy[np.ndarray]:
