@@ -10,7 +10,7 @@ from figures._style import COLUMN, figure
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
-    fig, axis = figure(COLUMN, 2.6)
+    fig, (axis,) = figure(COLUMN, 2.6)
     for key, label, marker in (("exact_ratio", "exact", "o"), ("spoilt_ratio", "spoilt", "s")):
         for dtype, colour in (("float32", "#D55E00"), ("float64", "#0072B2")):
             rows = [row for row in values["rows"] if row["dtype"] == dtype]

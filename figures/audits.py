@@ -10,7 +10,7 @@ from figures._style import COLUMN, figure
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     rows = record["values"]["rows"][::-1]
-    fig, axis = figure(2 * COLUMN, 0.8 + 0.26 * len(rows))
+    fig, (axis,) = figure(2 * COLUMN, 0.8 + 0.26 * len(rows))
     for check, colour, marker in (("rotation", "#0072B2", "o"), ("inversion", "#D55E00", "s")):
         for height, row in enumerate(rows):
             for found in row["findings"]:

@@ -26,8 +26,8 @@ ROUNDOFF = 5.0
 """Errors are differences of values, and larger than the rounding errors of one: by root 2 if these are independent, and
 up to 3 where rotations change more roundings than small steps do (measured, see the study `audit_benchmark`). An error
 of 10 times the floor is above it even after the floor has been overestimated by 2."""
-BROKEN = 0.1
-FAULT = 1e-3
+BROKEN = 0.05
+FAULT = 1e-4
 LENGTH = 1.0
 """Angstrom: an energy per atom is compared with the force on an atom times this, since its zero is arbitrary."""
 DESIGN = ("permutation", "translation", "images", "supercell", "smoothness")
@@ -140,7 +140,7 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
 
     for name in UNITS:
         own = [part["rotations"]["squares"][name] for part in parts if name in part["rotations"]["squares"]]
-        add("rotation", name, own, floors[name], _precision(_root(own), sizes[name]))
+        add("rotation", name, own, floors[name], _precision(_root(own), sizes[name]) if name == "forces" else "")
     for check in ("inversion", "translation", "permutation", "images", "supercell"):
         for name in UNITS:
             own = [
@@ -183,7 +183,10 @@ def summary(found: Sequence[Finding]) -> tuple[Grade, str]:
     said, worst = [], Grade.ROUNDOFF
     for level in (Grade.BROKEN, Grade.APPROXIMATE):
         own = [finding for finding in found if finding.grade is level]
-        reasons = dict.fromkeys(MEANINGS[f.check] + (f" ({f.quantity}: {f.hint})" if f.hint else "") for f in own)
+        hints: dict[str, list[str]] = {f.check: [] for f in own}
+        for f in own:
+            hints[f.check] += [f"{f.quantity}: {f.hint}"] if f.hint else []
+        reasons = [MEANINGS[check] + (f" ({'; '.join(given)})" if given else "") for check, given in hints.items()]
         if reasons:
             worst = level if worst is Grade.ROUNDOFF else worst
             sizes = [
@@ -202,9 +205,9 @@ def _root(squares: Sequence[float]) -> float:
 
 
 def _precision(error: float, size: float) -> str:
-    """Whether an error has the size of coefficients that were rounded to a lower precision."""
+    """Whether an error has the size of coefficients that were rounded to a lower precision; a network dilutes it."""
     if size:
         for name, unit in (("float16", 2.0**-11), ("float32", 2.0**-24)):
-            if unit / 16 <= error / size <= 16 * unit:
+            if unit / 64 <= error / size <= 16 * unit:
                 return f"of the size of coefficients in {name}"
     return ""
