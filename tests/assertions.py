@@ -1,10 +1,6 @@
 """Assertions shared by all tests. `tests/meta` shows that each of them fails on what it is meant to catch.
 
-What catches what: equivariance does not pin the product. Swapping x and y, or z and x, gives another equivariant
-product (odd paths change sign), and so does any other set of path weights. So `assert_equivariant` wants the right norm
-as well, which excludes the zero product, and `assert_same_product` compares with the definition. Nor does equivariance
-under the transposed D mean anything, since D(R)^T = D(R^-1): the action itself must be tied to the rotation
-(`assert_representation`).
+Those that users have, too, are in `tdn_theory.testing.assertions`.
 """
 
 from __future__ import annotations
@@ -14,7 +10,6 @@ from contextlib import contextmanager
 from itertools import product
 from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 from scipy.linalg import block_diag
@@ -24,50 +19,8 @@ from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import irreps, rotation
+from tdn_theory.testing.assertions import EPS, annotations_unchecked, assert_bound, assert_close, part
 from tests import reference
-
-EPS = float(np.finfo(float).eps)
-
-Product = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""A bilinear map of features: (n, d1), (n, d2) -> (n, d3)."""
-
-
-def tolerance(lmax: int) -> float:
-    """Bound on the error of one pass of the degree recursions, relative to the length of the result: 8 d eps.
-
-    Step l is an isometry applied to the result of step l-1 and a sum of 2l+1 products, so it adds at most about
-    (2l+1) eps; the steps add up to (lmax+1)^2 = d. The factor 8 is for the few passes a test chains, and for rotation
-    matrices that are orthogonal to a few eps only.
-    """
-    return 8 * irreps.dim(lmax) * EPS
-
-
-def assert_close(got: Any, wanted: Any, atol: float, where: str) -> None:
-    """`|got - wanted| <= atol` in every entry; `where` is the call that made `got`, e.g. "wigner_D(2, R)"."""
-    got, wanted = np.asarray(got), np.asarray(wanted)
-    if got.shape != wanted.shape:
-        raise AssertionError(f"got shape {got.shape}, but should be {wanted.shape} [{where}]")
-    if got.size == 0:
-        return
-    error = np.abs(got - wanted)
-    worst = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape)
-    if not error[worst] <= atol:
-        entry = f" at {tuple(map(int, worst))}" if got.ndim else ""
-        raise AssertionError(
-            f"got {got[worst]:.17g}, but should be {wanted[worst]:.17g}{entry}, "
-            f"off by {error[worst]:.1e} where {atol:.1e} is allowed [{where}]"
-        )
-
-
-@contextmanager
-def annotations_unchecked() -> Iterator[None]:
-    """Without the checks that the test session adds to the package's annotations, as users run it."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", before)
 
 
 @contextmanager
@@ -82,88 +35,6 @@ def refuses(error: type[Exception], *fragments: str) -> Iterator[None]:
     for fragment in fragments:
         if fragment not in message:
             raise AssertionError(f"got the message {message!r}, but it should mention {fragment!r}")
-
-
-def assert_representation(wigner_D: Callable, lmax: int, first: np.ndarray, second: np.ndarray) -> None:
-    """`D` is orthogonal, a representation, and the rotation itself on degree 1: D(R) D(S) = D(RS), D^1(R) = R."""
-    atol = tolerance(lmax)
-    matrix = wigner_D(lmax, first)
-    assert_close(matrix @ matrix.T, np.eye(irreps.dim(lmax)), atol, "D(R) D(R)^T")
-    if lmax:
-        vector = irreps.component_slice(1)
-        assert_close(matrix[vector, vector], first, atol, "D^1(R)")
-    assert_close(matrix @ wigner_D(lmax, second), wigner_D(lmax, first @ second), atol, "D(R) D(S)")
-
-
-def probe(product: Product, d1: int, d2: int) -> np.ndarray:
-    """The tensor M[k, i, j] of a bilinear map, from its values at all pairs of basis vectors."""
-    values = np.asarray(product(np.repeat(np.eye(d1), d2, axis=0), np.tile(np.eye(d2), (d1, 1))))
-    return values.reshape(d1, d2, -1).transpose(2, 0, 1)
-
-
-def assert_equivariant(
-    product: Product,
-    coupling: CouplingLike,
-    *,
-    norm: float,
-    wigner_D: Callable = rotation.wigner_D,
-    rotations: np.ndarray | None = None,
-    seed: int = 0,
-    rtol: float = 1e-12,
-    name: str = "product",
-) -> None:
-    """`product(D x, D y) = D product(x, y)`, for a `D` that represents rotations and a product that is not zero.
-
-    Where the irreps have parity, that is asked for rotations and for their products with inversion.
-
-    Args:
-        product: Bilinear map (n, d1), (n, d2) -> (n, d3).
-        coupling: What acts on x, y and z; L for the paper's features.
-        norm: Frobenius norm of the product's tensor, e.g. `CouplingTensor(lmax).norm`; not zero.
-        wigner_D: Action `(lmax, R) -> D(R)` on features of all degrees.
-        rotations: Rotation matrices (n, 3, 3); by default four of the Haar measure, a half turn and a quarter turn.
-        seed: Seed of the features, and of the rotations.
-        rtol: Allowed error relative to `norm`, which is the root mean square length of the product of random features.
-        name: What to call the product in messages.
-    """
-    if not norm > 0:
-        raise ValueError(f"norm is {norm}; every map that is zero is equivariant: give a product that is not")
-    coupling = Coupling.of(coupling)
-    rng = np.random.default_rng(seed)
-    if rotations is None:
-        special = np.array([np.diag([1.0, -1.0, -1.0]), [[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]]])
-        rotations = np.concatenate([special, rotation.haar_rotations(4, rng)])
-    d1, d2, _ = coupling.dims
-    assert_close(np.linalg.norm(probe(product, d1, d2)), norm, rtol * norm, f"norm of the tensor of {name}")
-    x, y = rng.standard_normal((8, d1)), rng.standard_normal((8, d2))
-    lmax = reference.highest(coupling)
-    for first, second in zip(rotations, np.roll(rotations, 1, axis=0), strict=True):
-        assert_representation(wigner_D, lmax, first, second)
-        matrix = wigner_D(lmax, first)
-        for sign in (1, -1) if coupling.parity else (1,):
-            D3, D1, D2 = (
-                block_diag(
-                    *(irrep.parity * part(matrix, irrep.l) if sign < 0 else part(matrix, irrep.l) for irrep in mode)
-                )
-                for mode in coupling.modes
-            )
-            # lengths of x and y are about sqrt(d), and roundoff grows with them
-            assert_close(product(x @ D1.T, y @ D2.T), product(x, y) @ D3.T, rtol * norm, f"{name}(D x, D y)")
-
-
-def part(matrix: np.ndarray, l: int) -> np.ndarray:
-    """The block of degree l of a matrix on all degrees."""
-    return matrix[irreps.component_slice(l), irreps.component_slice(l)]
-
-
-def assert_same_product(product: Product, tensor: np.ndarray, *, rtol: float = 1e-12, name: str = "product") -> None:
-    """`product` is the bilinear map of `tensor[k, i, j]`, path weights, signs and order of the modes included."""
-    scale, rng = float(np.linalg.norm(tensor)), np.random.default_rng(0)
-    _, d1, d2 = tensor.shape
-    assert_close(probe(product, d1, d2), tensor, rtol * scale, f"tensor of {name}")
-    x, y = rng.standard_normal((5, d1)), rng.standard_normal((5, d2))
-    wanted = np.einsum("kij,ni,nj->nk", tensor, x, y, optimize=True)
-    assert_close(product(x, y), wanted, rtol * scale * max(tensor.shape), f"{name}(x, y)")
 
 
 def assert_spectrum(singular_values: Callable[[CouplingTensor, Any], np.ndarray], tensor: CouplingTensor) -> None:
@@ -214,12 +85,6 @@ def assert_relative_error(relative: Callable[[np.ndarray], float], tensor: np.nd
     wanted = (reference.mean_square_error(tensor, coupling) / np.sum(tensor**2)) ** 0.5
     for scale in (1.0, 1e-3, -7.0, 1e-200, 1e200):
         assert_close(relative(scale * tensor), wanted, 1e-11, f"relative error of {scale} T")
-
-
-def assert_bound(bound: float, found: float, scale: float, where: str) -> None:
-    """`found <= bound`, up to the roundoff of `found` itself, an error of products of size `scale`."""
-    if not found <= bound * (1 + 1e-12) + 1e-13 * scale:
-        raise AssertionError(f"got {bound:.17g}, but should be at least {found:.17g}, which occurs [{where}]")
 
 
 def assert_supremum(

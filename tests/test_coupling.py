@@ -11,17 +11,15 @@ from hypothesis import given, settings
 
 from tdn_theory.coupling import Coupling, CouplingTensor, Normalization, check_tensor
 from tdn_theory.so3 import clebsch_gordan, exact, irreps
-from tests import strategies
-from tests.assertions import (
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import (
     EPS,
     annotations_unchecked,
     assert_close,
     assert_equivariant,
-    assert_projection,
     assert_same_product,
-    assert_spectrum,
-    refuses,
 )
+from tests.assertions import assert_projection, assert_spectrum, refuses
 
 
 def product_of(array: np.ndarray):

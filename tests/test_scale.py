@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 
 from tdn_theory import scale
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 arrays = hnp.arrays(float, hnp.array_shapes(max_dims=3, max_side=4), elements=st.floats(-10, 10, width=16))
 exponents = st.integers(-900, 900)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from tdn_theory import __version__
-from tdn_theory.cli import atlas, data, decompositions, potentials, studies
+from tdn_theory.cli import atlas, audit, data, decompositions, potentials, studies
 from tdn_theory.cli.common import console, errors_as_messages
 from tdn_theory.cli.tables import JsonOption, show_values
 
@@ -19,6 +19,7 @@ for command in (
     potentials.train,
     potentials.evaluate,
     potentials.relax,
+    audit.audit,
 ):
     app.command()(command)
 for name, group in (("cp", decompositions.app), ("atlas", atlas.app), ("data", data.app)):

@@ -503,7 +503,7 @@ def supremum_search(
     if not np.any(N):
         return best
 
-    points = _climb(N, *(_unit(rng.standard_normal((4 * starts, d))) for d in (d3, d1, d2)), sweeps=30)
+    points = climb(N, *(_unit(rng.standard_normal((4 * starts, d))) for d in (d3, d1, d2)), sweeps=30)
     order = np.argsort(-np.einsum("kij,sk,si,sj->s", N, *points, optimize=True))[:starts]
     candidates = haar_rotations(200, rng)
     if coupling.parity:
@@ -518,7 +518,7 @@ def supremum_search(
             turned = N
             for matrix in D:
                 turned = np.tensordot(turned, matrix, (0, 0))
-            z, x, y = (p[0] for p in _climb(N - turned, z[None], x[None], y[None], sweeps=3))
+            z, x, y = (p[0] for p in climb(N - turned, z[None], x[None], y[None], sweeps=3))
             rotation, D, moved = _turn(N, X, coupling, rotation, D, [z, x, y])
             if not moved:
                 break
@@ -533,7 +533,7 @@ def _unit(v: Float[np.ndarray, "s d"]) -> Float[np.ndarray, "s d"]:
     return np.divide(v, sizes, out=np.eye(1, v.shape[1]).repeat(len(v), axis=0), where=sizes > 0)
 
 
-def _climb(
+def climb(
     tensor: Float[np.ndarray, "k i j"],
     z: Float[np.ndarray, "s k"],
     x: Float[np.ndarray, "s i"],

@@ -78,7 +78,7 @@ def _read_off(function: Callable[..., Any], coupling: Coupling) -> Float[np.ndar
     values at unit vectors by more is not bilinear, and one that is not bilinear differs almost everywhere.
     """
     d1, d2, d3 = coupling.dims
-    values, roundoff = _call(function, np.repeat(np.eye(d1), d2, axis=0), np.tile(np.eye(d2), (d1, 1)))
+    values, roundoff = call(function, np.repeat(np.eye(d1), d2, axis=0), np.tile(np.eye(d2), (d1, 1)))
     if values.shape != (d1 * d2, d3):
         raise ValueError(
             f"function returns shape {values.shape} for x {(d1 * d2, d1)} and y {(d1 * d2, d2)}; with {coupling} "
@@ -94,7 +94,7 @@ def _read_off(function: Callable[..., Any], coupling: Coupling) -> Float[np.ndar
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((SAMPLES, d1)), rng.standard_normal((SAMPLES, d2))
     x *= 2.0 ** rng.integers(-3, 4, (SAMPLES, 1))
-    found, _ = _call(function, x, y)
+    found, _ = call(function, x, y)
     exponent = int(np.frexp(np.abs(array).max())[1])
     unit = np.ldexp(array, -exponent)
     difference = lengths(np.ldexp(found, -exponent) - np.einsum("kij,ni,nj->nk", unit, x, y, optimize=True), axis=1)
@@ -107,7 +107,7 @@ def _read_off(function: Callable[..., Any], coupling: Coupling) -> Float[np.ndar
     return array
 
 
-def _call(function: Any, x: np.ndarray, y: np.ndarray) -> tuple[Float[np.ndarray, "..."], float]:
+def call(function: Any, x: np.ndarray, y: np.ndarray) -> tuple[Float[np.ndarray, "..."], float]:
     """The result as float64, and the unit roundoff of the numbers that the function returned.
 
     Torch modules get tensors. Other functions get arrays, and tensors if they refuse arrays.

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 
 from tdn_theory.cp.factors import CPFactors
-from tests.assertions import EPS, assert_close, assert_same_product, refuses
-from tests.strategies import seeds
+from tdn_theory.testing.assertions import EPS, assert_close, assert_same_product
+from tdn_theory.testing.strategies import seeds
+from tests.assertions import refuses
 
 
 def random_factors(seed: int, d: int, rank: int, more: tuple[int, int] = (0, 0)) -> CPFactors:

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 
 from tdn_theory.cp.constructions.outer_product import outer_product
-from tests.strategies import coupling_tensors
+from tdn_theory.testing.strategies import coupling_tensors
 
 
 @given(coupling_tensors(max_lmax=3))

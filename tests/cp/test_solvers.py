@@ -10,8 +10,9 @@ from tdn_theory.cp.solution import EXACT, CPSolution, Status, best, is_exact
 from tdn_theory.cp.solvers.als import AlternatingLeastSquares
 from tdn_theory.cp.solvers.levenberg_marquardt import CPProblem, Formed, Iterative, LevenbergMarquardt, normal_matrix
 from tdn_theory.cp.solvers.sampled_adamw import SampledAdamW
-from tests.assertions import assert_close, refuses
-from tests.strategies import coupling_tensors, seeds
+from tdn_theory.testing.assertions import assert_close
+from tdn_theory.testing.strategies import coupling_tensors, seeds
+from tests.assertions import refuses
 
 SOLVERS = [
     LevenbergMarquardt(3, max_iterations=30),

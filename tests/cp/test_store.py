@@ -13,7 +13,8 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import SHIPPED, DamagedError, Store
-from tests.assertions import annotations_unchecked, refuses
+from tdn_theory.testing.assertions import annotations_unchecked
+from tests.assertions import refuses
 
 
 def solution(seed: int = 0, rank: int = 3) -> CPSolution:

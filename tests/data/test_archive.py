@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from tdn_theory.data.archive import read_archive, write_archive
 from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.files import sha256
-from tests import strategies as own
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing import strategies as own
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 
 @settings(max_examples=25)

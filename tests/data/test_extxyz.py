@@ -10,8 +10,9 @@ from tdn_theory.data.extxyz import Keys, read_extxyz, write_extxyz
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.units import BOHR, HARTREE
-from tests import strategies as own
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing import strategies as own
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 COLUMNS = "Properties=species:S:1:pos:R:3:forces:R:3:REF_forces:R:3"
 FILE = f"""2

@@ -6,7 +6,8 @@ import pytest
 from tdn_theory.data.gfn2 import gfn2_trajectory
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.structure import Structure
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 pytest.importorskip("tblite", reason="needs the extra gfn2")
 

@@ -9,8 +9,9 @@ from scipy.spatial import cKDTree
 
 from tdn_theory.data.graph import Graph, batch_indices, batches, build_graph, collate, neighbours
 from tdn_theory.data.structure import Structure
-from tests import strategies as own
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing import strategies as own
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 from tests.data.reference import assert_neighbours
 
 EVERYWHERE = np.array([True] * 3)

@@ -6,7 +6,8 @@ from ase import Atoms
 
 from tdn_theory.data.kohn_sham import KohnSham
 from tdn_theory.data.units import BOHR, HARTREE
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 pytest.importorskip("pyscf", reason="needs the extra make-data")
 

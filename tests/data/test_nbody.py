@@ -12,7 +12,8 @@ from tdn_theory.checkout import ROOT
 from tdn_theory.data import nbody as module
 from tdn_theory.data.nbody import SPLITS, STEP, NBody, nbody
 from tdn_theory.files import sha256
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,8 @@ from tdn_theory.data.pubchemqcr import (
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.units import BOHR, HARTREE
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 lmdb = pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
 

@@ -23,7 +23,8 @@ from tdn_theory.data.relaxations import (
 )
 from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.files import read_json
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.rotation import turn, turn_back, turn_features, turn_label
 from tdn_theory.data.structure import Structure
 from tdn_theory.so3.rotation import wigner_D
-from tests.assertions import EPS, assert_close
+from tdn_theory.testing.assertions import EPS, assert_close
 
 COUNT = 3
 ROTATIONS = torch.tensor(Rotation.random(COUNT, rng=np.random.default_rng(0)).as_matrix())

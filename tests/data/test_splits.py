@@ -7,7 +7,7 @@ from hypothesis import given, settings
 
 from tdn_theory.data.splits import split_by_group
 from tdn_theory.data.structure import Structure
-from tests import strategies as own
+from tdn_theory.testing import strategies as own
 from tests.assertions import refuses
 
 FRACTIONS = st.sampled_from([(0.6, 0.2, 0.2), (0.8, 0.1, 0.1), (0.5, 0.5), (1.0,), (0.9, 0.1, 0.0), (0.98, 0.01, 0.01)])

@@ -7,8 +7,9 @@ from ase.calculators.lj import LennardJones
 from hypothesis import given, settings
 
 from tdn_theory.data.structure import LABELS, Structure
-from tests import strategies as own
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing import strategies as own
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 TWO = {"numbers": np.array([1, 8]), "positions": np.zeros((2, 3))}
 

@@ -4,7 +4,8 @@ import ase.units
 import pytest
 
 from tdn_theory.data import units
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tdn_theory.experiments import measuring
-from tests.assertions import assert_close
+from tdn_theory.testing.assertions import assert_close
 
 
 def test_calls_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:

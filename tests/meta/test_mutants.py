@@ -9,12 +9,11 @@ import pytest
 
 from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.so3 import rotation
+from tdn_theory.testing.assertions import assert_close, assert_equivariant, assert_representation, assert_same_product
 from tdn_theory.theory import bounds, cost, equivariance, rank, universality
 from tests import reference
 from tests.assertions import (
     assert_bounds_atlas,
-    assert_close,
-    assert_equivariant,
     assert_invariants,
     assert_jacobian,
     assert_kruskal_limit,
@@ -25,8 +24,6 @@ from tests.assertions import (
     assert_rank_bound,
     assert_reach,
     assert_relative_error,
-    assert_representation,
-    assert_same_product,
     assert_spectrum,
     assert_supremum,
     assert_truncation_bound,

@@ -15,8 +15,9 @@ from tdn_theory.nn.baselines.equiformer import DepthwiseProduct, Equiformer
 from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths
 from tdn_theory.nn.product import from_e3nn, to_e3nn
 from tdn_theory.paper import NETWORKS
-from tests.assertions import assert_close, refuses
-from tests.nn.contract import Model, PhysicalContract
+from tdn_theory.testing.assertions import assert_close
+from tdn_theory.testing.potential import Model, PotentialContract
+from tests.assertions import refuses
 
 SETTINGS = {"channels": 8, "layers": 1, "heads": 2, "cutoff": 4.0, "basis_size": 8}
 
@@ -29,7 +30,8 @@ def double():
     torch.set_default_dtype(torch.float32)
 
 
-class TestEquiformer(PhysicalContract):
+class TestEquiformer(PotentialContract):
+    conservative = False
     cutoff = SETTINGS["cutoff"]
 
     @pytest.fixture(scope="class")

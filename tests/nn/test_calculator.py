@@ -16,7 +16,8 @@ from tdn_theory.data.graph import build_graph
 from tdn_theory.data.structure import Structure
 from tdn_theory.nn.calculator import TDNCalculator, relax
 from tdn_theory.nn.potential import Potential, PotentialConfig
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 SETTINGS = {"lmax": 1, "channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.0}
 

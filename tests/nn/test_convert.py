@@ -15,7 +15,8 @@ from e3nn import o3  # noqa: E402
 
 from tdn_theory.experiments.comparisons.other_networks import default_dtype  # noqa: E402
 from tdn_theory.nn import TensorProduct, convert  # noqa: E402
-from tests.assertions import assert_close, refuses  # noqa: E402
+from tdn_theory.testing.assertions import assert_close  # noqa: E402
+from tests.assertions import refuses  # noqa: E402
 
 
 class Holder(torch.nn.Module):

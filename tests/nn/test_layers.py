@@ -25,8 +25,8 @@ from tdn_theory.nn.layers import (
 from tdn_theory.nn.precision import DoubleBuffers
 from tdn_theory.so3 import harmonics, rotation
 from tdn_theory.so3.irreps import component_slice, dim
-from tests import strategies
-from tests.assertions import assert_close, tolerance
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import assert_close, tolerance
 
 CHANNELS, NODES = 4, 5
 

@@ -15,8 +15,9 @@ from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.structure import Structure
 from tdn_theory.nn.attention import smooth_leaky_relu
 from tdn_theory.nn.potential import Potential, PotentialConfig
-from tests.assertions import assert_close, refuses
-from tests.nn.contract import RANK, ConservativeContract, Model, PhysicalContract, as_numpy
+from tdn_theory.testing.assertions import assert_close
+from tdn_theory.testing.potential import RANK, Model, PotentialContract, as_numpy
+from tests.assertions import refuses
 
 SMALL = PotentialConfig(elements=(1, 6, 8), lmax=2, channels=8, layers=1, heads=2, cutoff=4.0, basis_size=8)
 PAPER = PotentialConfig(
@@ -52,7 +53,7 @@ EXACT = [
 ]
 
 
-class TestConservative(ConservativeContract):
+class TestConservative(PotentialContract):
     cutoff, elements = SMALL.cutoff, SMALL.elements
 
     @pytest.fixture(scope="class", **named(EXACT))
@@ -61,7 +62,8 @@ class TestConservative(ConservativeContract):
         return make(request.param)
 
 
-class TestDirect(PhysicalContract):
+class TestDirect(PotentialContract):
+    conservative = False
     cutoff, elements = SMALL.cutoff, SMALL.elements
 
     @pytest.fixture(scope="class", **named([replace(config, forces="direct") for config in EXACT if config.lmax]))
@@ -70,7 +72,7 @@ class TestDirect(PhysicalContract):
         return make(request.param)
 
 
-class TestApproximateConservative(ConservativeContract):
+class TestApproximateConservative(PotentialContract):
     """Not equivariant, but conservative all the same."""
 
     cutoff, elements = SMALL.cutoff, SMALL.elements
@@ -82,7 +84,8 @@ class TestApproximateConservative(ConservativeContract):
         return make(replace(SMALL, method="cp"))
 
 
-class TestApproximateDirect(PhysicalContract):
+class TestApproximateDirect(PotentialContract):
+    conservative = False
     cutoff, elements = SMALL.cutoff, SMALL.elements
     equivariance = (1e-6, 0.5)
 
@@ -98,7 +101,7 @@ class TestApproximateDirect(PhysicalContract):
 @pytest.mark.parametrize(("method", "least", "most"), [("cubature", 0.0, 1e-12), ("exact", 1e-4, np.inf)])
 def test_mirror_images(method, least, most, forces):
     """Even paths make parity that of nature. With odd ones, a mirror image can have another energy."""
-    contract = PhysicalContract()
+    contract = PotentialContract()
     molecule = contract.molecule()
     model = make(replace(SMALL, layers=2, method=method, forces=forces, outputs=("dipole", "polarizability")))
     straight = contract.properties(model, molecule)
@@ -116,7 +119,7 @@ def test_two_picoseconds_of_dynamics():
 
 
 def batch(config: PotentialConfig = SMALL, dtype: torch.dtype = torch.float64) -> Graph:
-    contract = PhysicalContract()
+    contract = PotentialContract()
     structures = [contract.molecule(0), contract.crystal(), contract.molecule(1, 3), contract.molecule(2, 1)]
     return collate([build_graph(structure, config.cutoff, dtype) for structure in structures])
 
@@ -186,7 +189,7 @@ def test_parameters_of_the_paper(method, share_linear, millions):
 def test_second_derivatives_of_the_energy():
     """Training mode, or positions that ask for gradients: forces can be differentiated again."""
     potential = make(replace(SMALL, lmax=1))
-    structure = PhysicalContract().molecule(0, 3)
+    structure = PotentialContract().molecule(0, 3)
     graph = build_graph(structure, SMALL.cutoff, torch.float64)
     assert not potential(graph)["forces"].requires_grad
 

@@ -22,8 +22,9 @@ from tdn_theory.nn.parts import whole
 from tdn_theory.nn.planner import Form
 from tdn_theory.so3 import rotation
 from tdn_theory.so3.harmonics import spherical_harmonics
+from tdn_theory.testing.assertions import assert_close, assert_equivariant, assert_same_product
 from tdn_theory.theory.equivariance import rms_error_relative_to_output
-from tests.assertions import assert_close, assert_equivariant, assert_same_product, refuses
+from tests.assertions import refuses
 from tests.nn import reference
 
 EDGES = 6

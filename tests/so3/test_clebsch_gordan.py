@@ -13,8 +13,10 @@ from hypothesis import given
 from tdn_theory.so3 import clebsch_gordan as module
 from tdn_theory.so3 import irreps, rotation
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan, real_basis
-from tests import reference, strategies
-from tests.assertions import EPS, assert_close, refuses, tolerance
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import EPS, assert_close, tolerance
+from tests import reference
+from tests.assertions import refuses
 
 
 def test_equals_e3nn(o3) -> None:

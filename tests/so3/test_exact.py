@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from scipy.spatial.transform import Rotation
 
 from tdn_theory.so3 import clebsch_gordan, exact, irreps, rotation
-from tests import strategies
-from tests.assertions import EPS, assert_close, refuses, tolerance
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import EPS, assert_close, tolerance
+from tests.assertions import refuses
 
 FULL = pytest.mark.skipif(os.environ.get("TDN_FULL") != "1", reason="degrees 4..6 take a minute: set TDN_FULL=1")
 DEGREES = [pytest.param(l, marks=FULL if l > 3 else ()) for l in range(7)]

@@ -11,8 +11,10 @@ from scipy.special import eval_legendre
 
 from tdn_theory.so3 import irreps, rotation
 from tdn_theory.so3.harmonics import spherical_harmonics
-from tests import reference, strategies
-from tests.assertions import EPS, assert_close, refuses, tolerance
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import EPS, assert_close, tolerance
+from tests import reference
+from tests.assertions import refuses
 
 NORMALIZATIONS = {
     "norm": lambda l: 1.0,

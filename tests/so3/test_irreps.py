@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from tdn_theory.so3 import irreps
-from tests import strategies
+from tdn_theory.testing import strategies
 from tests.assertions import refuses
 
 

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from scipy.spatial.transform import Rotation
 
 from tdn_theory.so3 import irreps, rotation
-from tests import reference, strategies
-from tests.assertions import EPS, assert_close, assert_representation, refuses, tolerance
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import EPS, assert_close, assert_representation, tolerance
+from tests import reference
+from tests.assertions import refuses
 
 RNG = np.random.default_rng(0)
 

@@ -12,10 +12,11 @@ from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.so3.harmonics import spherical_harmonics
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import assert_bound, assert_close
 from tdn_theory.theory import bounds, equivariance
 from tdn_theory.theory.products import as_tensor
-from tests import strategies
-from tests.assertions import assert_bound, assert_close, assert_truncation_bound, refuses
+from tests.assertions import assert_truncation_bound, refuses
 
 CORES = [bounds.theorem_core, bounds.square_root_core, bounds.best_core]
 

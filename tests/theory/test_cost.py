@@ -11,9 +11,10 @@ import pytest
 from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import cost
 from tdn_theory.theory.cost import Channels
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 
 
 class Counter:

@@ -13,17 +13,12 @@ from tdn_theory.cp.schedules import PAPER_SCHEDULES
 from tdn_theory.so3 import exact, irreps
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.rotation import haar_rotations
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import assert_bound, assert_close
 from tdn_theory.theory import equivariance
 from tdn_theory.theory.products import as_tensor
-from tests import reference, strategies
-from tests.assertions import (
-    assert_bound,
-    assert_close,
-    assert_mean_square,
-    assert_relative_error,
-    assert_supremum,
-    refuses,
-)
+from tests import reference
+from tests.assertions import assert_mean_square, assert_relative_error, assert_supremum, refuses
 
 Z = 5.0
 """Standard errors that Monte Carlo may be off: 6e-7 of all runs, if normal; runs are the same every time."""

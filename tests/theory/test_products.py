@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.nn import TensorProduct
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import equivariance
 from tdn_theory.theory.products import as_tensor
-from tests import strategies
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 
 MACE = "0e+1o+2e x 0e+1o+2e+3o -> 0e+1o+2e"
 

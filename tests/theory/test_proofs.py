@@ -13,8 +13,8 @@ from matplotlib.mathtext import MathTextParser
 
 from tdn_theory.coupling import Coupling
 from tdn_theory.so3.irreps import admissible, paths
+from tdn_theory.testing import strategies
 from tdn_theory.theory import proofs
-from tests import strategies
 from tests.assertions import refuses
 
 PROOFS = [

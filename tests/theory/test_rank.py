@@ -19,11 +19,12 @@ from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import Store
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan, real_basis
 from tdn_theory.so3.irreps import paths
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import rank
-from tests import reference, strategies
+from tests import reference
 from tests.assertions import (
     assert_bounds_atlas,
-    assert_close,
     assert_kruskal_limit,
     assert_modular_rank,
     assert_pair_bound,

@@ -11,16 +11,10 @@ from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.testing import strategies
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import universality
-from tests import strategies
-from tests.assertions import (
-    assert_close,
-    assert_invariants,
-    assert_jacobian,
-    assert_reach,
-    refuses,
-    scaled_weights,
-)
+from tests.assertions import assert_invariants, assert_jacobian, assert_reach, refuses, scaled_weights
 
 ANY = st.one_of(st.integers(1, 3).map(Coupling.of), strategies.couplings())
 

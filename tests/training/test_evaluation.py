@@ -12,11 +12,12 @@ from tdn_theory.data.graph import collate
 from tdn_theory.data.structure import Structure
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.so3.rotation import haar_rotations
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import LossConfig
 from tdn_theory.training.evaluation import evaluate, report, rotation_errors
 from tdn_theory.training.loss import Loss
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 from tests.training.conftest import springs
 
 SETTINGS = {"elements": (1, 6, 8), "lmax": 2, "channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.0}

@@ -20,12 +20,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tdn_theory.nn.potential import Potential
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training import loop
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.evaluation import evaluate
 from tdn_theory.training.loop import BEST, CHECKPOINT, MODEL, RESULT, DivergedError, train
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 from tests.training.conftest import SPLITS
 
 

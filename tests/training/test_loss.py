@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from tdn_theory.data.graph import collate
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import LossConfig, Term
 from tdn_theory.training.loss import Loss, errors
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 from tests.training.conftest import springs
 
 

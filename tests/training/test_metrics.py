@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from tdn_theory.data.graph import collate
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.metrics import error_sums, mean, summarize
-from tests.assertions import assert_close
 from tests.training.conftest import springs
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 from tests.training.conftest import ENERGIES, atoms, springs
 
 ELEMENTS = (1, 6, 8)

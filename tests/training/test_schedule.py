@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.config import ScheduleConfig
 from tdn_theory.training.schedule import learning_rate_factor
-from tests.assertions import assert_close
 
 
 @settings(max_examples=40)

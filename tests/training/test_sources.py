@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tdn_theory.data.relaxations import SHIPPED
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.config import DataConfig
 from tdn_theory.training.sources import load, read
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 from tests.training.conftest import springs
 
 UNITS = {"energy_unit": "eV", "force_unit": "eV/Angstrom", "length_unit": "Angstrom"}

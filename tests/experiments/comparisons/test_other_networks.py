@@ -10,8 +10,8 @@ import torch
 from tdn_theory.data.graph import build_graph
 from tdn_theory.experiments.comparisons import other_networks
 from tdn_theory.nn.potential import PotentialConfig
-from tests.assertions import assert_close
-from tests.nn.contract import ConservativeContract, Model, PhysicalContract
+from tdn_theory.testing.assertions import assert_close
+from tdn_theory.testing.potential import Model, PotentialContract
 
 pytestmark = [
     # torch_geometric, e3nn 0.4 and mace compile when they are imported or made
@@ -30,7 +30,7 @@ def make(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> other_
     return model
 
 
-class Conservative(ConservativeContract):
+class Conservative(PotentialContract):
     cutoff, elements = CONFIG.cutoff, CONFIG.elements
     name: str
     seed = 0
@@ -62,7 +62,8 @@ class TestMACE(Conservative):
     smoothness = 3
 
 
-class TestEquiformer(PhysicalContract):
+class TestEquiformer(PotentialContract):
+    conservative = False
     cutoff, elements = CONFIG.cutoff, CONFIG.elements
 
     @pytest.fixture(scope="class")
@@ -84,7 +85,7 @@ def test_what_all_share(name: str):
     assert {p.dtype for p in single.parameters()} == {torch.float32}
     assert all(torch.equal(p, q) for p, q in zip(single.parameters(), same.parameters(), strict=True))
     assert any(not torch.equal(p, q) for p, q in zip(single.parameters(), other.parameters(), strict=True))
-    molecule = PhysicalContract().molecule()
+    molecule = PotentialContract().molecule()
     graph = build_graph(molecule, CONFIG.cutoff)
     found = single(graph)
     assert (found["energy"].dtype, found["forces"].dtype) == (torch.float64, torch.float32)

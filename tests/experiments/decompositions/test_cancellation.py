@@ -17,7 +17,7 @@ from tdn_theory.experiments.decompositions import cancellation
 from tdn_theory.experiments.decompositions.cancellation import UNITS, dense_errors, product_errors
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
-from tests.assertions import assert_close
+from tdn_theory.testing.assertions import assert_close
 
 
 def cancelling(size: float) -> CPFactors:

@@ -19,9 +19,10 @@ from tdn_theory.experiments.decompositions import F2, F3a, F3b, rank_sweep
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Study
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory.bounds import trivial_bound
 from tdn_theory.theory.equivariance import mean_square_error
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from tdn_theory.experiments.networks.variants import (
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn import PotentialConfig
 from tdn_theory.preset import Preset
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 CONFIG = PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": 1, **TINY.network})
 

@@ -17,7 +17,7 @@ from tdn_theory.data.nbody import NBody, nbody
 from tdn_theory.experiments.potentials import TAB8
 from tdn_theory.jobs import Jobs
 from tdn_theory.so3.rotation import haar_rotations
-from tests.assertions import assert_close
+from tdn_theory.testing.assertions import assert_close
 
 DATA = cache(lambda: nbody("train", 12))
 """Of every part: the random stream of the others is long."""

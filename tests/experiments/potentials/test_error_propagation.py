@@ -19,7 +19,7 @@ from tdn_theory.jobs import Jobs
 from tdn_theory.nn.layers import SHARP_EPS, LayerNorm
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
-from tests.assertions import assert_close
+from tdn_theory.testing.assertions import assert_close
 
 TINY = PotentialConfig((1, 6, 7, 8), lmax=2, channels=4, layers=2, heads=2, cutoff=4.5, basis_size=4, forces="direct")
 

@@ -9,7 +9,8 @@ import torch
 
 from tdn_theory.experiments.potentials import fitting
 from tdn_theory.experiments.potentials.fitting import TINY, configuration, fit, inputs, load_some, products, terms
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 
 def test_systems_that_are_not_there_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from tdn_theory.experiments.potentials.symmetry_error import predict
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
-from tests.assertions import assert_close
+from tdn_theory.testing.assertions import assert_close
 
 LITTLE = SIZES[Preset.SMALLEST].measures
 

@@ -12,7 +12,8 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.potentials import symmetry_error as module
 from tdn_theory.experiments.potentials.symmetry_error import SymmetryError, symmetry_errors
 from tdn_theory.nn.potential import Potential, PotentialConfig
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 OCTAHEDRAL = Rotation.create_group("O").as_matrix()
 """24 rotations, over which polynomials of degree <= 3 in the entries of a rotation have their Haar averages."""

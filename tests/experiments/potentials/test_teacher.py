@@ -19,8 +19,8 @@ from tdn_theory.experiments.potentials import teacher as module
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential, PotentialConfig
 from tdn_theory.preset import Preset
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory.universality import invariant_value, scaling_invariants
-from tests.assertions import assert_close
 
 
 @pytest.mark.parametrize("lmax", [1, 2])

@@ -8,7 +8,7 @@ from e3nn import o3
 
 from tdn_theory.experiments.products import contenders
 from tdn_theory.so3.irreps import dim, paths
-from tests.assertions import assert_close
+from tdn_theory.testing.assertions import assert_close
 
 LMAX, CHANNELS, EDGES = 2, 3, 5
 

@@ -19,9 +19,9 @@ from tdn_theory.experiments.theory.steps import prove_all
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Study
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import proofs
 from tdn_theory.theory.equivariance import mean_square_error
-from tests.assertions import assert_close
 
 PROVING = (E1.STUDY, T1.STUDY, T2.STUDY, T3.STUDY, T4.STUDY, T7.STUDY)
 

@@ -1,21 +1,22 @@
-"""The physical contract of an interatomic potential, as test classes to inherit from.
+"""The contract of an interatomic potential, as a test class to inherit from.
 
 A subclass gives the potential as the fixture `model`, any function of a `Graph` in float64 that returns a dictionary as
-`Potential` does, and says what it is:
+`Potential` does, and says by flags what it is:
 
-    class TestMine(PhysicalContract):
-        cutoff, elements = 4.0, (1, 8)
+    class TestMine(PotentialContract):
+        cutoff, elements, conservative = 4.0, (1, 8), False
 
         @pytest.fixture
         def model(self):
             return my_potential
 
-`ConservativeContract` adds what holds of forces that are the gradient of the energy.
+What has an ASE calculator and no graph is audited instead: `tdn-theory audit`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ import torch
 from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.structure import Structure
 from tdn_theory.so3 import rotation
-from tests.assertions import assert_close
+from tdn_theory.testing.assertions import assert_close
 
 Model = Callable[[Graph], dict[str, torch.Tensor]]
 
@@ -32,10 +33,28 @@ RANK = {"energy": 0, "forces": 1, "stress": 2, "dipole": 1, "polarizability": 2}
 """Number of vector indices of each property."""
 
 
-class PhysicalContract:
-    """What every potential must do.
+NEEDS = {
+    "conservative": (
+        "test_forces_are_minus_the_gradient",
+        "test_stress_is_the_strain_derivative",
+        "test_forces_add_up_to_nothing",
+        "test_dynamics_conserve_energy",
+    ),
+    "parity": ("test_inversion",),
+    "periodic": ("test_periodic_images", "test_stress_is_the_strain_derivative", "test_dynamics_conserve_energy"),
+    "smooth": ("test_the_cutoff_is_smooth",),
+}
+"""Tests that are made only of potentials with a flag."""
+
+
+class PotentialContract:
+    """What a potential must do.
 
     Attributes:
+        conservative: Whether `forces = -dE/dr` and `stress = (1/V) dE/dstrain`.
+        parity: Whether mirrored structures have mirrored properties: the group is O(3), else SO(3).
+        periodic: Whether it takes crystals.
+        smooth: Whether energies begin smoothly at the cutoff.
         cutoff: Cutoff radius of the graphs, Angstrom.
         elements: Atomic numbers to make structures of.
         roundoff: Relative error allowed where results are equal but for the order of operations.
@@ -44,11 +63,23 @@ class PhysicalContract:
         smoothness: Order k at which energies begin at the cutoff, O(h^k) at a distance h within; forces, O(h^(k-1)).
     """
 
+    conservative: bool = True
+    parity: bool = False
+    periodic: bool = True
+    smooth: bool = True
     cutoff: float = 4.0
     elements: tuple[int, ...] = (1, 6, 8)
     roundoff: float = 1e-12
     equivariance: tuple[float, float] = (0.0, 1e-12)
     smoothness: int = 4
+
+    def __init_subclass__(cls) -> None:
+        """Leave out the tests of what the flags say it is not."""
+        super().__init_subclass__()
+        for flag, names in NEEDS.items():
+            if not getattr(cls, flag):
+                for name in names:
+                    setattr(cls, name, None)  # pytest collects functions only
 
     # --- helpers
 
@@ -69,6 +100,10 @@ class PhysicalContract:
         places = np.array([[0.0, 0.0, 0.0], [0.5, 0.45, 0.1], [0.1, 0.5, 0.55]]) @ cell
         return Structure(rng.choice(self.elements, 3), places, cell, np.ones(3, bool))
 
+    def structures(self) -> list[Structure]:
+        """A molecule and, if crystals are taken, a crystal."""
+        return [self.molecule(), *([self.crystal()] if self.periodic else [])]
+
     def graph(self, structure: Structure) -> Graph:
         """Its graph in float64."""
         return build_graph(structure, self.cutoff, torch.float64)
@@ -77,9 +112,10 @@ class PhysicalContract:
         """All properties of one structure that are defined for it."""
         return defined(model(self.graph(structure)))
 
-    def agree(self, got: dict[str, np.ndarray], wanted: dict[str, np.ndarray], where: str, rtol: float | None = None):
+    def agree(self, got: dict[str, Any], wanted: dict[str, Any], where: str, rtol: float | None = None):
         """Equal keys and, relative to the largest entry and to 1 eV (1 eV/Angstrom ...), equal values."""
-        assert got.keys() == wanted.keys(), where
+        if got.keys() != wanted.keys():
+            raise AssertionError(f"got {sorted(got)}, but should be {sorted(wanted)} [{where}]")
         for name in wanted:
             atol = (rtol or self.roundoff) * max(1.0, float(np.abs(wanted[name]).max()))
             assert_close(got[name], wanted[name], atol, f"{name}, {where}")
@@ -94,6 +130,7 @@ class PhysicalContract:
             assert np.linalg.norm(one["forces"]) > 1e-3
 
     def test_permutation(self, model: Model):
+        """The order of the atoms does not matter."""
         molecule = self.molecule()
         order = np.random.default_rng(0).permutation(len(molecule))
         shuffled = Structure(molecule.numbers[order], molecule.positions[order])
@@ -103,13 +140,17 @@ class PhysicalContract:
         self.agree(self.properties(model, shuffled), wanted, "atoms in another order")
 
     def test_translation(self, model: Model):
-        for structure in (self.molecule(), self.crystal()):
+        """Nor where the structure is."""
+        for structure in self.structures():
             places = structure.positions + np.array([3.0, -2.0, 5.0])
             moved = Structure(structure.numbers, places, structure.cell, structure.pbc)
             self.agree(self.properties(model, moved), self.properties(model, structure), f"{structure} moved")
 
     @pytest.mark.parametrize("periodic", [False, True])
     def test_rotation(self, model: Model, periodic: bool):
+        """Nor how it is turned: properties turn with it, cells included."""
+        if periodic and not self.periodic:
+            return
         structure = self.crystal() if periodic else self.molecule()
         worst = 0.0
         before = self.properties(model, structure)
@@ -124,10 +165,16 @@ class PhysicalContract:
         least, most = self.equivariance
         assert least <= worst <= most, f"error {worst:.1e} under rotations, but should be in [{least:.1e}, {most:.1e}]"
 
+    def test_inversion(self, model: Model):
+        """Of a mirrored structure everything is mirrored."""
+        molecule = self.molecule()
+        wanted = {k: rotated(v, -np.eye(3), RANK[k]) for k, v in self.properties(model, molecule).items()}
+        self.agree(self.properties(model, Structure(molecule.numbers, -molecule.positions)), wanted, "inverted")
+
     def test_batching(self, model: Model):
         """A batch is its graphs one by one, atoms without neighbours and crystals among them."""
         lone = Structure(np.array([self.elements[0]]), np.zeros((1, 3)))
-        structures = [self.molecule(0), lone, self.crystal(), self.molecule(1, 3)]
+        structures = [lone, *self.structures(), self.molecule(1, 3)]
         together = as_numpy(model(collate([self.graph(structure) for structure in structures])))
         apart = [as_numpy(model(self.graph(structure))) for structure in structures]
         for name, values in together.items():
@@ -137,6 +184,7 @@ class PhysicalContract:
             assert_close(np.nan_to_num(values), np.nan_to_num(wanted), atol, f"{name} in a batch")
 
     def test_atoms_beyond_the_cutoff_do_not_interact(self, model: Model):
+        """Two atoms beyond the cutoff are two isolated atoms."""
         numbers, gap = np.array([self.elements[0], self.elements[-1]]), 1.001 * self.cutoff
         pair = self.properties(model, Structure(numbers, np.array([[0.0, 0.0, 0.0], [gap, 0.0, 0.0]])))
         lone = [self.properties(model, Structure(np.array([number]), np.zeros((1, 3)))) for number in numbers]
@@ -191,14 +239,10 @@ class PhysicalContract:
         wanted = {name: twice[name](value) for name, value in wanted.items()}
         self.agree(self.properties(model, double), wanted, "two cells", 10 * self.roundoff)
 
-
-class ConservativeContract(PhysicalContract):
-    """What potentials with `forces = -dE/dr` and `stress = (1/V) dE/dstrain` must do besides."""
-
     def test_forces_are_minus_the_gradient(self, model: Model):
         """Along random directions of all atoms; crystals too."""
         rng, step = np.random.default_rng(0), 1e-5
-        for structure in (self.molecule(), self.crystal()):
+        for structure in self.structures():
             forces = self.properties(model, structure)["forces"]
             for direction in rng.standard_normal((3, len(structure), 3)):
                 energies = []
@@ -210,6 +254,7 @@ class ConservativeContract(PhysicalContract):
                 assert_close(np.vdot(forces, direction), slope, 1e-6 * max(1.0, abs(slope)), f"forces of {structure}")
 
     def test_stress_is_the_strain_derivative(self, model: Model):
+        """For each of the six strains."""
         crystal = self.crystal()
         assert crystal.cell is not None
         step, volume = 1e-5, abs(np.linalg.det(crystal.cell))
@@ -227,7 +272,8 @@ class ConservativeContract(PhysicalContract):
             assert_close(stress[a, b], wanted, 1e-6 * max(1.0, abs(wanted)), f"stress[{a}, {b}]")
 
     def test_forces_add_up_to_nothing(self, model: Model):
-        for structure in (self.molecule(), self.crystal()):
+        """As a gradient of what does not change when everything moves."""
+        for structure in self.structures():
             forces = self.properties(model, structure)["forces"]
             assert_close(forces.sum(0), np.zeros(3), 1e-11 * max(1.0, float(np.abs(forces).max())), "sum of forces")
 
@@ -268,7 +314,7 @@ def as_numpy(found: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
 
 def defined(found: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
     """The properties of a single graph; stress without a cell and dipole with one, which are NaN, are left out."""
-    values = {name: value if name == "forces" else value[0] for name, value in as_numpy(found).items()}
+    values = {name: value if name == "forces" else np.asarray(value[0]) for name, value in as_numpy(found).items()}
     return {
         name: value for name, value in values.items() if name not in ("stress", "dipole") or not np.isnan(value).all()
     }

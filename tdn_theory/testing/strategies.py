@@ -1,4 +1,4 @@
-"""The hypothesis strategies of the whole project: degrees, paths, rotations, vectors, features, couplings, tensors.
+"""Hypothesis strategies: degrees, paths, rotations, vectors, features, couplings, tensors.
 
 Every edge case that breaks equivariant code has a branch of its own: rotations about the poles, half turns, turns by
 almost nothing, the zero vector, vectors along an axis, tiny and huge vectors, path weights that vanish.
@@ -7,7 +7,9 @@ almost nothing, the zero vector, vectors along an axis, tiny and huge vectors, p
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from itertools import permutations, product
+from typing import Any
 
 import hypothesis.extra.numpy as hnp
 import hypothesis.strategies as st
@@ -19,7 +21,10 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.so3 import irreps
 from tdn_theory.so3.irreps import Irrep
-from tests.assertions import annotations_unchecked
+from tdn_theory.testing.assertions import annotations_unchecked
+
+Draw = Callable[..., Any]
+"""`hypothesis.strategies.DrawFn`, of which checkers of annotations cannot tell at run time whether something is one."""
 
 
 def lmaxes(min_value: int = 0, max_value: int = 4) -> st.SearchStrategy[int]:
@@ -90,7 +95,8 @@ def features(d: int) -> st.SearchStrategy[np.ndarray]:
 
 def cube(lmax: int) -> tuple[int, int, int]:
     """Shape of the tensors of the paper's features."""
-    return (irreps.dim(lmax),) * 3
+    d = irreps.dim(lmax)
+    return d, d, d
 
 
 def tensors(shape: tuple[int, int, int]) -> st.SearchStrategy[np.ndarray]:
@@ -105,7 +111,7 @@ def weights(count: int) -> st.SearchStrategy[tuple[float, ...]]:
 
 
 @st.composite
-def couplings(draw: st.DrawFn, max_degree: int = 2) -> Coupling:
+def couplings(draw: Draw, max_degree: int = 2) -> Coupling:
     """Any irreps: unequal slots, with parity or without, missing degrees, copies, one scalar for a whole mode."""
     parities = st.sampled_from([1, -1]) if draw(st.booleans()) else st.just(0)
     some = st.lists(st.builds(Irrep, st.integers(0, max_degree), parities), min_size=1, max_size=3).map(tuple)
@@ -125,7 +131,7 @@ def couplings(draw: st.DrawFn, max_degree: int = 2) -> Coupling:
 
 
 @st.composite
-def coupling_tensors(draw: st.DrawFn, min_lmax: int = 0, max_lmax: int = 3, nonzero: bool = False) -> CouplingTensor:
+def coupling_tensors(draw: Draw, min_lmax: int = 0, max_lmax: int = 3, nonzero: bool = False) -> CouplingTensor:
     """Tensors of the paper's features and of any others: all ones, even paths, random weights; both normalisations."""
     coupling = draw(st.one_of(lmaxes(min_lmax, max_lmax), couplings(min(max_lmax, 2))))
     normalization = draw(st.sampled_from(NORMALIZATIONS))
@@ -141,7 +147,7 @@ def coupling_tensors(draw: st.DrawFn, min_lmax: int = 0, max_lmax: int = 3, nonz
 
 
 @st.composite
-def group_elements(draw: st.DrawFn, coupling: Coupling) -> np.ndarray:
+def group_elements(draw: Draw, coupling: Coupling) -> np.ndarray:
     """Rotations, and improper ones where the irreps have parity."""
     return (draw(st.sampled_from([1.0, -1.0])) if coupling.parity else 1.0) * draw(rotations())
 
@@ -182,7 +188,7 @@ def perturbations(shape: tuple[int, int, int]) -> st.SearchStrategy[tuple[float,
 
 
 @st.composite
-def structures(draw: st.DrawFn, max_atoms: int = 5, periodic: bool | None = None, groups: int = 3) -> Structure:
+def structures(draw: Draw, max_atoms: int = 5, periodic: bool | None = None, groups: int = 3) -> Structure:
     """Molecules and crystals, periodic in any directions, in small and skewed cells, with any of the labels."""
     rng = np.random.default_rng(draw(seeds()))
     n = draw(st.integers(1, max_atoms))

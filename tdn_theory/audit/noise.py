@@ -1,0 +1,78 @@
+"""The floor of roundoff, measured from the model itself, whatever precision it computes in.
+
+Along a line through space every property is a smooth function of the step plus rounding errors, which change from step
+to step as if at random. The k-th difference of the values at equal steps h removes the smooth part up to `h^k f^(k)`
+and leaves noise of `binomial(2k, k)` times the variance of the rounding errors (Moré and Wild, "Estimating
+computational noise", SIAM J. Sci. Comput. 33 (2011) 1292). An error of symmetry is a smooth function of the positions,
+so that it does not count, however large; a rounding to float32 or float16 on the way does, and so does what differs
+when the same is computed again.
+"""
+
+from __future__ import annotations
+
+from math import comb
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from tdn_theory.audit.prediction import Properties, predict, transformed
+from tdn_theory.so3.rotation import haar_rotations
+
+ORDER = 6
+POINTS = 10
+LINES = 4
+STEP = 1e-4
+"""Root mean square step of a coordinate, Angstrom: far above float32's roundoff of positions, and `STEP^6` far below
+float64's."""
+SHIFT = 3.0
+"""Angstrom: the structures are moved by this, as those are on which invariance under translations is tried."""
+
+
+def noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
+    """Mean square of the rounding errors of each property.
+
+    Lines are taken in random orientations, and the one that is noisiest in a property is left out of the mean, so that
+    a cutoff that one of them crosses does not count. Where all values of a line are numbers of float32, the spacing of
+    such numbers comes on top.
+
+    Args:
+        calculator: Any calculator of ASE.
+        atoms: A structure.
+        seed: Of the lines.
+
+    Returns:
+        `squares`: per property, mean square over components; `repeat`: the same of the difference when the very same
+        is computed again.
+    """
+    rng = np.random.default_rng(seed)
+    lines = []
+    for rotation in haar_rotations(LINES, rng):
+        start = transformed(atoms, rotation)
+        start.positions += SHIFT * rng.uniform(-1, 1, 3)
+        direction = rng.standard_normal(start.positions.shape)
+        values = []
+        for k in range(POINTS):
+            moved = start.copy()
+            moved.positions = start.positions + STEP * k * direction
+            values.append(predict(calculator, moved))
+        lines.append(values)
+    again = predict(calculator, atoms), predict(calculator, atoms)
+    return {
+        "squares": {
+            name: float(np.mean(sorted(_variance(values, name, len(atoms)) for values in lines)[:-1]))
+            for name in lines[0][0]
+        },
+        "repeat": {name: float(np.mean((again[0][name] - again[1][name]) ** 2)) for name in again[0]},
+    }
+
+
+def _variance(values: list[Properties], name: str, atoms: int) -> float:
+    f = np.array([value[name].ravel() for value in values])
+    found = float(np.mean(np.diff(f, ORDER, axis=0) ** 2)) / comb(2 * ORDER, ORDER)
+    whole = f * atoms if name == "energy" else f
+    single = whole.astype(np.float32)
+    if np.array_equal(single, whole) or (name == "energy" and np.allclose(single, whole, rtol=1e-13, atol=0)):
+        spacing = np.spacing(np.abs(single)).astype(float) / (atoms if name == "energy" else 1)
+        found += float(np.mean(spacing**2)) / 12  # the variance of rounding to a grid
+    return found

@@ -1,0 +1,67 @@
+"""Jumps of energy and forces while a structure expands, as where neighbours leave through a cutoff that is not smooth.
+
+Fourth differences at equal steps fall with the fourth power of the step where a function is smooth, and not at all
+where it jumps. The interval where they are largest is halved again and again: what is smooth changes half as much in
+half an interval; a jump stays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from tdn_theory.audit.prediction import Properties, predict
+
+INTERVALS = 48
+HALVINGS = 22
+"""Afterwards a smooth change has become four million times smaller, and what bends it the square of that."""
+PERIODIC, FINITE = 1.7, 6.0
+"""How many times longer distances become: all that are within this factor of a cutoff leave through it. Second
+neighbours of the common crystals are at most 1.63 times as far as first ones, so that some shell does."""
+
+
+def jumps(calculator: Any, atoms: Atoms) -> dict[str, Any]:
+    """The largest jumps that are found.
+
+    Args:
+        calculator: Any calculator of ASE.
+        atoms: A structure.
+
+    Returns:
+        `squares`: per property (energy, forces), the mean square of the jump over components, less what remains of a
+        smooth change, over how many times larger the property is there than in the structure as it is, as are its
+        rounding errors; `scale`: how many times longer distances are where it is.
+    """
+    largest = PERIODIC if atoms.pbc.any() else FINITE
+    scales = np.geomspace(1.0, largest, INTERVALS + 1)
+    values = [_at(calculator, atoms, scale) for scale in scales]
+    result: dict[str, Any] = {"squares": {}, "scale": {}}
+    for name in values[0]:
+        fourth = np.linalg.norm(np.diff([value[name].ravel() for value in values], 4, axis=0), axis=1)
+        # a jump J in interval k makes fourth differences J, -3 J, 3 J, -J of the points from k - 3, ..., k on
+        k = 2 + int(np.argmax(np.minimum(fourth[:-1], fourth[1:])))
+        low, high, left, right = scales[k], scales[k + 1], values[k], values[k + 1]
+        steps = []
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            at = _at(calculator, atoms, middle)
+            if np.linalg.norm(at[name] - left[name]) > np.linalg.norm(right[name] - at[name]):
+                high, right = middle, at
+            else:
+                low, left = middle, at
+            steps.append(float(np.sqrt(np.mean((right[name] - left[name]) ** 2))))
+        # a jump J and a smooth change s make J + s, and J + s/2 in half the interval
+        growth = max(1.0, float(np.linalg.norm(left[name]) / (np.linalg.norm(values[0][name]) or np.inf)))
+        result["squares"][name] = (max(0.0, 2 * steps[-1] - steps[-2]) / growth) ** 2
+        result["scale"][name] = float((low + high) / 2)
+    return result
+
+
+def _at(calculator: Any, atoms: Atoms, scale: float) -> Properties:
+    moved = atoms.copy()
+    moved.set_cell(scale * np.array(atoms.cell))
+    moved.positions = scale * atoms.positions
+    found = predict(calculator, moved)
+    return {name: found[name] for name in ("energy", "forces") if name in found}

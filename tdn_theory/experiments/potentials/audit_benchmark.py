@@ -1,0 +1,123 @@
+"""Whether the audit tells roundoff from approximation: random exact networks, and the same with ten times the floor.
+
+An exact one that is not found at roundoff in every check is a false alarm. The others see space stretched along z, by
+as much as makes forces err under rotations by ten times the floor; one of them that is found at roundoff under
+rotations is a miss.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from tdn_theory.audit.noise import noise
+from tdn_theory.audit.potential import audit
+from tdn_theory.audit.rotations import rotation_errors
+from tdn_theory.audit.verdict import ROUNDOFF
+from tdn_theory.experiments.potentials.audited import ELEMENTS, stretched, tdn
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
+
+HERE = "tdn_theory.experiments.potentials.audited"
+TIMES = 10.0
+"""Error of the spoilt networks over the floor."""
+TRIAL = 1e-2
+"""Stretch at which the error is measured, to find the stretch that is wanted: errors are proportional to it."""
+DEGREE = 2
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        networks: Exact ones, and as many spoilt ones.
+    """
+
+    networks: int
+
+
+SIZES = {Preset.SMALLEST: Size(1), Preset.QUICK: Size(50), Preset.FULL: Size(200)}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Audit all of them, and count."""
+    rows = jobs.map(one, [{"seed": seed + k} for k in range(size.networks)], "audits of random networks")
+    return {
+        "times": TIMES,
+        "threshold": ROUNDOFF,
+        "networks": len(rows),
+        "false_alarms": sum(bool(row["alarms"]) for row in rows),
+        "misses": sum(not row["found"] for row in rows),
+        "largest_exact_ratio": max(row["exact_ratio"] for row in rows),
+        "least_spoilt_ratio": min(row["spoilt_ratio"] for row in rows),
+        "rows": rows,
+    }
+
+
+def one(seed: int) -> dict[str, Any]:
+    """A random network on a random structure, exact and spoilt.
+
+    Args:
+        seed: Of all that is random; even ones are in double precision, and every other pair of seeds has a crystal.
+    """
+    rng = np.random.default_rng(seed)
+    made = {
+        "seed": seed,
+        "dtype": ("float64", "float32")[seed % 2],
+        "method": "cubature",
+        "lmax": int(rng.integers(1, 3)),
+        "channels": 8,
+        "layers": int(rng.integers(1, 3)),
+    }
+    atoms = _structure(rng, periodic=bool(seed // 2 % 2))
+    floor = noise(tdn(**made), atoms, seed)["squares"]["forces"] ** 0.5
+    trial = rotation_errors(stretched(TRIAL, **made), atoms, DEGREE, seed)["squares"]["forces"] ** 0.5
+    wrong = {**made, "stretch": TRIAL * TIMES * floor / trial}
+    records = []
+    for function, options in (("tdn", made), ("stretched", wrong)):
+        with tempfile.TemporaryDirectory() as folder:
+            jobs = Jobs(Path(folder))
+            records.append(audit(f"{HERE}:{function}", options, {"random": atoms}, jobs, DEGREE, seed)["findings"])
+    exact, spoilt = records
+    turned = {row["quantity"]: row for row in spoilt if row["check"] == "rotation"}
+    rotation = next(row for row in exact if row["check"] == "rotation" and row["quantity"] == "forces")
+    return {
+        **made,
+        "stretch": wrong["stretch"],
+        "atoms": len(atoms),
+        "periodic": bool(atoms.pbc.any()),
+        "alarms": [f"{row['check']}, {row['quantity']}" for row in exact if row["grade"] != "at roundoff"],
+        "found": any(row["grade"] != "at roundoff" for row in turned.values()),
+        "exact_ratio": rotation["error"] / rotation["floor"],
+        "spoilt_ratio": turned["forces"]["error"] / turned["forces"]["floor"],
+        "relative": turned["forces"]["relative"],
+    }
+
+
+def _structure(rng: np.random.Generator, periodic: bool) -> Atoms:
+    """Five atoms at random, in a cell or without one, no two of them (nor images) closer than 1.2 Angstrom."""
+    cell = 5.5 * np.eye(3) + rng.uniform(-0.5, 0.5, (3, 3))
+    while True:
+        atoms = Atoms(rng.choice(ELEMENTS, 5), rng.random((5, 3)) @ (cell if periodic else 0.7 * cell))
+        if periodic:
+            atoms.set_cell(cell)
+            atoms.pbc = True
+        distances = atoms.get_all_distances(mic=periodic)[np.triu_indices(5, 1)]
+        if distances.min() > 1.2:
+            return atoms
+
+
+STUDY = Study(
+    "audit_benchmark",
+    "False alarms and misses of the audit on random networks, exact and with ten times the floor",
+    Cost.TRAINED,
+    SIZES,
+    run,
+)
