@@ -108,7 +108,10 @@ def before(manifest: Manifest) -> list[str]:
             f"{terms} terms, if the product is made with the least of Lebedev's rules (1976) that is exact to this "
             f"degree and has positive weights, of {points} points."
         )
-    return [*lines, "No other published value is known to us, which is no proof that there is none."]
+    return [
+        *lines,
+        "Other fast products are in the [bibliography](../bibliography.md); their ranks are not compared here.",
+    ]
 
 
 def page(stem: str, manifest: Manifest) -> str:
