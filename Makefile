@@ -11,7 +11,7 @@ CODE := $(wildcard tdn_theory paper_checks figures tests)
 # One thread for each of the test processes: two cores are shared by two of them.
 test test-portable: export OMP_NUM_THREADS := 1
 
-.PHONY: help test test-portable test-nequip test-mace reproduce report docs lab notebooks lint clean
+.PHONY: help test test-portable test-networks test-nequip test-mace test-sevenn reproduce report docs lab notebooks lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -26,8 +26,10 @@ test-portable: lint  ## Run all tests with the vector code that numpy, OpenBLAS,
 	NPY_DISABLE_CPU_FEATURES="$$($(BIN)/python -c '$(FOUND)')" OPENBLAS_CORETYPE=Haswell ATEN_CPU_CAPABILITY=default \
 	ONEDNN_MAX_CPU_ISA=AVX2 MKL_ENABLE_INSTRUCTIONS=AVX2 $(BIN)/python -m pytest -n 2
 
-# Each pins another e3nn, so each has an environment of its own, without the constraints.
-test-nequip test-mace: test-%:  ## Set up the environment of NequIP or MACE, which TAB1 trains in; test their conversion
+test-networks: test-nequip test-mace test-sevenn  ## Set up the environments of NequIP, MACE and SevenNet; test their conversion
+
+# Two pin an e3nn of their own, so each has an environment of its own, without the constraints. TAB1 trains in the first two.
+test-nequip test-mace test-sevenn: test-%:
 	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install --quiet torch==2.13.0
 	@.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" pytest hypothesis beartype

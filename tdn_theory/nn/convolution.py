@@ -195,7 +195,9 @@ class Convolution(DoubleBuffers):
             raise TypeError(f"x, y and w have dtypes {x.dtype}, {y.dtype} and {w.dtype}; they must be equal")
         dtype = torch.promote_types(x.dtype, torch.float32)
         z = sum_at_nodes(
-            *(part.to(dtype) for part in (x, y, w)),
+            x.to(dtype),
+            y.to(dtype),
+            w.to(dtype),
             (self._table, self._entries, self._values),
             (self._x_slots, self._z_slots),
             (source.long(), target.long()),

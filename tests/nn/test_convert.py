@@ -15,6 +15,8 @@ from e3nn import o3  # noqa: E402
 
 from tdn_theory.experiments.comparisons.other_networks import default_dtype  # noqa: E402
 from tdn_theory.nn import TensorProduct, convert  # noqa: E402
+from tdn_theory.nn.convolution import Convolution  # noqa: E402
+from tdn_theory.nn.kernels import compiler  # noqa: E402
 from tdn_theory.testing.assertions import assert_close  # noqa: E402
 from tests.assertions import refuses  # noqa: E402
 
@@ -203,15 +205,19 @@ def test_errors_teach():
         model(x, y)
 
 
-def check_a_real_model(model: torch.nn.Module, energy_and_forces, count: int) -> None:
-    """Same energies and forces to 1e-6, and every product replaced that does anything."""
+def check_a_real_model(
+    model: torch.nn.Module, energy_and_forces, count: int, convolutions: int, tolerance: float = 1e-6
+) -> None:
+    """Same energies and forces, and every product replaced that does anything; all convolutions are fused."""
     before = [np.asarray(value) for value in energy_and_forces(model)]
     report = convert(model)
     assert len(report.replaced) >= count
     assert all("no instruction" in reason for reason in report.left.values())
     assert any(isinstance(module, TensorProduct) for module in model.modules())
+    if compiler.available():
+        assert sum(isinstance(module, Convolution) for module in model.modules()) == convolutions
     for got, old in zip(energy_and_forces(model), before, strict=True):
-        assert_close(got, old, 1e-6 * float(np.abs(old).max()), "converted model")
+        assert_close(got, old, tolerance * float(np.abs(old).max()), "converted model")
 
 
 @pytest.mark.parametrize("parity", [False, True])
@@ -240,7 +246,7 @@ def test_nequip(parity):
             out = model(dict(graph))
             return [out["total_energy"].detach().numpy(), out["forces"].detach().numpy()]
 
-        check_a_real_model(model, energy_and_forces, 6)
+        check_a_real_model(model, energy_and_forces, 6, 3)
 
 
 def test_mace():
@@ -271,4 +277,26 @@ def test_mace():
             out = model(batch)
             return [out["energy"].detach().numpy(), out["forces"].detach().numpy()]
 
-        check_a_real_model(model, energy_and_forces, 4)
+        check_a_real_model(model, energy_and_forces, 4, 2)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_sevenn():
+    """SevenNet 0.13 and e3nn 0.6, in their environment: make test-sevenn."""
+    pytest.importorskip("sevenn")
+    from ase import Atoms
+    from sevenn import _keys as keys
+    from sevenn.atom_graph_data import AtomGraphData
+    from sevenn.train.dataload import unlabeled_atoms_to_graph
+    from sevenn.util import load_checkpoint
+
+    model = load_checkpoint("7net-0").build_model().eval()  # in float32: parts of it know no other
+    model.set_is_batch_data(False)
+    water = Atoms("OHH", [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.3]], cell=[12.0] * 3, pbc=True)
+    graph = AtomGraphData.from_numpy_dict(unlabeled_atoms_to_graph(water, model.cutoff)).to_dict()
+
+    def energy_and_forces(model: torch.nn.Module) -> list[np.ndarray]:
+        out = model(dict(graph))
+        return [out[key].detach().numpy() for key in (keys.PRED_TOTAL_ENERGY, keys.PRED_FORCE)]
+
+    check_a_real_model(model, energy_and_forces, 9, 5, tolerance=1e-5)

@@ -67,7 +67,7 @@ def pretrained(name: str) -> nn.Module:
 
             model = load_checkpoint(name).build_model()
     except ImportError as error:
-        raise ImportError("SevenNet comes with the package sevenn: pip install 'tdn-theory[sevennet]'") from error
+        raise ImportError("SevenNet comes with the package sevenn: pip install 'tdn-theory[sevenn]'") from error
     return model.eval()
 
 

@@ -203,7 +203,7 @@ class _AtNodes(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, g: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, g: Any) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         a, y, w, *tables, a_slots, z_slots, read, add = ctx.saved_tensors
         needs_a, needs_y, needs_w = ctx.needs_input_grad[:3]
         transposed = ctx.rest[-1]
@@ -217,7 +217,7 @@ class _AtNodes(torch.autograd.Function):
         return da, dy if needs_y else None, dw if needs_w else None, *[None] * 10
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def jvp(ctx: Any, *tangents: Any) -> Tensor | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         a, y, w, *tables, a_slots, z_slots, read, add = ctx.saved_tensors
         *shape, transposed = ctx.rest
         t_a, t_y, t_w = tangents[:3]
@@ -232,9 +232,9 @@ class _AtNodes(torch.autograd.Function):
         size = info.batch_size
         a, y, w = (_batched(*one, size) for one in zip((a, y, w), in_dims[:3], strict=True))
         read, add = (_batched(*one, size) for one in zip((read, add), in_dims[8:10], strict=True))
-        rows = (part.flatten(0, 1) for part in (a, y, w.expand(size, read.shape[1], -1)))
+        a_flat, y_flat, w_flat = (part.flatten(0, 1) for part in (a, y, w.expand(size, read.shape[1], -1)))
         ends = _of_one_graph(read, a.shape[1]), _of_one_graph(add, count)
-        z = sum_at_nodes(*rows, tables, (a_slots, z_slots), ends, (size * count, width), transposed)
+        z = sum_at_nodes(a_flat, y_flat, w_flat, tables, (a_slots, z_slots), ends, (size * count, width), transposed)
         return z.unflatten(0, (size, count)), 0
 
 
@@ -253,38 +253,38 @@ class _AtEdges(torch.autograd.Function):
         ctx.set_materialize_grads(False)
 
     @staticmethod
-    def backward(ctx: Any, *cotangents: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *cotangents: Any) -> tuple[Tensor | None, ...]:
         x, y, w, g, *tables, x_slots, z_slots, source, target = ctx.saved_tensors
         h_y, h_w = (h if wanted else None for h, wanted in zip(cotangents, ctx.wanted, strict=True))
         needs_x, needs_y, needs_w, needs_g = ctx.needs_input_grad[:4]
-        forth = tables, (x_slots, z_slots), (source, target)
-        back = tables, (z_slots, x_slots), (target, source)
-        pairs = [pair for pair in ((h_y, w), (y, h_w)) if None not in pair]
+        slots, ends = (x_slots, z_slots), (source, target)
+        slots_back, ends_back = (z_slots, x_slots), (target, source)
+        pairs: list[tuple[Any, Any]] = [pair for pair in ((h_y, w), (y, h_w)) if None not in pair]
         dx = dy = dw = dg = None
         if needs_x:
-            dx = _total([sum_at_nodes(g, *pair, *back, x.shape, True) for pair in pairs])
+            dx = _total([sum_at_nodes(g, *pair, tables, slots_back, ends_back, x.shape, True) for pair in pairs])
         if needs_g:
-            dg = _total([sum_at_nodes(x, *pair, *forth, g.shape, False) for pair in pairs])
+            dg = _total([sum_at_nodes(x, *pair, tables, slots, ends, g.shape, False) for pair in pairs])
         if needs_y and h_w is not None:
-            dy, _ = sum_at_edges(x, y, h_w, g, *forth, (True, False))
+            dy, _ = sum_at_edges(x, y, h_w, g, tables, slots, ends, (True, False))
         if needs_w and h_y is not None:
-            _, dw = sum_at_edges(x, h_y, w, g, *forth, (False, True))
+            _, dw = sum_at_edges(x, h_y, w, g, tables, slots, ends, (False, True))
         return dx, dy, dw, dg, *[None] * 9
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def jvp(ctx: Any, *tangents: Any) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         x, y, w, g, *tables, x_slots, z_slots, source, target = ctx.saved_tensors
         wants_y, wants_w = ctx.wanted
         t_x, t_y, t_w, t_g = tangents[:4]
-        terms = [
+        terms: list[tuple[tuple[Any, Any, Any, Any], bool, bool]] = [
             ((t_x, y, w, g), wants_y, wants_w),
             ((x, t_y, w, g), False, wants_w),
             ((x, y, t_w, g), wants_y, False),
             ((x, y, w, t_g), wants_y, wants_w),
         ]
-        more = tables, (x_slots, z_slots), (source, target)
+        slots, ends = (x_slots, z_slots), (source, target)
         found = [
-            (sum_at_edges(*some, *more, (for_y, for_w)), for_y, for_w)
+            (sum_at_edges(*some, tables, slots, ends, (for_y, for_w)), for_y, for_w)
             for some, for_y, for_w in terms
             if None not in some and (for_y or for_w)
         ]
@@ -300,9 +300,10 @@ class _AtEdges(torch.autograd.Function):
         x, y, w, g = (_batched(*one, size) for one in zip((x, y, w, g), in_dims[:4], strict=True))
         source, target = (_batched(*one, size) for one in zip((source, target), in_dims[9:11], strict=True))
         edges = source.shape[1]
-        rows = (part.flatten(0, 1) for part in (x, y, w.expand(size, edges, -1), g))
+        every = w.expand(size, edges, -1)
+        x_flat, y_flat, w_flat, g_flat = (part.flatten(0, 1) for part in (x, y, every, g))
         ends = _of_one_graph(source, x.shape[1]), _of_one_graph(target, g.shape[1])
-        found = sum_at_edges(*rows, tables, (x_slots, z_slots), ends, (wants_y, wants_w))
+        found = sum_at_edges(x_flat, y_flat, w_flat, g_flat, tables, (x_slots, z_slots), ends, (wants_y, wants_w))
         dy, dw = (
             part.unflatten(0, (size, edges)) if wanted else part.expand(size, 0)
             for part, wanted in zip(found, (wants_y, wants_w), strict=True)
