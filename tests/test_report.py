@@ -246,7 +246,7 @@ def test_polynomials_are_the_costs(results, connection, product, order):
 def test_pictures_follow_the_colour_scheme_and_keep_their_shapes():
     drawn = (
         '<?xml version="1.0"?>\n<svg width="72pt"><metadata>who</metadata><defs><style>*{a: b}</style></defs>'
-        '<path d="M 1.23456 2.000 L 3.5 4" style="fill: #ffffff; stroke: #0072b2"/><text>0.25</text></svg>'
+        '<path d="M 1.23456 2.000 L 3.5 4" style="fill: #ffffff; stroke: #0072b2"/><text>0.0075</text></svg>'
     )
     shown = Picture(drawn).adaptive
     assert shown.startswith("<svg")
@@ -254,7 +254,7 @@ def test_pictures_follow_the_colour_scheme_and_keep_their_shapes():
     assert 'd="M 1.23 2 L 3.5 4"' in shown
     assert '[style*="fill: #ffffff"]{fill:#15171a!important}' in shown
     assert '[style*="stroke: #0072b2"]{stroke:#40baff!important}' in shown
-    assert "0.25</text>" in shown
+    assert "<text>0.0075</text>" in shown
     assert Picture(drawn).width == 7.5
     with pytest.raises(ValueError, match="width in points"):
         _ = Picture("<svg/>").width
