@@ -20,7 +20,7 @@ SOLVERS = (
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     fig, (axis,) = figure(COLUMN, 2.8)
-    best = record["values"]["best"]
+    best = sorted(record["values"]["best"], key=lambda problem: (problem["L"], problem["R"], problem["seconds"]))
     names = [f"$L={p['L']}$, $R={p['R']}$, {p['seconds'] / p['starts']:.2g} s" for p in best]
     name_rows(axis, names)
     axis.set_xscale("log")

@@ -131,7 +131,8 @@ def test_a_run_is_shown_beside_the_committed_records(tmp_path):
     assert "The counts differ." in html
     article = html[html.index('<article id="E2"') :].split("</article>")[0]
     assert [mark in article for mark in ("verdict refuted", "verdict verified")] == [True, True]
-    assert "your run" not in html.replace(article, "")
+    assert "Your run" in article
+    assert "Your run" not in html.replace(article, "")
 
 
 def test_a_picture_of_a_run_stands_beside_the_committed_one(tmp_path):
