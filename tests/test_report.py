@@ -106,6 +106,18 @@ def test_links_lead_somewhere(elements):
     assert len([i for i in ids if i]) == len([a["id"] for _, a in elements.found if a.get("id")]), "an id is used twice"
 
 
+def test_regions_have_names_of_their_own(elements):
+    names = [attributes["aria-label"] for _, attributes in elements.found if attributes.get("role") == "region"]
+    assert len(names) > 50
+    assert len(set(names)) == len(names)
+
+
+def test_headings_skip_no_level(elements):
+    levels = [int(tag[1]) for tag, _ in elements.found if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
 def test_pictures_have_descriptions(elements):
     for image in elements.named("img"):
         assert len(image["alt"] or "") > 20
