@@ -82,6 +82,6 @@ def _means(
             error = stdev(numbers) / len(numbers) ** 0.5 if several else found[0]["standard_error"]
             exact = axis.get_xscale() == "log" and fmean(numbers) < EXACT
             where, bar = (axis.get_xticks()[0], 0.0) if exact else (fmean(numbers), error or 0.0)
-            face = {} if number == 0 else {"markerfacecolor": "none"}
+            face = LOOK[product][0] if number == 0 else "none"
             shift = 0.0 if len(systems) == 1 else 0.2 * (2 * number - 1)
-            axis.errorbar(where, place + shift, xerr=bar, marker="o", color=LOOK[product][0], **face)
+            axis.errorbar(where, place + shift, xerr=bar, marker="o", color=LOOK[product][0], markerfacecolor=face)

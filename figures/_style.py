@@ -84,10 +84,11 @@ def label_ends(axis: Axes, ends: Sequence[tuple[float, str, str]], apart: float 
     """Names of lines to the right of the axis, each at the height where its line ends, moved apart where too near.
 
     Args:
-        axis: The axis, whose limits in y are final.
+        axis: The axis; its limits in y stay what they are.
         ends: (height, name, colour) of each line.
         apart: Least distance of two names, as a share of the height of the axis.
     """
+    axis.set_ylim(axis.get_ylim())
     transform = axis.transScale + axis.transLimits  # to shares of the axis
     places = sorted((float(transform.transform((1.0, height))[1]), name, colour) for height, name, colour in ends)
     heights = [place for place, _, _ in places]

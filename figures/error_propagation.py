@@ -1,18 +1,19 @@
-"""Rotation error through the layers of a network, beside bounds from single layers, and far away (O5)."""
+"""A CP product's loss of equivariance hardly grows with depth: it is about that of one product (O5).
+
+Left: untrained networks, by number of blocks. Middle: trained, layer by layer (markers), far below what bounds of
+single layers allow (thin). Right: at long range the interaction of two waters keeps its own relative error, while
+errors of the energy (dashed) drown it. Means over seeds, bars are standard errors.
+"""
 
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, DEGREE_MARKERS, EXACT, error_axis, figure
+from figures._style import COLUMN, EXACT, error_axis, figure, label_ends
 
-RANK_COLOURS = {10: "#D55E00", 20: "#E69F00", 28: "#0072B2"}
-"""At L = 2."""
-PAPER_COLOURS = {1: "#CC79A7", 2: "#0072B2", 3: "#009E73"}
-"""At the paper's rank, by L."""
-
-LOOKS = {"before": (":", "white"), "after": ("-", None)}
-"""Line and marker, before and after training."""
+COLOURS = {10: "#D55E00", 20: "#E69F00", 28: "#0072B2", None: "#000000"}
+"""By rank at L = 2; other degrees are grey."""
 
 LEAST = 1e-3
 """Errors are shown from here on."""
@@ -24,98 +25,79 @@ NOISE = 1e-8
 def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
-    fig, (left, middle, right) = figure(2 * COLUMN + 0.3, 3.3, panels=3)
+    trained = [row for row in values["layers"] if row["when"] == "after"]
+    fig, (left, middle, right) = figure(2 * COLUMN + 0.3, 2.6, panels=3)
     _against_depth(left, values)
-    _layers(middle, values)
-    _long_range(right, values)
-    styles = {
-        "s-": "bound by layers",
-        "o-": "measured",
-        "v-": "made by the block itself",
-        "-": "trained",
-        ":": "untrained",
-        "--": "error of the energy / interaction",
-    }
-    for style, label in styles.items():
-        middle.plot([], [], style, color="0.3", label=label)
-    fig.legend(*middle.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=6.5)
+    _layers(middle, [row for row in trained if row["rank"] is not None])
+    _long_range(right, trained)
     return fig
 
 
-def _against_depth(axis: Any, values: dict[str, Any]) -> None:
-    """All ranks at L = 2, the paper's ones at the others; names stand at the ends of the lines."""
+def _name(rank: int | None) -> str:
+    return "exact" if rank is None else f"$R={rank}$"
+
+
+def _line(axis: Axes, places: list[Any], numbers: list[dict[str, Any]], floor: float, **style: Any) -> float:
+    """Means with standard errors, roundoff on the line `exact`; returns the last height."""
+    heights = [number["mean"] if number["mean"] > EXACT else floor for number in numbers]
+    bars = [number["standard_error"] or 0.0 if number["mean"] > EXACT else 0.0 for number in numbers]
+    axis.errorbar(places, heights, bars, elinewidth=0.7, markersize=3, **style)
+    return heights[-1]
+
+
+def _against_depth(axis: Axes, values: dict[str, Any]) -> None:
+    """All ranks at L = 2, the paper's ones at the others."""
     paper = {int(lmax): rank for lmax, rank in values["paper_rank"].items()}
     floor = error_axis(axis, LEAST, 3)
+    ends = []
     for row in values["untrained"]:
-        at_paper = row["rank"] == paper[row["L"]]
-        if row["L"] != 2 and not at_paper:
+        if row["L"] != 2 and row["rank"] != paper[row["L"]]:
             continue
-        colour = PAPER_COLOURS[row["L"]] if at_paper else RANK_COLOURS.get(row["rank"], "#000000")
-        numbers = row["errors"]["features"]
-        height = _line(axis, row["depths"], numbers, floor, colour, DEGREE_MARKERS[row["L"]], "-")
-        name = "exact" if row["rank"] is None else f"$L={row['L']}$, {row['rank']}"
-        axis.annotate(name, (row["depths"][-1] + 0.3, height), color=colour, fontsize=6, va="center")
-        if at_paper and row["L"] == 2:
-            height = _line(axis, row["depths"], row["errors"]["conservative"], floor, colour, "", ":")
-            axis.annotate("forces", (row["depths"][-1] + 0.3, 1.1 * height), color=colour, fontsize=6, va="bottom")
-    axis.set_xlim(0.5, values["depth"] + 3.6)
+        colour = COLOURS.get(row["rank"], "0.3") if row["L"] == 2 else "0.5"
+        height = _line(axis, row["depths"], row["errors"]["features"], floor, color=colour, marker="o")
+        name = "exact" if row["rank"] is None else f"$R={row['rank']}$"
+        ends.append((height, name if row["L"] == 2 else f"{name}, $L={row['L']}$", colour))
+    label_ends(axis, list(dict.fromkeys(ends)))
     axis.set_xticks(range(1, values["depth"] + 1, 2))
-    axis.set_xlabel("blocks")
-    axis.set_ylabel("rotation error, relative (rms)")
-    axis.set_title("untrained: $L$, $R$", loc="left")
+    axis.set_xlabel("number of blocks, $L=2$")
+    axis.set_ylabel("rotation error of features")
+    axis.set_title("untrained", loc="left")
 
 
-def _layers(axis: Any, values: dict[str, Any]) -> None:
-    """Measured errors of features, bounds, and what each block adds."""
+def _layers(axis: Axes, rows: list[dict[str, Any]]) -> None:
     axis.set_yscale("log")
-    for row in values["layers"]:
-        if row["method"] == "exact":
-            continue
-        colour, (style, face) = RANK_COLOURS[row["rank"]], LOOKS[row["when"]]
-        for key, marker, first in (("error", "o", 0), ("own", "v", 1), ("bound", "s", 0)):
-            numbers = [entry[key] for entry in row["layers"][first:]]
-            axis.errorbar(
-                range(first, len(row["layers"])),
-                [number["mean"] for number in numbers],
-                [number["standard_error"] or 0.0 for number in numbers],
-                color=colour,
-                marker=marker,
-                linestyle=style,
-                markerfacecolor=face or colour,
-                markersize=2.5,
-                elinewidth=0.6,
-            )
-    axis.set_xlabel("block (0: embedding), $L=2$")
-    axis.set_ylabel("rotation error of features, relative")
-    axis.set_title("layer by layer", loc="left")
+    ends, blocks = [], list(range(len(rows[0]["layers"])))
+    for row in rows:
+        colour = COLOURS[row["rank"]]
+        measured, bound = ([entry[key] for entry in row["layers"]] for key in ("error", "bound"))
+        height = _line(axis, blocks, measured, 0.0, color=colour, marker="o")
+        ends.append((height, f"{_name(row['rank'])}", colour))
+        height = _line(axis, blocks, bound, 0.0, color=colour, linewidth=0.6)
+        ends.append((height, "bound", colour))
+    label_ends(axis, ends)
+    axis.set_xticks(blocks[::2])
+    axis.set_xlabel("block (0: embedding)")
+    axis.set_ylabel("rotation error of features")
+    axis.set_title("trained, by layer", loc="left")
 
 
-def _long_range(axis: Any, values: dict[str, Any]) -> None:
-    """Rotation errors of the interaction and of the energy, relative to the interaction."""
+def _long_range(axis: Axes, rows: list[dict[str, Any]]) -> None:
+    """Rotation errors relative to the interaction, whose logarithms were averaged."""
     floor = error_axis(axis, LEAST, 1e4)
-    for row in values["layers"]:
-        colour, (style, face) = RANK_COLOURS.get(row["rank"], "#000000"), LOOKS[row["when"]]
-        places = [entry["distance"] for entry in row["long_range"]]
+    ends = []
+    for row in rows:
+        colour, places = COLOURS[row["rank"]], [entry["distance"] for entry in row["long_range"]]
         heights, low, high = _powers([entry["log10_interaction_error"] for entry in row["long_range"]], floor)
-        axis.errorbar(
-            places,
-            heights,
-            [low, high],
-            color=colour,
-            marker="o",
-            linestyle=style,
-            markerfacecolor=face or colour,
-            markersize=2.5,
-            elinewidth=0.6,
-        )
-        if row["when"] == "after" and row["rank"] is not None:
+        axis.errorbar(places, heights, [low, high], color=colour, marker="o", markersize=3, elinewidth=0.7)
+        ends.append((heights[-1], _name(row["rank"]), colour))
+        if row["rank"] is not None:
             heights, _, _ = _powers([entry["log10_energy_error"] for entry in row["long_range"]], floor)
             axis.plot(places, heights, "--", color=colour)
-            axis.plot([], [], color=colour, label=f"$R={row['rank']}$")
-    axis.set_xlabel("distance of two waters (Å), $L=2$")
+            ends.append((heights[-1], "energy", colour))
+    label_ends(axis, ends)
+    axis.set_xlabel("distance of two waters (Å)")
     axis.set_ylabel("rotation error / interaction")
-    axis.set_title("long range", loc="left")
-    axis.legend(fontsize=6.5, loc="upper left")
+    axis.set_title("trained, at long range", loc="left")
 
 
 def _powers(numbers: list[dict[str, Any]], floor: float) -> tuple[list[float], list[float], list[float]]:
@@ -128,14 +110,3 @@ def _powers(numbers: list[dict[str, Any]], floor: float) -> tuple[list[float], l
         low.append(mean * (1 - 10**-error) if shown else 0.0)
         high.append(mean * (10**error - 1) if shown else 0.0)
     return heights, low, high
-
-
-def _line(
-    axis: Any, places: list[int], numbers: list[dict[str, Any]], floor: float, colour: str, marker: str, style: str
-) -> float:
-    """Means over seeds with standard errors, roundoff on the line `exact`; returns the last height."""
-    shown = [number["mean"] > EXACT for number in numbers]
-    heights = [number["mean"] if real else floor for number, real in zip(numbers, shown, strict=True)]
-    bars = [(number["standard_error"] or 0.0) if real else 0.0 for number, real in zip(numbers, shown, strict=True)]
-    axis.errorbar(places, heights, bars, color=colour, marker=marker, linestyle=style, markersize=2.5, elinewidth=0.6)
-    return heights[-1]

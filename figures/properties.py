@@ -1,12 +1,15 @@
-"""Dipole moments and polarizabilities against rank: accuracy, and equivariance of the predictions (O4)."""
+"""Dipole moments and polarizabilities against rank: accurate from R = 20 on, equivariant only if exact (O4).
+
+Filled: molecules as they lie; open: in all orientations; diamonds: cubature, even paths only. Means over seeds, bars
+are standard errors; the grey bar is the paper's R = 7L^2.
+"""
 
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from figures._style import COLUMN, EXACT, error_axis, figure
+from figures._style import COLUMN, EXACT, error_axis, figure, label_ends
 
 LABELS = {"dipole": ("#0072B2", "o"), "polarizability": ("#D55E00", "s")}
 
@@ -15,26 +18,25 @@ def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
     rows = sorted(values["summary"], key=lambda row: (row["terms"], row["method"]))
-    fig, (left, right) = figure(2 * COLUMN + 0.2, 2.7, panels=2)
+    fig, (left, right) = figure(2 * COLUMN + 0.2, 2.5, panels=2)
+    line = error_axis(right, 1e-5, 3)
+    starts = []
     for label, (colour, marker) in LABELS.items():
         baseline = rows[0][label]["without_network"]["mean"]
         for error, filled in (("rmse", True), ("turned_rmse", False)):
             _draw(left, rows, label, error, 1 / baseline, colour, marker, filled)
-        left.plot([], [], color=colour, marker=marker, label=label)
-    left.plot([], [], "o:", color="0.3", markerfacecolor="white", label="all orientations")
-    left.plot([], [], "*", color="0.3", markersize=7, label="exact")
-    left.plot([], [], "D", color="0.3", label="cubature (even paths)")
-    left.set_ylim(bottom=0)
-    left.set_ylabel("rms error, relative to no network")
-    left.legend(loc="best")
-    line = error_axis(right, 1e-5, 3)
-    for label, (colour, marker) in LABELS.items():
         _draw(right, rows, label, "relative_change", 1.0, colour, marker, True, line)
+        starts.append((rows[-1][label]["rmse"]["mean"] / baseline, label, colour))
+    left.set_ylim(bottom=0)
+    label_ends(left, starts)
+    left.set_ylabel("rms error / without a network")
+    left.set_title("accuracy", loc="left")
     right.set_ylabel("relative change under rotation (rms)")
+    right.set_title("equivariance", loc="left")
     for axis in (left, right):
         axis.axvline(values["paper_rank"], color="0.85", linewidth=4, zorder=0)
         axis.set_xlabel(f"CP terms $R$, $L={values['lmax']}$")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xticks([row["terms"] for row in rows], [str(row["terms"]) for row in rows])
     return fig
 
 
@@ -47,23 +49,22 @@ def _draw(
     colour: str,
     marker: str,
     filled: bool,
-    line: float | None = None,
+    line: float = 0.0,
 ) -> None:
-    """Means over seeds with standard errors; what is roundoff on `line`."""
+    """Means over seeds with standard errors; what is roundoff on `line`, if one is given."""
     numbers = [row[label][name] for row in rows]
-    heights = [line if line is not None and n["mean"] < EXACT else scale * n["mean"] for n in numbers]
-    bars = [scale * (n["standard_error"] or 0) if n["mean"] >= EXACT else 0.0 for n in numbers]
+    exact = [line > 0 and number["mean"] < EXACT for number in numbers]
+    heights = [line if hidden else scale * n["mean"] for hidden, n in zip(exact, numbers, strict=True)]
+    bars = [0.0 if hidden else scale * (n["standard_error"] or 0) for hidden, n in zip(exact, numbers, strict=True)]
     places = [row["terms"] for row in rows]
     joined = [n for n, row in enumerate(rows) if row["method"] != "cubature"]
     axis.plot([places[n] for n in joined], [heights[n] for n in joined], "-" if filled else ":", color=colour)
     for n, row in enumerate(rows):
-        shape = {"cubature": "D", "exact": "*"}.get(row["method"], marker)
         axis.errorbar(
             places[n],
             heights[n],
             bars[n],
-            marker=shape,
-            markersize=7 if shape == "*" else 3.5,
+            marker="D" if row["method"] == "cubature" else marker,
             color=colour,
             markerfacecolor=colour if filled else "white",
             elinewidth=0.7,

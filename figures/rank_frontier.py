@@ -1,6 +1,8 @@
-"""Left: equivariance error of the best fits of M with R terms; circles are at the paper's R = 7L^2, stars are products with
-path weights of their own that are proven exact. Right: the least ranks known to be exact, beside the paper's, which is
-not (E5, T2).
+"""Errors of fits fall slowly with R, then at once; exact products of fewer terms exist (E5, T2).
+
+Left: equivariance error of the best fits of M with R terms; circles are at the paper's R = 7L^2, stars are products
+with path weights of their own that are proven exact. Right: the least ranks known to be exact, beside the paper's,
+which is not.
 """
 
 from typing import Any
@@ -17,8 +19,8 @@ def plot(record: dict[str, Any]) -> Figure:
     exact = error_axis(left, 1e-5, 3)
     for lmax, colour in DEGREE_COLOURS.items():
         best: dict[int, float] = {}
-        for p in (*values["fitted"], *values["compared"]):
-            if p["L"] == lmax and p["R"] < (lmax + 1) ** 4 and not p.get("dead"):
+        for p in values["fitted"]:
+            if p["L"] == lmax and p["R"] < (lmax + 1) ** 4:
                 best[p["R"]] = min(best.get(p["R"], 10.0), p["rms_error"])
         ranks = sorted(best)
         heights = {r: best[r] if best[r] > EXACT else exact for r in ranks}
@@ -28,17 +30,17 @@ def plot(record: dict[str, Any]) -> Figure:
             left.plot(adopted, heights[adopted], "o", color=colour, markerfacecolor="white", markersize=5)
         whole = [p["R"] for p in values["atlas"] if p["L"] == lmax and p["paths_alive"] == p["paths"]]
         if whole:
-            left.plot(min(whole), exact, "*", color=colour, markersize=8, markeredgecolor="white")
+            left.plot(min(whole), exact, "*", color=colour, markersize=9, markeredgewidth=0.3, markeredgecolor="white")
         left.annotate(
             f"$L={lmax}$" if lmax == 1 else str(lmax),
             (ranks[0], best[ranks[0]]),
-            (0, 4),
+            ({5: -3, 6: 3}.get(lmax, 0), 4),
             textcoords="offset points",
             color=colour,
             ha="center",
         )
-    left.annotate("circles: $R=7L^2$", (0.04, 0.36), xycoords="axes fraction", fontsize=7)
-    left.annotate("stars: proven exact,\nother path weights", (0.04, 0.2), xycoords="axes fraction", fontsize=7)
+    notes = "circles:\n$R=7L^2$\n\nstars:\nproven exact,\nother path\nweights"
+    left.annotate(notes, (0.04, 0.22), xycoords="axes fraction", fontsize=6.5)
     left.set_xscale("log")
     left.set_xlabel("number of terms $R$")
     left.set_ylabel("relative equivariance error (rms)")

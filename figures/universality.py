@@ -1,6 +1,7 @@
-"""Left: the dimension of path space that exact CP forms of rank R reach nearby (filled) lies below the number of paths they
-use (open) and of all paths (dashes), so path weights are not free at these ranks (T2, T3). Right: the least rank found for
-every set of paths at L = 1, weights free, and a lower bound on it.
+"""At low rank path weights are not free: exact CP forms reach fewer dimensions than they have paths (T2, T3).
+
+Left: the dimension reached nearby (filled), the number of paths used (open), and of all paths (dashes). Right: the
+least rank found for every set of paths at L = 1, weights free, and a lower bound on it.
 """
 
 from typing import Any
@@ -23,12 +24,13 @@ def plot(record: dict[str, Any]) -> Figure:
         left.axhline(own[0]["paths"], color=colour, linestyle="--", linewidth=0.8)
         left.annotate(
             f"$L={lmax}$: all {own[0]['paths']} paths",
-            (0.03, own[0]["paths"]),
-            (0, 3),
+            (0.99, own[0]["paths"]),
+            (0, 4),
             xycoords=("axes fraction", "data"),
             textcoords="offset points",
             color=colour,
             fontsize=7,
+            ha="right",
         )
     left.set_xscale("log")
     plain_ticks(left.xaxis, (5, 10, 20, 50, 100))
@@ -53,7 +55,7 @@ def plot(record: dict[str, Any]) -> Figure:
         right.plot([row["lower"]] * 2, [place - 0.4, place + 0.4], color="#D55E00", linewidth=1.5)
         right.annotate(str(row["found"]), (row["found"], place), (3, 0), textcoords="offset points", va="center")
     right.annotate(
-        "lower bound", (sets[0]["lower"], 0), (8, 0), textcoords="offset points", color="#D55E00", va="center"
+        "lower bound", (sets[0]["lower"], 0), (14, 0), textcoords="offset points", color="#D55E00", va="center"
     )
     right.set_yticks([])
     right.set_xlabel("least rank $R$ found")

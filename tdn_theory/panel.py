@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
+import numpy as np
 from ipywidgets import HTML, BoundedIntText, Button, Dropdown, HBox, Image, IntSlider, Layout, VBox
+from jaxtyping import Float
 
 from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
@@ -43,6 +45,10 @@ MEASURES: dict[str, Callable[[CPFactors, CouplingTensor], float]] = {
 
 ROUNDOFF = 1e-16
 """Errors are drawn from here on: zero has no logarithm."""
+
+
+NEGLIGIBLE = 1e-12
+"""Path weights below this share of the norm are roundoff of the projection."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +89,7 @@ class Panel(VBox):
         if isinstance(product, int | str | Coupling):
             product = CouplingTensor(product)
         self.given, known = as_tensor(product, coupling)
-        projection = CouplingTensor(known.complete).project(self.given)
-        self.tensor = product if isinstance(product, CouplingTensor) else projection  # weights of 1 stay 1
+        self.tensor = product if isinstance(product, CouplingTensor) else _equivariant_part(self.given, known)
         if self.tensor.norm == 0:
             raise ValueError(f"the product has no equivariant part for {known}; give the coupling that it is meant for")
         self.tries: dict[tuple[int, str, int, str], Try] = {}
@@ -134,9 +139,7 @@ class Panel(VBox):
         """What the chosen shapes cost by each method, the decomposition among them, weights being shared (E4)."""
         shape = Channels.of(self.controls["connection"].value, self.controls["channels"].value)
         rest = self.controls["edges"].value, self.controls["rank R"].value
-        methods: list[Method] = [
-            method for method in METHODS if method not in ("cubature", "matrix")
-        ]  # both are CP forms
+        methods: list[Method] = [m for m in METHODS if m not in ("cubature", "matrix")]  # both are CP forms
         return {m: cost(m, self.tensor.coupling, shape, rest[0], rest[1] if m == "cp" else None) for m in methods}
 
     def forget(self) -> None:
@@ -188,3 +191,10 @@ class Panel(VBox):
         stream = io.BytesIO()
         figure.savefig(stream, format="png")
         return stream.getvalue()
+
+
+def _equivariant_part(array: Float[np.ndarray, "d3 d1 d2"], coupling: Coupling) -> CouplingTensor:
+    """The projection, without paths whose weight is roundoff."""
+    weights = np.array(CouplingTensor(coupling.complete).project(array).weights)
+    weights[np.abs(weights) <= NEGLIGIBLE * np.linalg.norm(array)] = 0.0
+    return CouplingTensor(coupling.complete, weights)

@@ -65,6 +65,13 @@ def test_weights_may_be_set_to_one():
     assert panel.current.solution.tensor.weights == (1.0, 1.0, 0.0, 1.0, 1.0)
 
 
+def test_roundoff_of_an_array_makes_no_paths():
+    even = CouplingTensor.even(1)
+    panel = tdn_theory.explore(even.array)
+    panel.controls["weights"].value = "all 1"
+    assert panel.current.solution.tensor.weights == even.weights
+
+
 @pytest.mark.parametrize(
     ("product", "coupling", "rank"),
     [

@@ -106,6 +106,18 @@ def test_links_lead_somewhere(elements):
     assert len([i for i in ids if i]) == len([a["id"] for _, a in elements.found if a.get("id")]), "an id is used twice"
 
 
+def test_regions_have_names_of_their_own(elements):
+    names = [attributes["aria-label"] for _, attributes in elements.found if attributes.get("role") == "region"]
+    assert len(names) > 50
+    assert len(set(names)) == len(names)
+
+
+def test_headings_skip_no_level(elements):
+    levels = [int(tag[1]) for tag, _ in elements.found if tag in ("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
 def test_pictures_have_descriptions(elements):
     for image in elements.named("img"):
         assert len(image["alt"] or "") > 20
@@ -131,7 +143,8 @@ def test_a_run_is_shown_beside_the_committed_records(tmp_path):
     assert "The counts differ." in html
     article = html[html.index('<article id="E2"') :].split("</article>")[0]
     assert [mark in article for mark in ("verdict refuted", "verdict verified")] == [True, True]
-    assert "your run" not in html.replace(article, "")
+    assert "Your run" in article
+    assert "Your run" not in html.replace(article, "")
 
 
 def test_a_picture_of_a_run_stands_beside_the_committed_one(tmp_path):
@@ -246,7 +259,7 @@ def test_polynomials_are_the_costs(results, connection, product, order):
 def test_pictures_follow_the_colour_scheme_and_keep_their_shapes():
     drawn = (
         '<?xml version="1.0"?>\n<svg width="72pt"><metadata>who</metadata><defs><style>*{a: b}</style></defs>'
-        '<path d="M 1.23456 2.000 L 3.5 4" style="fill: #ffffff; stroke: #0072b2"/><text>0.25</text></svg>'
+        '<path d="M 1.23456 2.000 L 3.5 4" style="fill: #ffffff; stroke: #0072b2"/><text>0.0075</text></svg>'
     )
     shown = Picture(drawn).adaptive
     assert shown.startswith("<svg")
@@ -254,7 +267,7 @@ def test_pictures_follow_the_colour_scheme_and_keep_their_shapes():
     assert 'd="M 1.23 2 L 3.5 4"' in shown
     assert '[style*="fill: #ffffff"]{fill:#15171a!important}' in shown
     assert '[style*="stroke: #0072b2"]{stroke:#40baff!important}' in shown
-    assert "0.25</text>" in shown
+    assert "<text>0.0075</text>" in shown
     assert Picture(drawn).width == 7.5
     with pytest.raises(ValueError, match="width in points"):
         _ = Picture("<svg/>").width

@@ -36,7 +36,7 @@ class Picture:
     def adaptive(self) -> str:
         """The picture without metadata, coordinates to a hundredth of a point, dark where the page is."""
         small = re.sub(r"<\?xml.*?\?>|<!DOCTYPE[^>]*>|<metadata>.*?</metadata>|<!--.*?-->", "", self.svg, flags=re.S)
-        small = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), small)
+        small = re.sub(r"<[^>]*>", lambda tag: _rounded(tag[0]), small)
         small = re.sub(r"\s+", " ", small).replace("> <", "><").strip()
         colours = sorted(set(re.findall(r"(?:fill|stroke): #([0-9a-f]{6})", small)))
         rules = [f"svg{{fill:#{dark('000000')}}}"]  # what says no colour is black
@@ -53,6 +53,11 @@ class Picture:
     def url(self) -> str:
         """The adaptive picture as a data URL."""
         return "data:image/svg+xml," + quote(self.adaptive, safe=" /:;=,()'!*@[]{}<>+-.")
+
+
+def _rounded(tag: str) -> str:
+    """A tag with its coordinates rounded; what it encloses, such as the names of ticks, is left alone."""
+    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), tag)
 
 
 def dark(colour: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.strategies import rotations, seeds
 
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.constructions import cubature
@@ -13,7 +14,6 @@ from tdn_theory.cp.constructions.matrix_multiplication import basis, matrix_mult
 from tdn_theory.so3.irreps import component_slice, dim
 from tdn_theory.so3.rotation import haar_rotations, wigner_D
 from tdn_theory.theory import multilinear as ml
-from tests.strategies import rotations, seeds
 
 ROUNDING = 1e-11
 
