@@ -1,4 +1,4 @@
-"""Errors under rotations over the floor of roundoff: exact random networks, and those with ten times the floor."""
+"""Errors under rotations over the floor of roundoff: exact random models, and those with ten times the floor."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def plot(record: dict[str, Any]) -> Figure:
             sizes = [row[key] for row in rows]
             axis.semilogy([row["seed"] for row in rows], sizes, marker, color=colour, label=f"{label}, {dtype}")
     axis.axhline(values["threshold"], color="0.3", linewidth=1)
-    axis.set_xlabel("network")
+    axis.set_xlabel("model")
     axis.set_ylabel("error of forces / floor")
     axis.legend(loc="best", fontsize=6)
     return fig

@@ -8,13 +8,14 @@ import numpy as np
 from ase import Atoms
 
 from tdn_theory.audit.noise import SHIFT
-from tdn_theory.audit.prediction import Properties, predict, transformed, turned_back
+from tdn_theory.audit.prediction import Properties, predict, turned_back
 
 
 def symmetry_errors(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     """Mean square errors, per symmetry and property.
 
-    * `inversion`: every position r becomes -r.
+    * `inversion`: every position r becomes -r; the lattice is the same, and its basis stays, since many codes take only
+      right-handed ones.
     * `translation`: all atoms are moved alike.
     * `permutation`: the atoms come in another order.
     * `images`: atoms are replaced by periodic images, in another basis of the same lattice.
@@ -32,7 +33,9 @@ def symmetry_errors(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     n = len(atoms)
     wanted = predict(calculator, atoms)
-    trials: dict[str, tuple[Atoms, Any]] = {"inversion": (transformed(atoms, -np.eye(3)), -np.eye(3))}
+    inverted = atoms.copy()
+    inverted.positions = -atoms.positions
+    trials: dict[str, tuple[Atoms, Any]] = {"inversion": (inverted, -np.eye(3))}
     moved = atoms.copy()
     moved.positions += SHIFT * rng.uniform(-1, 1, 3)
     trials["translation"] = (moved, None)

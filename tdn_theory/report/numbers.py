@@ -109,6 +109,42 @@ def _speedups_compiled_paths(values: Values) -> str:
     return _span([time / times[*place, True] for (*place, compiled), time in times.items() if not compiled], 1)
 
 
+AUDITED = (
+    "SevenNet-0",
+    "CHGNet",
+    "MACE",
+    "NequIP",
+    "SchNet",
+    "TDN, R = 28",
+    "TDN, exact",
+    "TDN, exact, even paths",
+    "TDN, exact, float32",
+    "transposed harmonics",
+    "float16 coefficients",
+    "cutoff not smooth",
+    "sign of the stress",
+    "missing images",
+)
+"""Rows of the table of audits."""
+
+
+def _audit(name: str, column: str) -> Callable[[Values], str]:
+    """Of the audit of a model: its grade, errors under rotations (thousandths of their units), the checks that fail."""
+
+    def entry(v: Values) -> str:
+        row = _row(v["audits"]["rows"], name=name)
+        if column == "grade":
+            return row["grade"]
+        if column == "faults":
+            wrong = dict.fromkeys(f["check"] for f in row["findings"] if f["grade"] != "at roundoff")
+            return ", ".join(wrong) or "none"
+        quantity, key = ("forces", "floor") if column == "floor" else (column, "error")
+        found = _row(row["findings"], check="rotation", quantity=quantity)
+        return f"{1e3 * found[key]:.1g}"
+
+    return entry
+
+
 NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"exact rank at L = {lmax}": _frontier("all", lmax) for lmax in range(1, 7)},
     **{f"even rank at L = {lmax}": _frontier("even", lmax) for lmax in range(1, 7)},
@@ -141,6 +177,14 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     "speed-up of compiled inference": _speedups_compiled("inference"),
     "speed-up of compiled training": _speedups_compiled("training"),
     "speed-up of compiled paths": _speedups_compiled_paths,
+    **{
+        f"audit {name}: {column}": _audit(name, column)
+        for name in AUDITED
+        for column in ("grade", "energy", "forces", "floor", "faults")
+    },
+    "audit models": lambda v: str(v["audit_benchmark"]["models"]),
+    "audit false alarms": lambda v: str(v["audit_benchmark"]["false_alarms"]),
+    "audit misses": lambda v: str(v["audit_benchmark"]["misses"]),
     "speed-up claimed": lambda v: _span(list(v["F3c"]["paper_speedups"].values()), 0),
 }
 """Name -> what the values of the records (see `Results.values`) say, as text."""

@@ -1,4 +1,4 @@
-"""Whether the audit tells roundoff from approximation: random exact networks, and the same with ten times the floor.
+"""Whether the audit tells roundoff from approximation: random exact models, and the same with ten times the floor.
 
 An exact one that is not found at roundoff in every check is a false alarm. The others see space stretched along z, by
 as much as makes forces err under rotations by ten times the floor; one of them that is found at roundoff under
@@ -19,14 +19,14 @@ from tdn_theory.audit.noise import noise
 from tdn_theory.audit.potential import audit
 from tdn_theory.audit.rotations import rotation_errors
 from tdn_theory.audit.verdict import ROUNDOFF
-from tdn_theory.experiments.potentials.audited import ELEMENTS, stretched, tdn
+from tdn_theory.experiments.potentials.moments import Moments
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
 
-HERE = "tdn_theory.experiments.potentials.audited"
+SOURCE = "tdn_theory.experiments.potentials.moments:Moments"
 TIMES = 10.0
-"""Error of the spoilt networks over the floor."""
+"""Error of the spoilt models over the floor."""
 TRIAL = 1e-2
 """Stretch at which the error is measured, to find the stretch that is wanted: errors are proportional to it."""
 DEGREE = 2
@@ -37,10 +37,10 @@ class Size:
     """Size of a run.
 
     Attributes:
-        networks: Exact ones, and as many spoilt ones.
+        models: Exact ones, and as many spoilt ones.
     """
 
-    networks: int
+    models: int
 
 
 SIZES = {Preset.SMALLEST: Size(1), Preset.QUICK: Size(50), Preset.FULL: Size(200)}
@@ -48,11 +48,11 @@ SIZES = {Preset.SMALLEST: Size(1), Preset.QUICK: Size(50), Preset.FULL: Size(200
 
 def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Audit all of them, and count."""
-    rows = jobs.map(one, [{"seed": seed + k} for k in range(size.networks)], "audits of random networks")
+    rows = jobs.map(one, [{"seed": seed + k} for k in range(size.models)], "audits of random models")
     return {
         "times": TIMES,
         "threshold": ROUNDOFF,
-        "networks": len(rows),
+        "models": len(rows),
         "false_alarms": sum(bool(row["alarms"]) for row in rows),
         "misses": sum(not row["found"] for row in rows),
         "largest_exact_ratio": max(row["exact_ratio"] for row in rows),
@@ -62,38 +62,28 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
 
 
 def one(seed: int) -> dict[str, Any]:
-    """A random network on a random structure, exact and spoilt.
+    """A random potential (`moments`) on a random structure, exact and spoilt.
 
     Args:
         seed: Of all that is random; even ones are in double precision, and every other pair of seeds has a crystal.
     """
-    rng = np.random.default_rng(seed)
-    made = {
-        "seed": seed,
-        "dtype": ("float64", "float32")[seed % 2],
-        "method": "cubature",
-        "lmax": int(rng.integers(1, 3)),
-        "channels": 8,
-        "layers": int(rng.integers(1, 3)),
-    }
-    atoms = _structure(rng, periodic=bool(seed // 2 % 2))
-    floor = noise(tdn(**made), atoms, seed)["squares"]["forces"] ** 0.5
-    trial = rotation_errors(stretched(TRIAL, **made), atoms, DEGREE, seed)["squares"]["forces"] ** 0.5
-    wrong = {**made, "stretch": TRIAL * TIMES * floor / trial}
+    exact = {"seed": seed, "dtype": ("float64", "float32")[seed % 2]}
+    atoms = _structure(np.random.default_rng(seed), periodic=bool(seed // 2 % 2))
+    floor = noise(Moments(**exact), atoms, seed)["squares"]["forces"] ** 0.5
+    trial = rotation_errors(Moments(**exact, stretch=TRIAL), atoms, DEGREE, seed)["squares"]["forces"] ** 0.5
+    spoilt = {**exact, "stretch": TRIAL * TIMES * floor / trial}
     records = []
-    for function, options in (("tdn", made), ("stretched", wrong)):
+    for options in (exact, spoilt):
         with tempfile.TemporaryDirectory() as folder:
-            jobs = Jobs(Path(folder))
-            records.append(audit(f"{HERE}:{function}", options, {"random": atoms}, jobs, DEGREE, seed)["findings"])
-    exact, spoilt = records
-    turned = {row["quantity"]: row for row in spoilt if row["check"] == "rotation"}
-    rotation = next(row for row in exact if row["check"] == "rotation" and row["quantity"] == "forces")
+            found = audit(SOURCE, options, {"random": atoms}, Jobs(Path(folder)), DEGREE, seed)["findings"]
+            records.append(found)
+    turned = {row["quantity"]: row for row in records[1] if row["check"] == "rotation"}
+    rotation = next(row for row in records[0] if row["check"] == "rotation" and row["quantity"] == "forces")
     return {
-        **made,
-        "stretch": wrong["stretch"],
+        **spoilt,
         "atoms": len(atoms),
         "periodic": bool(atoms.pbc.any()),
-        "alarms": [f"{row['check']}, {row['quantity']}" for row in exact if row["grade"] != "at roundoff"],
+        "alarms": [f"{row['check']}, {row['quantity']}" for row in records[0] if row["grade"] != "at roundoff"],
         "found": any(row["grade"] != "at roundoff" for row in turned.values()),
         "exact_ratio": rotation["error"] / rotation["floor"],
         "spoilt_ratio": turned["forces"]["error"] / turned["forces"]["floor"],
@@ -105,7 +95,7 @@ def _structure(rng: np.random.Generator, periodic: bool) -> Atoms:
     """Five atoms at random, in a cell or without one, no two of them (nor images) closer than 1.2 Angstrom."""
     cell = 5.5 * np.eye(3) + rng.uniform(-0.5, 0.5, (3, 3))
     while True:
-        atoms = Atoms(rng.choice(ELEMENTS, 5), rng.random((5, 3)) @ (cell if periodic else 0.7 * cell))
+        atoms = Atoms(np.full(5, 6), rng.random((5, 3)) @ (cell if periodic else 0.7 * cell))
         if periodic:
             atoms.set_cell(cell)
             atoms.pbc = True
@@ -116,7 +106,7 @@ def _structure(rng: np.random.Generator, periodic: bool) -> Atoms:
 
 STUDY = Study(
     "audit_benchmark",
-    "False alarms and misses of the audit on random networks, exact and with ten times the floor",
+    "False alarms and misses of the audit on random models, exact and with ten times the floor",
     Cost.TRAINED,
     SIZES,
     run,

@@ -1,4 +1,4 @@
-"""What is audited in the studies `audits` and `audit_benchmark`: potentials of packages, random networks, spoilt ones.
+"""What the study `audits` audits: potentials of packages, networks with random weights, spoilt ones.
 
 Every function makes a calculator of ASE. The spoilt ones are a network of this package, exact, even and in double
 precision, that is wrong in one thing each.
@@ -100,20 +100,6 @@ def chgnet() -> Any:
     from chgnet.model.dynamics import CHGNetCalculator  # pyright: ignore[reportMissingImports]
 
     return CHGNetCalculator(use_device="cpu")
-
-
-def stretched(stretch: float, seed: int, dtype: str, **changes: Any) -> GraphCalculator:
-    """A network for which space is longer along z by a factor `1 + stretch`: conservative, and not isotropic."""
-    metric = torch.tensor([1.0, 1.0, 1.0 + stretch], dtype=torch.float64)
-
-    def change(graph: Graph) -> Graph:
-        positions, cell = graph.positions.double() * metric, graph.cell.double() * metric
-        return replace(graph, positions=positions.to(graph.positions), cell=cell.to(graph.cell))
-
-    def after(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
-        return {"energy": found["energy"], "forces": found["forces"] * metric.numpy()}
-
-    return GraphCalculator(network(seed, dtype, **changes), getattr(torch, dtype), change, after)
 
 
 def spoilt(fault: str) -> GraphCalculator:
