@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tdn_theory.data.ase_files import read_ase
-from tests.assertions import assert_close, refuses
+from tdn_theory.testing.assertions import assert_close
+from tests.assertions import refuses
 
 
 @pytest.fixture

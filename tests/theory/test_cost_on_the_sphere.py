@@ -10,9 +10,10 @@ from tdn_theory.cp.constructions import cubature
 from tdn_theory.so3.harmonics import spherical_harmonics
 from tdn_theory.so3.irreps import component_slice, dim, slot_slices
 from tdn_theory.so3.rotation import wigner_d
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import cost
 from tdn_theory.theory.cost import Channels
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 from tests.theory.test_cost import Counter, channels_of, inputs, mix, pairs
 
 POLE = np.array([0.0, 1.0, 0.0])

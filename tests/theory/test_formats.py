@@ -9,9 +9,9 @@ import tensorly
 from hypothesis import given
 from hypothesis import strategies as st
 from tensorly.decomposition import tensor_train
-from tests.strategies import coupling_tensors
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.testing.strategies import coupling_tensors
 from tdn_theory.theory.formats import fewest_numbers, fit_tucker, tucker_bracket, tucker_numbers
 
 TENSORS = coupling_tensors(max_lmax=1, nonzero=True)

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import rotations, seeds
 
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.constructions import cubature
 from tdn_theory.cp.constructions.matrix_multiplication import basis, matrix_multiplication
 from tdn_theory.so3.irreps import component_slice, dim
 from tdn_theory.so3.rotation import haar_rotations, wigner_D
+from tdn_theory.testing.strategies import rotations, seeds
 from tdn_theory.theory import multilinear as ml
 
 ROUNDING = 1e-11

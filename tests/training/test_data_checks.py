@@ -10,12 +10,13 @@ from rich.console import Console
 
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.summary import fingerprint, summary
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training import loop
 from tdn_theory.training.config import DataConfig
 from tdn_theory.training.data_checks import describe
 from tdn_theory.training.reference import energy_per_element
 from tdn_theory.training.sources import Splits, load
-from tests.assertions import assert_close, refuses
+from tests.assertions import refuses
 from tests.training.conftest import SPLITS, atoms, springs
 
 
