@@ -99,15 +99,15 @@ def measure(
 
     from tdn_theory.nn.e3nn_convolution import E3nnConvolution
 
-    before = torch.get_num_threads()
+    before = torch.get_num_threads(), torch.get_default_dtype()
     torch.set_num_threads(threads)
     try:
         kept = keep_memory()
         torch.manual_seed(seed)
         real = getattr(torch, dtype)
+        torch.set_default_dtype(real)  # e3nn rounds its constants to it
         product = _product(lmax, channels)
         ours = E3nnConvolution(product)
-        product.to(real)
         edges = nodes * NEIGHBOURS
         widths = (nodes, product.irreps_in1.dim), (edges, product.irreps_in2.dim), (edges, product.weight_numel)
         inputs = [torch.randn(width, dtype=real, requires_grad=True) for width in widths]
@@ -135,7 +135,8 @@ def measure(
             }
             times[direction] = {name: summary(some) for name, some in take_turns(calls, budget).items()}
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        torch.set_default_dtype(before[1])
     return {
         "L": lmax,
         "dtype": dtype,
