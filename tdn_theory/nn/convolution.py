@@ -99,15 +99,24 @@ class Convolution(DoubleBuffers):
         self.paths = len(paths)
         table, entries, values = [], [], []
         for path in paths:
-            first = len(values)
-            for k, i, j in np.argwhere(path.tensor):
-                entries.append((k, i, path.y + j))
-                values.append(path.tensor[k, i, j])
-            if (path.z.components, path.x.components) != path.tensor.shape[:2] or path.x.channels != path.z.channels:
+            d3, d1, d2 = path.tensor.shape
+            if (path.z.components, path.x.components) != (d3, d1) or path.x.channels != path.z.channels:
                 raise ValueError(
                     f"path {path} does not fit; its tensor must have the components of its slots, (d3, d1, d2), and "
                     "these must have equally many channels"
                 )
+            reach = (
+                (path.x.first, d1 * path.x.channels, x_width),
+                (path.y, d2, y_width),
+                (path.z.first, d3 * path.z.channels, z_width),
+                (path.weight, path.x.channels, weight_width),
+            )
+            if any(start < 0 or size < 1 or start + size > width for start, size, width in reach):
+                raise ValueError(f"path {path} reaches beyond its rows, or has no number in them")
+            first = len(values)
+            for k, i, j in np.argwhere(path.tensor):
+                entries.append((k, i, path.y + j))
+                values.append(path.tensor[k, i, j])
             ends = (path.x.first, path.z.first, path.weight)
             table.append((*ends, path.x.components, path.z.components, path.x.channels, first, len(values)))
         constants = {

@@ -7,6 +7,7 @@ from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from tdn_theory.experiments.networks.variants import random_batch
 from tdn_theory.nn import Potential, PotentialConfig, TensorProduct
+from tdn_theory.nn.convolution import Convolution
 
 CASES = [
     ("0e+1o", (4, 1), "uvu", "exact", None),
@@ -71,7 +72,44 @@ def potentials() -> None:
             sys.exit(f"potential, {method}: guards look at arrays of numpy, or are not there to be read")
 
 
+class Convolved(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution = Convolution.of("0e+1o", 4)
+
+    def forward(self, x, y, w, source, target):
+        return self.convolution(x, y, w, source, target, x.shape[0])
+
+
+def convolutions() -> None:
+    """In one graph, with derivatives, for any number of nodes and edges; second derivatives of the exported one."""
+    torch._dynamo.reset()
+    model = Convolved()
+
+    def inputs(nodes: int, edges: int) -> list[torch.Tensor]:
+        sizes = (nodes, 16), (edges, 4), (edges, model.convolution.weight_width)
+        ends = [torch.randint(0, nodes, (edges,)) for _ in range(2)]
+        return [*(torch.randn(size) for size in sizes), *ends]
+
+    def derivatives(function, values: list[torch.Tensor], second: bool) -> list[torch.Tensor]:
+        leaves = [value.clone().requires_grad_() for value in values[:3]]
+        out = function(*leaves, *values[3:])
+        first = torch.autograd.grad(out.sin().sum(), leaves, create_graph=second)
+        more = torch.autograd.grad(sum((part**2).sum() for part in first), leaves) if second else []
+        return [out.detach(), *first, *more]
+
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    nodes, edges = torch.export.Dim("nodes"), torch.export.Dim("edges")
+    dynamic = ({0: nodes}, *[{0: edges}] * 4)
+    exported = torch.export.export(model, tuple(inputs(3, 5)), dynamic_shapes=dynamic).module()
+    for sizes in ((3, 5), (4, 7)):
+        values = inputs(*sizes)
+        agree(derivatives(compiled, values, False), derivatives(model, values, False), "convolution, compiled")
+        agree(derivatives(exported, values, True), derivatives(model, values, True), "convolution, exported")
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
+    convolutions()
     graphs()
     potentials()

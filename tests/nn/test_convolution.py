@@ -324,3 +324,9 @@ def test_errors_teach(unchecked):
     wrong = ConvolutionPath(Slot(0, 3, 2), 0, Slot(0, 1, 2), 0, np.ones((3, 1, 1)))
     with refuses(ValueError, "does not fit", "components"):
         Convolution([wrong], x_width=6, y_width=1, z_width=2, weight_width=2, by_channel=True)
+    path = ConvolutionPath(Slot(0, 3, 2), 0, Slot(0, 1, 2), 0, np.ones((1, 3, 1)))
+    fits = {"x_width": 6, "y_width": 1, "z_width": 2, "weight_width": 2}
+    Convolution([path], **fits, by_channel=True)
+    for name in fits:
+        with refuses(ValueError, "beyond"):
+            Convolution([path], **fits | {name: fits[name] - 1}, by_channel=True)

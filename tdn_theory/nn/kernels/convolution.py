@@ -118,11 +118,12 @@ def _compiled(features: Tensor) -> bool:
 
 def _loop(name: str, features: Tensor, table: Tensor) -> Any:
     """The loop for the widest vectors that the channels of all paths fill."""
-    return loops._function(loops._library(), name, features.dtype, int(table[:, C].min()))
+    return loops._function(loops._library(), name, features.dtype, int(table.numpy()[:, C].min()))
 
 
 def _largest(table: Tensor) -> int:
-    return int((table[:, D1] * table[:, D3]).max())
+    sizes = table.numpy()  # takes less time than torch for so few numbers
+    return int((sizes[:, D1] * sizes[:, D3]).max())
 
 
 def _in_rows(values: Tensor) -> Tensor:
