@@ -29,7 +29,7 @@ SHIFT = 3.0
 """Angstrom: the structures are moved by this, as those are on which invariance under translations is tried."""
 
 
-def noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
+def rounding_noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     """Mean square of the rounding errors of each property.
 
     Lines are taken in random orientations, and the one that is noisiest in a property is left out of the mean, so that

@@ -28,6 +28,8 @@ up to 3 where rotations change more roundings than small steps do (measured, see
 of 10 times the floor is above it even after the floor has been overestimated by 2."""
 BROKEN = 0.05
 FAULT = 1e-4
+REPEAT = 2.0**-20
+"""Relative: what the order of sums may change when the same is computed again, in single precision."""
 LENGTH = 1.0
 """Angstrom: an energy per atom is compared with the force on an atom times this, since its zero is arbitrary."""
 DESIGN = ("permutation", "translation", "images", "supercell", "smoothness")
@@ -120,13 +122,13 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
         for name in UNITS
     }
     sizes["energy"] = LENGTH * sizes["forces"]
+    measured = {
+        (part, name): _root([own["noise"][part][name] for own in parts if name in own["noise"][part]])
+        for part in ("squares", "repeat")
+        for name in UNITS
+    }
     floors = {
-        name: float(
-            np.hypot(
-                _root([part["noise"]["squares"][name] for part in parts if name in part["noise"]["squares"]]),
-                4 * 2.0**-53 * (sizes[name] + 1),
-            )
-        )
+        name: float(np.linalg.norm([measured["squares", name], measured["repeat", name], 2.0**-51 * (sizes[name] + 1)]))
         for name in UNITS
     }
     found: list[Finding] = []
@@ -166,9 +168,8 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
                 Finding(check, name, error, floor, size or None, grade(check, error, floor, size or None), hint)
             )
     for name in UNITS:
-        own = [part["noise"]["repeat"][name] for part in parts if name in part["noise"]["repeat"]]
-        if any(own):
-            add("determinism", name, own, floors[name])
+        if measured["repeat", name]:
+            add("determinism", name, [measured["repeat", name] ** 2], REPEAT * sizes[name])
     return found
 
 
@@ -208,6 +209,6 @@ def _precision(error: float, size: float) -> str:
     """Whether an error has the size of coefficients that were rounded to a lower precision; a network dilutes it."""
     if size:
         for name, unit in (("float16", 2.0**-11), ("float32", 2.0**-24)):
-            if unit / 64 <= error / size <= 16 * unit:
+            if unit / 64 <= error / size <= 4 * unit:
                 return f"of the size of coefficients in {name}"
     return ""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from tdn_theory.audit.noise import noise
+from tdn_theory.audit.noise import rounding_noise
 from tdn_theory.audit.potential import audit
 from tdn_theory.audit.rotations import rotation_errors
 from tdn_theory.audit.verdict import ROUNDOFF
@@ -69,7 +69,7 @@ def one(seed: int) -> dict[str, Any]:
     """
     exact = {"seed": seed, "dtype": ("float64", "float32")[seed % 2]}
     atoms = _structure(np.random.default_rng(seed), periodic=bool(seed // 2 % 2))
-    floor = noise(Moments(**exact), atoms, seed)["squares"]["forces"] ** 0.5
+    floor = rounding_noise(Moments(**exact), atoms, seed)["squares"]["forces"] ** 0.5
     trial = rotation_errors(Moments(**exact, stretch=TRIAL), atoms, DEGREE, seed)["squares"]["forces"] ** 0.5
     spoilt = {**exact, "stretch": TRIAL * TIMES * floor / trial}
     records = []
