@@ -21,7 +21,7 @@ from tdn_theory.so3.rotation import haar_rotations
 
 ORDER = 6
 POINTS = 10
-LINES = 4
+LINES = 6
 STEP = 1e-4
 """Root mean square step of a coordinate, Angstrom: far above float32's roundoff of positions, and `STEP^6` far below
 float64's."""
