@@ -60,14 +60,21 @@ def rounding_noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     again = predict(calculator, atoms), predict(calculator, atoms)
     return {
         "squares": {
-            name: float(np.mean(sorted(_variance(values, name, len(atoms)) for values in lines)[:-1]))
+            name: float(np.mean(sorted(variance(values, name, len(atoms)) for values in lines)[:-1]))
             for name in lines[0][0]
         },
         "repeat": {name: float(np.mean((again[0][name] - again[1][name]) ** 2)) for name in again[0]},
     }
 
 
-def _variance(values: list[Properties], name: str, atoms: int) -> float:
+def variance(values: list[Properties], name: str, atoms: int) -> float:
+    """Mean square rounding error of a property on a line of equal steps.
+
+    Args:
+        values: At `POINTS` points.
+        name: Of the property.
+        atoms: Their number.
+    """
     f = np.array([value[name].ravel() for value in values])
     found = float(np.mean(np.diff(f, ORDER, axis=0) ** 2)) / comb(2 * ORDER, ORDER)
     whole = f * atoms if name == "energy" else f

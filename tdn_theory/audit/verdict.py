@@ -153,7 +153,8 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
             add(check, name, own, 2**0.5 * floors[name])
     for name in ("energy", "forces"):
         own = [part["smoothness"]["squares"][name] for part in parts if name in part["smoothness"]["squares"]]
-        add("smoothness", name, own, 4 * floors[name])
+        rough = _root([part["smoothness"]["noise"][name] for part in parts if name in part["smoothness"]["noise"]])
+        add("smoothness", name, own, 4 * float(np.hypot(floors[name], rough)))
     for check, key, name in (
         ("energy gradient", "forces", "forces"),
         ("curl", "curl", "forces"),
