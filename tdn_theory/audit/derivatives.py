@@ -57,7 +57,7 @@ def derivative_errors(calculator: Any, atoms: Atoms, noise: dict[str, float], se
     Args:
         calculator: Any calculator of ASE.
         atoms: A structure.
-        noise: Mean square rounding errors of its properties, see `noise`.
+        noise: Mean square rounding errors of its properties, see `rounding_noise`.
         seed: Of the directions.
 
     Returns:

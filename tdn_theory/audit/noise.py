@@ -21,7 +21,7 @@ from tdn_theory.so3.rotation import haar_rotations
 
 ORDER = 6
 POINTS = 10
-LINES = 4
+LINES = 6
 STEP = 1e-4
 """Root mean square step of a coordinate, Angstrom: far above float32's roundoff of positions, and `STEP^6` far below
 float64's."""
@@ -29,7 +29,7 @@ SHIFT = 3.0
 """Angstrom: the structures are moved by this, as those are on which invariance under translations is tried."""
 
 
-def noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
+def rounding_noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     """Mean square of the rounding errors of each property.
 
     Lines are taken in random orientations, and the one that is noisiest in a property is left out of the mean, so that
@@ -60,14 +60,21 @@ def noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     again = predict(calculator, atoms), predict(calculator, atoms)
     return {
         "squares": {
-            name: float(np.mean(sorted(_variance(values, name, len(atoms)) for values in lines)[:-1]))
+            name: float(np.mean(sorted(variance(values, name, len(atoms)) for values in lines)[:-1]))
             for name in lines[0][0]
         },
         "repeat": {name: float(np.mean((again[0][name] - again[1][name]) ** 2)) for name in again[0]},
     }
 
 
-def _variance(values: list[Properties], name: str, atoms: int) -> float:
+def variance(values: list[Properties], name: str, atoms: int) -> float:
+    """Mean square rounding error of a property on a line of equal steps.
+
+    Args:
+        values: At `POINTS` points.
+        name: Of the property.
+        atoms: Their number.
+    """
     f = np.array([value[name].ravel() for value in values])
     found = float(np.mean(np.diff(f, ORDER, axis=0) ** 2)) / comb(2 * ORDER, ORDER)
     whole = f * atoms if name == "energy" else f

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from tdn_theory.audit.consequences import consequences
 from tdn_theory.audit.derivatives import derivative_errors
-from tdn_theory.audit.noise import noise
+from tdn_theory.audit.noise import rounding_noise
 from tdn_theory.audit.rotations import rotation_errors
 from tdn_theory.audit.smoothness import jumps
 from tdn_theory.audit.sources import calculator, fingerprint
@@ -124,7 +124,7 @@ def measure(
     own = calculator(source, options)
     try:
         if part == "noise":
-            return _noise(own, atoms, seed)
+            return rounding_noise(own, atoms, seed)
         if part == "symmetries":
             return symmetry_errors(own, atoms, seed)
         if part == "rotations":
@@ -136,9 +136,6 @@ def measure(
         return consequences(own, atoms, seed)
     except Exception as error:  # whatever other people's calculators raise
         return {"refused": f"{type(error).__name__}: {error}"}
-
-
-_noise = noise
 
 
 def _as_json(atoms: Atoms) -> dict[str, Any]:

@@ -48,21 +48,18 @@ def predict(calculator: Any, atoms: Atoms) -> Properties:
             continue
         array = np.array(value, dtype=float)
         if name == "energy" and array.size == 1:
-            array = array.reshape(())
-        if name == "stress" and array.shape == (6,):
-            array = voigt_6_to_full_3x3_stress(array)
-            shape = (3, 3)
-        if array.shape != shape and not (name == "stress" and array.shape == (3, 3)):
+            array = array.reshape(())  # some calculators return an array of one number
+        if array.shape != shape:
             raise ValueError(f"{name} of {atoms.get_chemical_formula()} has shape {array.shape}; it must be {shape}")
         if not np.isfinite(array).all():
             raise ValueError(
                 f"{name} of {atoms.get_chemical_formula()} is not finite: the calculator returns NaN or inf"
             )
-        found[name] = array
+        found[name] = voigt_6_to_full_3x3_stress(array) if name == "stress" else array
     if "energy" not in found:
         raise ValueError("the calculator has no energy; an audit needs one that implements at least that")
     for name in ("numbers", "positions", "pbc"):
-        if not np.array_equal(given.arrays[name] if name != "pbc" else given.pbc, getattr(atoms, name)):
+        if not np.array_equal(getattr(given, name), getattr(atoms, name)):
             raise ValueError(f"the calculator changes the {name} of the structure that it is given; it must copy them")
     if not np.array_equal(given.cell, atoms.cell):
         raise ValueError("the calculator changes the cell of the structure that it is given; it must copy it")

@@ -12,11 +12,14 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from tdn_theory.audit.noise import POINTS, variance
 from tdn_theory.audit.prediction import Properties, predict
 
 INTERVALS = 48
 HALVINGS = 22
 """Afterwards a smooth change has become four million times smaller, and what bends it the square of that."""
+BESIDE = 1e-5
+"""Relative step of the points beside the last interval, from which the roundoff there is taken: as `noise.STEP`."""
 PERIODIC, FINITE = 1.7, 6.0
 """How many times longer distances become: all that are within this factor of a cutoff leave through it. Second
 neighbours of the common crystals are at most 1.63 times as far as first ones, so that some shell does."""
@@ -32,12 +35,13 @@ def jumps(calculator: Any, atoms: Atoms) -> dict[str, Any]:
     Returns:
         `squares`: per property (energy, forces), the mean square of the jump over components, less what remains of a
         smooth change, over how many times larger the property is there than in the structure as it is, as are its
-        rounding errors; `scale`: how many times longer distances are where it is.
+        rounding errors; `noise`: likewise, the mean square of the rounding errors there; `scale`: how many times longer
+        distances are where it is.
     """
     largest = PERIODIC if atoms.pbc.any() else FINITE
     scales = np.geomspace(1.0, largest, INTERVALS + 1)
     values = [_at(calculator, atoms, scale) for scale in scales]
-    result: dict[str, Any] = {"squares": {}, "scale": {}}
+    result: dict[str, Any] = {"squares": {}, "noise": {}, "scale": {}}
     for name in values[0]:
         fourth = np.linalg.norm(np.diff([value[name].ravel() for value in values], 4, axis=0), axis=1)
         # a jump J in interval k makes fourth differences J, -3 J, 3 J, -J of the points from k - 3, ..., k on
@@ -55,6 +59,8 @@ def jumps(calculator: Any, atoms: Atoms) -> dict[str, Any]:
         # a jump J and a smooth change s make J + s, and J + s/2 in half the interval
         growth = max(1.0, float(np.linalg.norm(left[name]) / (np.linalg.norm(values[0][name]) or np.inf)))
         result["squares"][name] = (max(0.0, 2 * steps[-1] - steps[-2]) / growth) ** 2
+        beside = [_at(calculator, atoms, low * (1 - BESIDE * n)) for n in range(POINTS)]
+        result["noise"][name] = variance(beside, name, len(atoms)) / growth**2
         result["scale"][name] = float((low + high) / 2)
     return result
 

@@ -14,7 +14,7 @@ from ase.calculators.emt import EMT
 from typer.testing import CliRunner
 
 from tdn_theory.audit import modules, potential, sources
-from tdn_theory.audit.noise import noise
+from tdn_theory.audit.noise import rounding_noise
 from tdn_theory.audit.page import page
 from tdn_theory.audit.potential import audit
 from tdn_theory.audit.prediction import predict
@@ -83,6 +83,7 @@ FAULTS = {
     "Direct": ("broken", "not conservative"),
     "Chiral": ("broken", "not equivariant under inversion"),
     "Random": ("at roundoff", "at roundoff"),
+    "Dice": ("approximate", "the same input gives different results"),
 }
 
 
@@ -107,7 +108,7 @@ def test_the_floor_is_that_of_the_precision_and_not_the_error() -> None:
 
     molecule = small()["molecule"]
     floors = {
-        name: noise(getattr(spoilt, name)(), molecule, 0)["squares"]["forces"] ** 0.5
+        name: rounding_noise(getattr(spoilt, name)(), molecule, 0)["squares"]["forces"] ** 0.5
         for name in ("Exact", "Single", "Anisotropic", "Broken")
     }
     size = float(np.sqrt(np.mean(predict(spoilt.Exact(), molecule)["forces"] ** 2)))

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from tdn_theory.audit.noise import noise
 from tdn_theory.audit.potential import audit
 from tdn_theory.audit.rotations import rotation_errors
 from tdn_theory.audit.verdict import ROUNDOFF
@@ -69,26 +68,30 @@ def one(seed: int) -> dict[str, Any]:
     """
     exact = {"seed": seed, "dtype": ("float64", "float32")[seed % 2]}
     atoms = _structure(np.random.default_rng(seed), periodic=bool(seed // 2 % 2))
-    floor = noise(Moments(**exact), atoms, seed)["squares"]["forces"] ** 0.5
+    right = _findings(exact, atoms)
+    floor = right["rotation", "forces"]["floor"]
     trial = rotation_errors(Moments(**exact, stretch=TRIAL), atoms, DEGREE, seed)["squares"]["forces"] ** 0.5
     spoilt = {**exact, "stretch": TRIAL * TIMES * floor / trial}
-    records = []
-    for options in (exact, spoilt):
-        with tempfile.TemporaryDirectory() as folder:
-            found = audit(SOURCE, options, {"random": atoms}, Jobs(Path(folder)), DEGREE, seed)["findings"]
-            records.append(found)
-    turned = {row["quantity"]: row for row in records[1] if row["check"] == "rotation"}
-    rotation = next(row for row in records[0] if row["check"] == "rotation" and row["quantity"] == "forces")
+    wrong = _findings(spoilt, atoms)
+    ratios = [found["rotation", "forces"]["error"] / found["rotation", "forces"]["floor"] for found in (right, wrong)]
     return {
         **spoilt,
         "atoms": len(atoms),
         "periodic": bool(atoms.pbc.any()),
-        "alarms": [f"{row['check']}, {row['quantity']}" for row in records[0] if row["grade"] != "at roundoff"],
-        "found": any(row["grade"] != "at roundoff" for row in turned.values()),
-        "exact_ratio": rotation["error"] / rotation["floor"],
-        "spoilt_ratio": turned["forces"]["error"] / turned["forces"]["floor"],
-        "relative": turned["forces"]["relative"],
+        "alarms": [", ".join(name) for name, row in right.items() if row["grade"] != "at roundoff"],
+        "found": any(row["grade"] != "at roundoff" for (check, _), row in wrong.items() if check == "rotation"),
+        "exact_ratio": ratios[0],
+        "spoilt_ratio": ratios[1],
+        "largest_ratio": max(row["error"] / row["floor"] for row in right.values()),
+        "relative": wrong["rotation", "forces"]["relative"],
     }
+
+
+def _findings(options: dict[str, Any], atoms: Atoms) -> dict[tuple[str, str], dict[str, Any]]:
+    """The findings of an audit, by check and quantity."""
+    with tempfile.TemporaryDirectory() as folder:
+        record = audit(SOURCE, options, {"random": atoms}, Jobs(Path(folder)), DEGREE, options["seed"])
+    return {(row["check"], row["quantity"]): row for row in record["findings"]}
 
 
 def _structure(rng: np.random.Generator, periodic: bool) -> Atoms:
