@@ -126,15 +126,17 @@ def spoilt(fault: str) -> GraphCalculator:
                 buffer.copy_(buffer.half().double())
     elif fault == "cutoff not smooth":
 
-        def after(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
+        def bound(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
             graph = build_graph(Structure.from_ase(atoms.copy()), 3.2, torch.float64)
             return {**found, "energy": found["energy"] - 0.05 * len(graph.source)}
 
+        after = bound
     elif fault == "sign of the stress":
 
-        def after(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
+        def pressed(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
             return {name: -value if name == "stress" else value for name, value in found.items()}
 
+        after = pressed
     elif fault == "missing images":
         change = nearest_images
     else:
