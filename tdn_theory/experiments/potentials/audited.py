@@ -125,21 +125,23 @@ def spoilt(fault: str) -> GraphCalculator:
             if buffer.is_floating_point():
                 buffer.copy_(buffer.half().double())
     elif fault == "cutoff not smooth":
-
-        def after(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
-            graph = build_graph(Structure.from_ase(atoms.copy()), 3.2, torch.float64)
-            return {**found, "energy": np.asarray(found["energy"] - 0.05 * len(graph.source))}
-
+        after = _bound
     elif fault == "sign of the stress":
-
-        def after(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
-            return {name: -value if name == "stress" else value for name, value in found.items()}
-
+        after = _compressed
     elif fault == "missing images":
         change = nearest_images
     else:
         raise ValueError(f"fault is {fault!r}; it must be one of {', '.join(FAULTS)}")
     return GraphCalculator(right, torch.float64, change, after)
+
+
+def _bound(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
+    graph = build_graph(Structure.from_ase(atoms.copy()), 3.2, torch.float64)
+    return {**found, "energy": np.asarray(found["energy"] - 0.05 * len(graph.source))}
+
+
+def _compressed(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
+    return {name: -value if name == "stress" else value for name, value in found.items()}
 
 
 def nearest_images(graph: Graph) -> Graph:
