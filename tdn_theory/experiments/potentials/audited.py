@@ -57,7 +57,7 @@ class GraphCalculator(Calculator):
         given = cast(Atoms, self.atoms)
         graph = self.change(build_graph(Structure.from_ase(given.copy()), CONFIG.cutoff, self.dtype))
         values = {name: value.detach().double().numpy() for name, value in self.model(graph).items()}
-        found: dict[str, np.ndarray] = {"energy": values["energy"][0], "forces": values["forces"]}
+        found: dict[str, np.ndarray] = {"energy": np.asarray(values["energy"][0]), "forces": values["forces"]}
         if "stress" in values and given.pbc.all():
             found["stress"] = full_3x3_to_voigt_6_stress(values["stress"][0])
         self.results = self.after(found, given)
@@ -125,23 +125,23 @@ def spoilt(fault: str) -> GraphCalculator:
             if buffer.is_floating_point():
                 buffer.copy_(buffer.half().double())
     elif fault == "cutoff not smooth":
-
-        def bound(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
-            graph = build_graph(Structure.from_ase(atoms.copy()), 3.2, torch.float64)
-            return {**found, "energy": found["energy"] - 0.05 * len(graph.source)}
-
-        after = bound
+        after = _bound
     elif fault == "sign of the stress":
-
-        def pressed(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
-            return {name: -value if name == "stress" else value for name, value in found.items()}
-
-        after = pressed
+        after = _compressed
     elif fault == "missing images":
         change = nearest_images
     else:
         raise ValueError(f"fault is {fault!r}; it must be one of {', '.join(FAULTS)}")
     return GraphCalculator(right, torch.float64, change, after)
+
+
+def _bound(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
+    graph = build_graph(Structure.from_ase(atoms.copy()), 3.2, torch.float64)
+    return {**found, "energy": np.asarray(found["energy"] - 0.05 * len(graph.source))}
+
+
+def _compressed(found: dict[str, np.ndarray], atoms: Atoms) -> dict[str, np.ndarray]:
+    return {name: -value if name == "stress" else value for name, value in found.items()}
 
 
 def nearest_images(graph: Graph) -> Graph:
