@@ -90,12 +90,7 @@ SIZES = {
         recipe_steps=50_000,
         share=1.0,
         crystals=20,
-        moved={
-            "7net-0": (
-                {"kind": "CP", "rank": 15},
-                {"kind": "CP, released recipe", "rank": 28, "steps": 50_000},
-            )
-        },
+        moved={},
         femtoseconds=5000,
         training=300,
     ),
