@@ -20,5 +20,6 @@ def plot(record: dict[str, Any]) -> Figure:
                     axis.semilogx(found["floor"] / found["size"], height, "|", color=colour, markersize=9)
     axis.set_yticks(range(len(rows)), [f"{row['name']}: {row['grade']}" for row in rows])
     axis.set_xlabel("error of forces / forces (bars: floor of roundoff)")
+    axis.set_ylabel("model: grade")
     axis.legend(loc="best")
     return fig

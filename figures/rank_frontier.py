@@ -23,6 +23,8 @@ def plot(record: dict[str, Any]) -> Figure:
             if p["L"] == lmax and p["R"] < (lmax + 1) ** 4:
                 best[p["R"]] = min(best.get(p["R"], 10.0), p["rms_error"])
         ranks = sorted(best)
+        if not ranks:
+            continue
         heights = {r: best[r] if best[r] > EXACT else exact for r in ranks}
         left.plot(ranks, list(heights.values()), color=colour)
         adopted = 7 * lmax**2

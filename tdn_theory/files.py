@@ -27,7 +27,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         os.replace(temporary, path)
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # as when the disk is full
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # as when the disk is full
             raise OSError(error.errno, f"{error.strerror}, writing {len(content)} bytes", str(path)) from error
         raise
 

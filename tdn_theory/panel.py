@@ -139,7 +139,10 @@ class Panel(VBox):
         """What the chosen shapes cost by each method, the decomposition among them, weights being shared (E4)."""
         shape = Channels.of(self.controls["connection"].value, self.controls["channels"].value)
         rest = self.controls["edges"].value, self.controls["rank R"].value
-        methods: list[Method] = [m for m in METHODS if m not in ("cubature", "matrix")]  # both are CP forms
+        left = {"cubature", "matrix"} | (
+            {"rotated"} if shape.connection != "uvu" else set()
+        )  # CP forms; needs harmonics
+        methods: list[Method] = [m for m in METHODS if m not in left]
         return {m: cost(m, self.tensor.coupling, shape, rest[0], rest[1] if m == "cp" else None) for m in methods}
 
     def forget(self) -> None:

@@ -43,7 +43,7 @@ def witness(product: Product, coupling: CouplingLike | None = None, seed: int = 
     >>> spoilt = CouplingTensor(1).array.copy()
     >>> spoilt[1, 2, 3] *= 1.5
     >>> found = witness(spoilt)
-    >>> 0.1 < found.value <= 2 * np.linalg.norm(non_equivariant_part(spoilt))
+    >>> bool(0.1 < found.value <= 2 * np.linalg.norm(non_equivariant_part(spoilt)))
     True
     """
     array, coupling = as_tensor(product, coupling)

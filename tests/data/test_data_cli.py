@@ -53,7 +53,7 @@ def test_convert(tmp_path: Path):
 
 
 def test_bad_conversions_are_refused(tmp_path: Path):
-    assert "must end in one of .npz, .lmdb, .xyz" in run("convert", "a.db", tmp_path / "a.npz", code=2)
+    assert "must end in one of .npz, .lmdb, .xyz" in run("convert", "a.csv", tmp_path / "a.npz", code=2)
     assert "must end in one of .npz, .lmdb, .xyz" in run("convert", "relaxations", tmp_path / "a.csv", code=2)
     assert "there is no file" in run("convert", tmp_path / "b.npz", tmp_path / "a.npz", code=2)
 

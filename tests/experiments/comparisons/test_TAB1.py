@@ -115,6 +115,6 @@ def test_the_record_and_its_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = [(run["model"], run["seed"]) for run in values["networks"]]
     assert found == [(name, seed) for seed in range(3) for name in names[:-1]]
     figure = checkout.load("figures", "TAB1").plot({"values": values})
-    assert len(figure.axes) == 3
-    assert len(figure.axes[0].lines) == len(values["networks"]) / 3
+    assert len(figure.axes) == 4
+    assert len(figure.axes[3].lines) == len(values["networks"]) / 3
     matplotlib.pyplot.close(figure)

@@ -33,5 +33,5 @@ def test_record_and_figure(tmp_path: Path, preset: Preset, largest: int) -> None
             if entry["connection"] != "uvw":
                 assert entry["parameters"] == CHANNELS * (1 if entry["shared"] else len(paths(row["L"])))
     picture = figure.plot(record)
-    assert len(picture.axes) == 2
+    assert len(picture.axes) == 3
     matplotlib.pyplot.close(picture)
