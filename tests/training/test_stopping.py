@@ -49,7 +49,8 @@ def test_it_saves_and_goes_on_bit_for_bit(configure, tmp_path, monkeypatch, numb
 
 
 def test_what_was_done_at_a_signal_is_done_again_afterwards():
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.default_int_handler  # a process that a shell starts in the background ignores Ctrl-C
+    asked_before = signal.signal(signal.SIGINT, before)
     with Interruption() as interruption:
         assert not interruption.asked
         os.kill(os.getpid(), signal.SIGINT)
@@ -57,6 +58,7 @@ def test_what_was_done_at_a_signal_is_done_again_afterwards():
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)  # the second one is not waited for
     assert signal.getsignal(signal.SIGINT) is before
+    signal.signal(signal.SIGINT, asked_before)
 
 
 def test_a_folder_has_one_run(tmp_path):

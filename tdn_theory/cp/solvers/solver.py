@@ -46,8 +46,8 @@ def check_tensor_not_zero(tensor: CouplingTensor) -> None:
 def at_unit_scale(tensor: CouplingTensor) -> tuple[CouplingTensor, float]:
     """`(M / s^3, s)` with s a power of two, so that squares of what the solvers compute are in the range of float64.
 
-    The factors of M are those of M / s^3 times s each, and those of 8^n M exactly 2^n times those of M. s is 1 while
-    the largest entry lies between 1/2 and 4.
+    The factors of M are those of M / s^3 times s each, so those of 8^n M are 2^n times those of M. s is 1 while the
+    largest entry lies between 1/2 and 4.
     """
     exponent = round((power_of_two(tensor.array).item() - 1) / 3)
     weights = tuple(np.ldexp(tensor.weights, -3 * exponent).tolist())
