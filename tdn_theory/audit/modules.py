@@ -6,13 +6,12 @@ normal inputs, in the orientations of a quadrature that is exact to a stated deg
 
 from __future__ import annotations
 
-from math import comb
 from typing import Any
 
 import numpy as np
 import torch
 
-from tdn_theory.audit.noise import ORDER, POINTS, STEP
+from tdn_theory.audit.noise import POINTS, STEP, of_differences
 from tdn_theory.audit.verdict import Grade, grade
 from tdn_theory.coupling import CouplingLike
 from tdn_theory.so3.irreps import irreps_dim, parse_irreps
@@ -106,7 +105,7 @@ def module(function: torch.nn.Module, inputs: str, outputs: str, degree: int = 4
     direction = rng.standard_normal(x.shape)
     line = np.array([at(x + STEP * k * direction) for k in range(POINTS)])
     # an error is the difference of two values
-    floor = float(np.sqrt(2 * np.mean(np.diff(line, ORDER, axis=0) ** 2) / comb(2 * ORDER, ORDER)))
+    floor = float(np.sqrt(2 * of_differences(line)))
     error, size = float(np.sqrt(weights @ np.array(squares))), float(np.sqrt(np.mean(straight**2)))
     inversion = None
     if all(irrep.parity for irrep in (*first, *second)):

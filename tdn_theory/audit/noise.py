@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from jaxtyping import Float
 
 from tdn_theory.audit.prediction import Properties, predict, transformed
 from tdn_theory.so3.rotation import haar_rotations
@@ -67,6 +68,11 @@ def rounding_noise(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     }
 
 
+def of_differences(f: Float[np.ndarray, "points ..."]) -> float:
+    """Mean square of the rounding errors of values at equal steps, from their differences of order `ORDER`."""
+    return float(np.mean(np.diff(f, ORDER, axis=0) ** 2)) / comb(2 * ORDER, ORDER)
+
+
 def variance(values: list[Properties], name: str, atoms: int) -> float:
     """Mean square rounding error of a property on a line of equal steps.
 
@@ -76,7 +82,7 @@ def variance(values: list[Properties], name: str, atoms: int) -> float:
         atoms: Their number.
     """
     f = np.array([value[name].ravel() for value in values])
-    found = float(np.mean(np.diff(f, ORDER, axis=0) ** 2)) / comb(2 * ORDER, ORDER)
+    found = of_differences(f)
     whole = f * atoms if name == "energy" else f
     single = whole.astype(np.float32)
     if np.array_equal(single, whole) or (name == "energy" and np.allclose(single, whole, rtol=1e-13, atol=0)):

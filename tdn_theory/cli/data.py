@@ -140,16 +140,7 @@ def data_check(
     from tdn_theory.data.summary import summary
 
     with errors_as_messages():
-        keys = keys_of(
-            energy_key=energy_key,
-            energy_unit=energy_unit,
-            length_unit=length_unit,
-            forces_key=forces_key,
-            force_unit=force_unit,
-            stress_key=stress_key,
-            stress_unit=stress_unit,
-            missing=missing,
-        )
+        keys = keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, missing)
         for file in files:
             found = summary(read_structures(file, keys), cutoff)
             console.print(f"{file}: {found}", highlight=False, markup=False, soft_wrap=True)
@@ -173,16 +164,7 @@ def data_convert(
 
     with errors_as_messages():
         check_writable(target)
-        keys = keys_of(
-            energy_key=energy_key,
-            energy_unit=energy_unit,
-            length_unit=length_unit,
-            forces_key=forces_key,
-            force_unit=force_unit,
-            stress_key=stress_key,
-            stress_unit=stress_unit,
-            missing="without",
-        )
+        keys = keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, "without")
         structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys)
         write_structures(target, structures, source)
     console.print(f"{target}: {len(structures)} structures", highlight=False, soft_wrap=True)

@@ -19,16 +19,25 @@ LengthUnit = Annotated[str | None, typer.Option(help="Unit of positions, e.g. An
 MissingOption = Annotated[str, typer.Option(help="Frames that lack a label: refuse, or read them without.")]
 
 
-def keys_of(**given: str | None) -> Keys:
-    """The keys that the options name.
+def keys_of(
+    energy_key: str | None,
+    energy_unit: str | None,
+    length_unit: str | None,
+    forces_key: str | None,
+    force_unit: str | None,
+    stress_key: str | None,
+    stress_unit: str | None,
+    missing: str,
+) -> Keys:
+    """The keys that the options of these names give.
 
     Raises:
         ValueError: One that is needed is missing; the message names the option.
     """
     from tdn_theory.data.extxyz import Keys
 
-    needed = ("energy_key", "energy_unit", "length_unit")
-    missing = [f"--{name.replace('_', '-')}" for name in needed if given.get(name) is None]
-    if missing:
-        raise ValueError(f"an extended XYZ file needs {', '.join(missing)}: the file itself does not say")
-    return Keys(**given)  # pyright: ignore[reportArgumentType]
+    if energy_key is None or energy_unit is None or length_unit is None:
+        needed = {"--energy-key": energy_key, "--energy-unit": energy_unit, "--length-unit": length_unit}
+        lacking = [option for option, value in needed.items() if value is None]
+        raise ValueError(f"an extended XYZ file needs {', '.join(lacking)}: the file itself does not say")
+    return Keys(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, missing=missing)

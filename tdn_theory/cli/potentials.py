@@ -113,16 +113,7 @@ def evaluate(
         else:
             structures = read_extxyz(
                 data,
-                keys_of(
-                    energy_key=energy_key,
-                    energy_unit=energy_unit,
-                    length_unit=length_unit,
-                    forces_key=forces_key,
-                    force_unit=force_unit,
-                    stress_key=stress_key,
-                    stress_unit=stress_unit,
-                    missing=missing,
-                ),
+                keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, missing),
             )
         dtype = getattr(torch, precision)
         potential = Potential.load(model).to(existing(device), dtype)

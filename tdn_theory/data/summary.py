@@ -77,12 +77,12 @@ def summary(structures: Sequence[Structure], cutoff: float | None = None) -> Sum
         raise ValueError("there is no structure to sum up")
     from ase.data import chemical_symbols
 
-    counts, elements, places = Counter[str](), Counter[int](), Counter[str]()
+    counts, elements, places = Counter[str](), Counter[int](), set[str]()
     low, high = {}, {}
     nearest = np.inf
     for structure in structures:
         elements.update(set(structure.numbers.tolist()))
-        places[fingerprint([structure], labels=False)] += 1
+        places.add(fingerprint([structure], labels=False))
         for label in structure.labels:
             values = np.atleast_1d(getattr(structure, label)) / (len(structure) if label == "energy" else 1)
             counts[label] += 1
@@ -134,7 +134,7 @@ def _warnings(
 
 
 def _off_constants(structures: Sequence[Structure]) -> np.ndarray:
-    """Energies per atom less those of the median-like fit of constants per element: least squares, in eV/atom."""
+    """Energies per atom less those of constants per element, by least squares of energies per atom; eV/atom."""
     elements = sorted({z for structure in structures for z in structure.numbers.tolist()})
     counts = np.array([[np.count_nonzero(s.numbers == z) for z in elements] for s in structures], float)
     sizes = counts.sum(1)

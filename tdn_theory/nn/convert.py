@@ -8,7 +8,6 @@ trained.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from math import prod, sqrt
@@ -21,7 +20,7 @@ from torch import Tensor
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
-from tdn_theory.nn.e3nn_convolution import ChannelProduct, in_place_of, sign
+from tdn_theory.nn.e3nn_convolution import ChannelProduct, StandIn, in_place_of, sign
 from tdn_theory.nn.kernels import loops
 from tdn_theory.nn.parts import whole
 from tdn_theory.nn.product import METHODS, MODES, Method, Mode, TensorProduct
@@ -180,7 +179,7 @@ def _seen(model: torch.nn.Module, left: dict[str, str]) -> str:
     return f"the model holds no e3nn.o3.TensorProduct, but {seen}"
 
 
-class E3nnProduct(torch.nn.Module):
+class E3nnProduct(StandIn):
     """Stands in for an `e3nn.o3.TensorProduct`: same call, same weights, same layout of inputs and outputs.
 
     Attributes:
@@ -195,16 +194,7 @@ class E3nnProduct(torch.nn.Module):
     weight: torch.nn.Parameter | None
 
     def __init__(self, original: Any, method: Method, rank: int | None) -> None:
-        super().__init__()
-        self.irreps_in1, self.irreps_in2, self.irreps_out = (
-            original.irreps_in1,
-            original.irreps_in2,
-            original.irreps_out,
-        )
-        self.instructions: Sequence[Any] = original.instructions
-        self.weight_numel: int = original.weight_numel
-        self.internal_weights: bool = original.internal_weights
-        self.shared_weights: bool = original.shared_weights
+        super().__init__(original)
         self.weight = original.weight if self.internal_weights and self.weight_numel else None
         self._groups = [
             _Group(key, members, original, method, rank)
@@ -234,9 +224,7 @@ class E3nnProduct(torch.nn.Module):
         edges = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
         x, y = x.expand(*edges, -1), y.expand(*edges, -1)
         weight = self.weight if weight is None else weight
-        if self.weight_numel and (weight is None or weight.shape[-1] != self.weight_numel):
-            given = "missing" if weight is None else f"of shape {tuple(weight.shape)}"
-            raise ValueError(f"weights are {given}; they must have shape (..., {self.weight_numel})")
+        self.check_weights(weight)
         terms: list[list[Tensor]] = [[] for _ in self._out]
         for group, product in zip(self._groups, self.products, strict=True):
             group.run(cast(TensorProduct, product), x, y, weight, terms)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,8 +17,8 @@ from tdn_theory.nn.convolution import Convolution, ConvolutionPath, Slot
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 
 
-class E3nnConvolution(torch.nn.Module):
-    """Gather, an `e3nn.o3.TensorProduct` of mode `uvu` with weights of every edge, and sum, as one `Convolution`.
+class StandIn(torch.nn.Module):
+    """A module in the place of an `e3nn.o3.TensorProduct`, with what others ask such a product for.
 
     Attributes:
         irreps_in1: e3nn's irreps of the features.
@@ -26,8 +26,37 @@ class E3nnConvolution(torch.nn.Module):
         irreps_out: e3nn's irreps of the result.
         instructions: e3nn's instructions.
         weight_numel: Weights of an edge.
-        internal_weights: False: the weights are given.
+        internal_weights: Whether the weights are the module's own.
         shared_weights: Whether e3nn's product was made for one row of weights for all edges.
+
+    Args:
+        original: The product.
+    """
+
+    def __init__(self, original: Any) -> None:
+        super().__init__()
+        self.irreps_in1, self.irreps_in2 = original.irreps_in1, original.irreps_in2
+        self.irreps_out = original.irreps_out
+        self.instructions: Sequence[Any] = original.instructions
+        self.weight_numel: int = original.weight_numel
+        self.internal_weights: bool = original.internal_weights
+        self.shared_weights: bool = original.shared_weights
+
+    def check_weights(self, weight: Tensor | None) -> None:
+        """Weights are there if the product has any, and as many as it has.
+
+        Raises:
+            ValueError: They are not.
+        """
+        if self.weight_numel and (weight is None or weight.shape[-1] != self.weight_numel):
+            given = "missing" if weight is None else f"of shape {tuple(weight.shape)}"
+            raise ValueError(f"weights are {given}; they must have shape (..., {self.weight_numel})")
+
+
+class E3nnConvolution(StandIn):
+    """Gather, an `e3nn.o3.TensorProduct` of mode `uvu` with weights of every edge, and sum, as one `Convolution`.
+
+    Attributes:
         convolution: What does the work.
 
     Args:
@@ -39,16 +68,7 @@ class E3nnConvolution(torch.nn.Module):
     """
 
     def __init__(self, original: Any) -> None:
-        super().__init__()
-        self.irreps_in1, self.irreps_in2, self.irreps_out = (
-            original.irreps_in1,
-            original.irreps_in2,
-            original.irreps_out,
-        )
-        self.instructions: Sequence[Any] = original.instructions
-        self.weight_numel: int = original.weight_numel
-        self.internal_weights = False
-        self.shared_weights: bool = original.shared_weights
+        super().__init__(original)
         self.convolution = e3nn_convolution(original)
         self.train(original.training)
 
@@ -104,9 +124,8 @@ class ChannelProduct(E3nnConvolution):
         Raises:
             ValueError: Weights are missing or have another number of entries.
         """
-        if weight is None or weight.shape[-1] != self.weight_numel:
-            given = "missing" if weight is None else f"of shape {tuple(weight.shape)}"
-            raise ValueError(f"weights are {given}; they must have shape (..., {self.weight_numel})")
+        self.check_weights(weight)
+        weight = cast(Tensor, weight)
         edges = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
         x, y = (part.expand(*edges, -1).reshape(-1, part.shape[-1]) for part in (x, y))
         weight = weight.unsqueeze(0) if weight.dim() == 1 else weight.expand(*edges, -1).flatten(0, -2)

@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
@@ -95,11 +96,7 @@ def best_core(tensor: CouplingTensor, rank: int) -> Core:
     pairs.
     """
     check_rank(rank)
-    shape = tensor.coupling.shape
-    spectra = [tensor.singular_values(mode) for mode in (0, 1, 2)]
-    unit = power_of_two(np.concatenate(spectra)).item()
-    squares = [np.ldexp(values, -unit) ** 2 for values in spectra]
-    tails = [np.append(np.cumsum(values[::-1])[::-1], 0.0) for values in squares]  # tails[n][r]: sum over k > r
+    shape, tails = tensor.coupling.shape, scaled_tails(tensor)
     cores: list[Core] = []
     for whole in range(3):
         m, n = (mode for mode in range(3) if mode != whole)
@@ -108,6 +105,17 @@ def best_core(tensor: CouplingTensor, rank: int) -> Core:
             core[whole], core[m], core[n] = shape[whole], first, min(shape[n], rank // first)
             cores.append((core[0], core[1], core[2]))
     return min(cores, key=lambda core: sum(tails[mode][size] for mode, size in enumerate(core)))
+
+
+def scaled_tails(tensor: CouplingTensor) -> list[Float[np.ndarray, " n"]]:
+    """`t_n[r] = sum_{k > r} sigma_k^(n)^2` of each mode, r = 0..d, times a power of four that keeps squares in range.
+
+    So `t_n[r] / t_n[0]` is the share of ||M||^2 beyond the first r singular values.
+    """
+    spectra = [tensor.singular_values(mode) for mode in (0, 1, 2)]
+    unit = power_of_two(np.concatenate(spectra)).item()
+    squares = [np.ldexp(values, -unit) ** 2 for values in spectra]
+    return [np.append(np.cumsum(values[::-1])[::-1], 0.0) for values in squares]
 
 
 def theorem_bound(tensor: CouplingTensor, rank: int, radius: float = 1.0) -> float:

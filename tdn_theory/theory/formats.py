@@ -24,9 +24,7 @@ from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.so3.irreps import check_degree
-
-Core = tuple[int, int, int]
-"""Ranks in the modes k, i, j."""
+from tdn_theory.theory.bounds import Core, scaled_tails
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ def tucker_bracket(tensor: CouplingTensor, core: Core) -> Bracket:
     >>> tucker_bracket(CouplingTensor(1), (4, 4, 3))  # one mode truncated, by one of three equal singular values
     Bracket(low=0.447..., high=0.447...)
     """
-    tails = _tails(tensor)
+    tails = _shares(tensor)
     for rank, of_mode in zip(core, tails, strict=True):
         if not 1 <= check_degree(rank, "core rank") < len(of_mode):
             raise ValueError(f"core rank is {rank}; it must be in 1..d = 1..{len(of_mode) - 1}")
@@ -62,12 +60,11 @@ def tucker_bracket(tensor: CouplingTensor, core: Core) -> Bracket:
     return Bracket(sqrt(max(found)), sqrt(min(1.0, sum(found))))
 
 
-def _tails(tensor: CouplingTensor) -> list[np.ndarray]:
+def _shares(tensor: CouplingTensor) -> list[np.ndarray]:
     """Of each mode, the share of ||M||^2 beyond the first r singular values, r = 0..d."""
     if tensor.norm == 0:
         raise ValueError(f"{tensor} is zero: every approximation is exact, and a relative error has no meaning")
-    spectra = [np.square(tensor.singular_values(mode) / tensor.norm) for mode in (0, 1, 2)]
-    return [np.append(np.cumsum(values[::-1])[::-1], 0.0) for values in spectra]
+    return [tails / tails[0] for tails in scaled_tails(tensor)]
 
 
 def tucker_numbers(dims: tuple[int, int, int], core: Core) -> int:
@@ -87,7 +84,7 @@ def fewest_numbers(tensor: CouplingTensor, error: float, middle: int | None = No
         error: The relative error allowed.
         middle: The middle mode (k, i, j = 0, 1, 2) of a tensor train; None: a Tucker form.
     """
-    shape, tails = tensor.coupling.shape, _tails(tensor)
+    shape, tails = tensor.coupling.shape, _shares(tensor)
     least = [int(np.argmax(of_mode <= error**2 * (1 + 1e-12))) for of_mode in tails]
     if middle is not None:
         least[middle] = shape[middle]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -152,11 +153,12 @@ class _Run:
         check_elements(numbers, model.config.elements, f"{self.config.init}, which training begins with,")
         return model
 
-    @property
+    @cached_property
     def what(self) -> dict[str, Any]:
         """What a checkpoint must agree with: settings, the model, the content of the sets, constants from the data.
 
-        The constants without their last digits, in which the least squares of another machine may differ.
+        The constants without their last digits, in which the least squares of another machine may differ. Nothing of
+        it changes during a run, and the hashes read all of the sets, so it is made once.
         """
         settings = {name: value for name, value in self.config.what().items() if not name.startswith("model.")}
         if self.config.init:
@@ -182,8 +184,9 @@ class _Run:
             return self._run()
 
     def _run(self) -> dict[str, Any]:
-        told = describe(self.splits, self.config.data, self.model.config.elements, self.model.config.cutoff)
-        self.console.print(told, highlight=False, markup=False)
+        if not self.console.quiet:
+            told = describe(self.splits, self.config.data, self.model.config.elements, self.model.config.cutoff)
+            self.console.print(told, highlight=False, markup=False)
         checkpoint = self.folder / CHECKPOINT
         if checkpoint.exists():
             self.state.restore(checkpoint, self.what)

@@ -16,8 +16,7 @@ import pytest
 
 from tdn_theory import checkout
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.experiments import studies
-from tdn_theory.experiments.products import F3c
+from tdn_theory.experiments import measuring, studies
 from tdn_theory.files import write_json
 from tdn_theory.finding import Finding, Outcome, Strength
 from tdn_theory.jobs import Jobs
@@ -199,7 +198,7 @@ def smallest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     folder, found = tmp_path_factory.mktemp("smallest"), {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TDN_THEORY_STORE", str(folder / "store"))
-        patch.setattr(F3c, "keep_memory", lambda: False)  # the test session keeps its own settings
+        patch.setattr(measuring, "keep_memory", lambda: False)  # the test session keeps its own settings
         for study in {study for claim in CLAIMS for study in checkout.load("paper_checks", claim).READS}:
             write_json(folder / "record.json", studies()[study].record(Preset.SMALLEST, 0, Jobs(folder)))
             found[study] = Record.read(folder / "record.json")

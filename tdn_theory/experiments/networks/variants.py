@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from tdn_theory.data.rotation import turn
-from tdn_theory.experiments.measuring import keep_memory, peak_memory, seconds_of, single_thread
+from tdn_theory.experiments.measuring import peak_memory, seconds_of, single_thread
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.rotation import haar_rotations
@@ -246,8 +246,7 @@ def measure(
     from tdn_theory.nn import PotentialConfig
 
     torch._dynamo.reset()  # what earlier jobs compiled
-    with single_thread():
-        kept = keep_memory()
+    with single_thread() as kept:
         config = PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": lmax, **network})
         graph = random_batch(molecules, atoms, neighbors, config.cutoff, seed)
         rotation = torch.tensor(haar_rotations(1, np.random.default_rng(seed)))

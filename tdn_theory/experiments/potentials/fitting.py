@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ from tdn_theory.training.config import DataConfig, LossConfig, OptimizerConfig, 
 from tdn_theory.training.loop import MODEL, train
 from tdn_theory.training.reference import baseline_errors
 from tdn_theory.training.sources import Splits, load
+
+T = TypeVar("T")
 
 RMD17 = "TDN_THEORY_RMD17"
 """Environment variable: the folder with `ethanol_train_01.xyz` and so on (revised MD17, extended XYZ); else `rmd17`."""
@@ -147,10 +149,10 @@ def load_some(data: DataConfig, most: int | None) -> Splits:
     return Splits(train, validation, test, splits.atom_energies)
 
 
-def spread(structures: Sequence[Structure], count: int) -> list[Structure]:
-    """At most so many structures, evenly from the list, which follows the relaxations."""
-    places = np.unique(np.linspace(0, len(structures) - 1, min(count, len(structures))).round().astype(int))
-    return [structures[place] for place in places]
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """At most so many items, evenly from the list, as from structures, which follow the relaxations."""
+    places = np.unique(np.linspace(0, len(items) - 1, min(count, len(items))).round().astype(int))
+    return [items[place] for place in places]
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import numpy as np
 from tdn_theory.coupling import CouplingTensor, error_relative_to_output
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.experiments.measuring import single_thread
+from tdn_theory.experiments.potentials.fitting import spread
 from tdn_theory.experiments.potentials.small_structures import crystals, small_structures
 from tdn_theory.experiments.potentials.swapped_products import KINDS, made
 from tdn_theory.jobs import Jobs
@@ -150,7 +151,6 @@ def measure(
         DEGREES,
         differences,
         predict,
-        pretrained,
         rotated,
         turned,
         with_tensor,
@@ -177,10 +177,8 @@ def measure(
             }
             if not structures[0].pbc.any():
                 kinds[kind]["torque"] = float(np.mean(_torques(structures, found)))
-        states = [
-            (equation_of_state(pretrained(potential), atoms), equation_of_state(model, atoms))
-            for atoms in _perfect(crystals)
-        ]
+        states = {formula: equation_of_state(model, atoms) for formula, atoms in _perfect(crystals).items()}
+        own_states = _own_states(potential, crystals)
     return {
         "potential": potential,
         **product,
@@ -190,8 +188,7 @@ def measure(
         "equivariance_error": error_relative_to_output(M, tensor.project(M).array),
         "kinds": kinds,
         "equations_of_state": [
-            {"formula": atoms.get_chemical_formula(), "own": own_state, "found": state}
-            for atoms, (own_state, state) in zip(_perfect(crystals), states, strict=True)
+            {"formula": formula, "own": own_states[formula], "found": state} for formula, state in states.items()
         ],
     }
 
@@ -227,9 +224,17 @@ def _torques(structures: Sequence[Atoms], found: Predictions) -> list[float]:
     ]
 
 
-def _perfect(number: int) -> list[Atoms]:
-    found = list(crystals().values())
-    return [found[round(k)] for k in np.linspace(0, len(found) - 1, number)]
+@cache
+def _own_states(potential: str, number: int) -> dict[str, dict[str, float]]:
+    """Equations of state of the potential as it is."""
+    from tdn_theory.experiments.potentials.sevennet import pretrained
+
+    return {formula: equation_of_state(pretrained(potential), atoms) for formula, atoms in _perfect(number).items()}
+
+
+def _perfect(number: int) -> dict[str, Atoms]:
+    """Some of the perfect crystals, by the formula of their cell."""
+    return {atoms.get_chemical_formula(): atoms for atoms in spread(list(crystals().values()), number)}
 
 
 def equation_of_state(model: Any, atoms: Atoms) -> dict[str, float]:

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tdn_theory.audit.prediction import transformed
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.irreps import component_slice
 
@@ -213,11 +214,7 @@ def collated(graphs: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def turned(structures: Sequence[Atoms], rotations: Sequence[np.ndarray]) -> list[Atoms]:
     """Structures, with their cells, multiplied by orthogonal matrices."""
-    copies = [atoms.copy() for atoms in structures]
-    for atoms, R in zip(copies, rotations, strict=True):
-        atoms.set_cell(atoms.cell.array @ R.T, scale_atoms=False)
-        atoms.positions = atoms.positions @ R.T
-    return copies
+    return [transformed(atoms, R) for atoms, R in zip(structures, rotations, strict=True)]
 
 
 def rotated(found: Predictions, rotations: Sequence[np.ndarray]) -> Predictions:

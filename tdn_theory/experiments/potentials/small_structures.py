@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tdn_theory.experiments.potentials.fitting import spread
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -61,7 +63,7 @@ def small_structures(share: float = 1.0, seed: int = 0) -> dict[str, list[Atoms]
 
     rng = np.random.default_rng(seed)
     names = [name for name in g2.names if 1 < len(g2[name]) <= 9]
-    molecules = [g2[names[round(k)]].copy() for k in np.linspace(0, len(names) - 1, 60)]
+    molecules = [g2[name].copy() for name in spread(names, 60)]
     perfect = crystals()
     rattled = [_rattled(atoms * (2, 1, 1) if len(atoms) > 1 else atoms * (2, 2, 1), rng) for atoms in perfect.values()]
     adsorbed = []
@@ -72,7 +74,7 @@ def small_structures(share: float = 1.0, seed: int = 0) -> dict[str, list[Atoms]
             slab.pbc = True
             adsorbed.append(_displaced(slab, RATTLE / 2, rng))
     found = dict(zip(KINDS, (molecules, list(perfect.values()), rattled, adsorbed), strict=True))
-    return {kind: _spread(structures, share) for kind, structures in found.items()}
+    return {kind: spread(structures, max(1, round(share * len(structures)))) for kind, structures in found.items()}
 
 
 def crystals() -> Mapping[str, Atoms]:
@@ -95,8 +97,3 @@ def _rattled(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 def _displaced(atoms: Atoms, width: float, rng: np.random.Generator) -> Atoms:
     atoms.positions += width * rng.standard_normal((len(atoms), 3))
     return atoms
-
-
-def _spread(structures: list[Atoms], share: float) -> list[Atoms]:
-    number = max(1, round(share * len(structures)))
-    return [structures[round(k)] for k in np.linspace(0, len(structures) - 1, number)]

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tdn_theory.cp.schedules import quadratic
-from tdn_theory.experiments.measuring import keep_memory, peak_memory, summary, take_turns
+from tdn_theory.experiments.measuring import peak_memory, single_thread, summary, take_turns
 from tdn_theory.experiments.products.contenders import adopted_factors, cuequivariance, e3nn, flat, released_order
 from tdn_theory.jobs import Jobs
 from tdn_theory.paper import SPEEDUPS
@@ -94,10 +94,7 @@ def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: 
     """
     import torch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        kept = keep_memory()
+    with single_thread() as kept:
         torch.manual_seed(seed)
         calls = _uvu(lmax, channels, edges) if mode == "uvu" else _uuu(lmax, channels, edges)
         d = dim(lmax)
@@ -122,8 +119,6 @@ def measure(mode: str, lmax: int, channels: int, edges: int, seed: int, budget: 
                 "flops_per_second": None if flops is None else flops * edges / seconds,
                 "times_roofline": seconds * bandwidth / moved,
             }
-    finally:
-        torch.set_num_threads(threads)
     return {
         "mode": mode,
         "L": lmax,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tdn_theory.experiments.measuring import keep_memory, summary, take_turns
+from tdn_theory.experiments import measuring
+from tdn_theory.experiments.measuring import summary, take_turns
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
@@ -97,15 +98,12 @@ def measure(
     """
     import torch
 
+    from tdn_theory.experiments.comparisons.other_networks import default_dtype
     from tdn_theory.nn.e3nn_convolution import E3nnConvolution
 
-    before = torch.get_num_threads(), torch.get_default_dtype()
-    torch.set_num_threads(threads)
-    try:
-        kept = keep_memory()
+    real = getattr(torch, dtype)
+    with measuring.threads(threads) as kept, default_dtype(real):  # e3nn rounds its constants to it
         torch.manual_seed(seed)
-        real = getattr(torch, dtype)
-        torch.set_default_dtype(real)  # e3nn rounds its constants to it
         product = _product(lmax, channels)
         ours = E3nnConvolution(product)
         edges = nodes * NEIGHBOURS
@@ -134,9 +132,6 @@ def measure(
                 if derivatives < 2 or name != "e3nn compiled"
             }
             times[direction] = {name: summary(some) for name, some in take_turns(calls, budget).items()}
-    finally:
-        torch.set_num_threads(before[0])
-        torch.set_default_dtype(before[1])
     return {
         "L": lmax,
         "dtype": dtype,

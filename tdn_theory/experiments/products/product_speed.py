@@ -14,7 +14,7 @@ from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
-from tdn_theory.experiments.measuring import keep_memory, summary, take_turns
+from tdn_theory.experiments.measuring import single_thread, summary, take_turns
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
@@ -99,10 +99,7 @@ def measure(kind: Kind, lmax: int, channels: int, edges: int, dtype: str, seed: 
 
     from tdn_theory.nn import TensorProduct
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        kept = keep_memory()
+    with single_thread() as kept:
         torch.manual_seed(seed)
         options: dict[str, Any] = {"weights": "external", "mode": "uuu" if kind == "uuu" else "uvu"}
         options["method"] = "per_path" if kind == "uvu, per path" else "exact"
@@ -129,8 +126,6 @@ def measure(kind: Kind, lmax: int, channels: int, edges: int, dtype: str, seed: 
             source, target = torch.randn(max(moved // 2, 1), dtype=real), torch.empty(max(moved // 2, 1), dtype=real)
             calls["copy"] = partial(target.copy_, source)
             times[direction] = {name: summary(some) for name, some in take_turns(calls, budget).items()}
-    finally:
-        torch.set_num_threads(threads)
     chosen = products["default"].plan()
     return {
         "kind": kind,

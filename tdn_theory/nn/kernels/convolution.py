@@ -53,7 +53,7 @@ def _sum_at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, 
             _slot(z, path, z_column, d3).index_add_(0, add, torch.bmm(G, features))
         return _turned(z, z_slots[:, [0, 2, 1]])
     order, begin = torch.empty_like(add), add.new_empty(count + 1)
-    compiler.call(loops._library().sort, 1, (len(add), count), (add, order, begin))
+    compiler.call(loops.sort(), 1, (len(add), count), (add, order, begin))
     z = a.new_zeros(count, width) if len(z_slots) else a.new_empty(count, width)  # there may be numbers in no slot
     sizes = (
         *(len(table), y.shape[1], a.shape[1], y.stride(0), _step(w), width, transposed),
@@ -118,7 +118,7 @@ def _compiled(features: Tensor) -> bool:
 
 def _loop(name: str, features: Tensor, table: Tensor) -> Any:
     """The loop for the widest vectors that the channels of all paths fill."""
-    return loops._function(loops._library(), name, features.dtype, int(table.numpy()[:, C].min()))
+    return loops.function(name, features.dtype, int(table.numpy()[:, C].min()))
 
 
 def _largest(table: Tensor) -> int:
@@ -141,8 +141,12 @@ def _turned(features: Tensor, slots: Tensor) -> Tensor:
         return features
     turned = torch.zeros_like(features)
     if _compiled(features):
-        function = loops._function(loops._library(), "turn", features.dtype, 1)
-        compiler.call(function, len(features), (len(slots), features.shape[1]), (slots, features, turned))
+        compiler.call(
+            loops.function("turn", features.dtype, 1),
+            len(features),
+            (len(slots), features.shape[1]),
+            (slots, features, turned),
+        )
         return turned
     for first, components, channels in slots.tolist():
         part = slice(first, first + components * channels)

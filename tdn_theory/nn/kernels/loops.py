@@ -64,6 +64,16 @@ def _function(library: ctypes.CDLL, name: str, dtype: torch.dtype, channels: int
     return getattr(library, f"{name}_{C_TYPES[dtype]}{lanes}")
 
 
+def function(name: str, dtype: torch.dtype, channels: int) -> ctypes._NamedFuncPointer:
+    """The loop of this name for a dtype, for the widest vectors that the processor has and the channels fill."""
+    return _function(_library(), name, dtype, channels)
+
+
+def sort() -> ctypes._NamedFuncPointer:
+    """The loop that sorts edges by node, which knows no dtype."""
+    return _library().sort
+
+
 def scaled_matrices(
     G: Float[Tensor, "e d3 d1"], x: Float[Tensor, "e d1 u"], w: Float[Tensor, "#e 1 u"]
 ) -> Float[Tensor, "e d3 u"]:
@@ -72,7 +82,7 @@ def scaled_matrices(
     (G, G_edge, G_row), (x, x_edge), (w, w_edge) = _with_whole_rows(G), _with_whole_edges(x), _with_whole_edges(w)
     z = x.new_empty(edges, d3, c)
     sizes = (d3, d1, c, G_edge, G_row, x_edge, w_edge)
-    compiler.call(_function(_library(), "forward", x.dtype, c), edges, sizes, (G, x, w, z))
+    compiler.call(function("forward", x.dtype, c), edges, sizes, (G, x, w, z))
     return z
 
 
@@ -85,7 +95,7 @@ def scaled_matrices_backward(
     g, g_edge = _with_whole_edges(g)
     dx, dw = x.new_empty(edges, d1, c), x.new_empty(edges, 1, c)
     sizes = (d3, d1, c, G_edge, G_row, x_edge, w_edge, g_edge)
-    compiler.call(_function(_library(), "backward", x.dtype, c), edges, sizes, (G, x, w, g, dx, dw))
+    compiler.call(function("backward", x.dtype, c), edges, sizes, (G, x, w, g, dx, dw))
     return dx, dw
 
 
@@ -131,5 +141,5 @@ class SparseTensor:
         x, y = x.contiguous(), y.contiguous()
         z = x.new_empty(edges, d3, c)
         tensors = (*self._lists, self._values[x.dtype], x, y, z)
-        compiler.call(_function(_library(), "product", x.dtype, c), edges, (d1, d2, d3, c), tensors)
+        compiler.call(function("product", x.dtype, c), edges, (d1, d2, d3, c), tensors)
         return z

@@ -11,7 +11,7 @@ import pytest
 from tdn_theory import checkout
 from tdn_theory.data.graph import Graph
 from tdn_theory.experiments import measuring
-from tdn_theory.experiments.networks import TAB4, TAB7, ablation_grid, variants
+from tdn_theory.experiments.networks import TAB4, TAB7, ablation_grid
 from tdn_theory.experiments.networks.variants import (
     BEST,
     BRANCHES,
@@ -36,8 +36,7 @@ CONFIG = PotentialConfig.from_dict({"elements": ELEMENTS, "lmax": 1, **TINY.netw
 def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, dict]]:
     """Records of all three studies at their smallest sizes."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (variants, measuring):
-            patch.setattr(module, "keep_memory", lambda: False)  # the test session keeps its own settings
+        patch.setattr(measuring, "keep_memory", lambda: False)  # the test session keeps its own settings
         jobs = Jobs(tmp_path_factory.mktemp("jobs"), workers=2)
         studies = (TAB4.STUDY, TAB7.STUDY, ablation_grid.STUDY)
         found = {study.id: study.run(study.sizes[Preset.SMALLEST], 0, jobs) for study in studies}

@@ -9,6 +9,7 @@ import matplotlib.pyplot
 import pytest
 
 from tdn_theory import checkout
+from tdn_theory.experiments import measuring
 from tdn_theory.experiments.products import F3c
 from tdn_theory.jobs import Jobs
 from tdn_theory.paper import SPEEDUPS
@@ -16,7 +17,7 @@ from tdn_theory.preset import Preset
 
 
 def test_record_and_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(F3c, "keep_memory", lambda: False)  # the test session keeps its own settings
+    monkeypatch.setattr(measuring, "keep_memory", lambda: False)  # the test session keeps its own settings
     record = json.loads(json.dumps(F3c.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path, workers=2)), allow_nan=False))
     values = record["values"]
     assert values["paper_speedups"] == {str(lmax): ratio for lmax, ratio in SPEEDUPS.items()}

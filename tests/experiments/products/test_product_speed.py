@@ -9,13 +9,14 @@ import matplotlib.pyplot
 import pytest
 
 from tdn_theory import checkout
+from tdn_theory.experiments import measuring
 from tdn_theory.experiments.products import product_speed
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
 
 def test_record_and_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product_speed, "keep_memory", lambda: False)  # the test session keeps its own settings
+    monkeypatch.setattr(measuring, "keep_memory", lambda: False)  # the test session keeps its own settings
     record = product_speed.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path, workers=2))
     record = json.loads(json.dumps(record, allow_nan=False))
     shapes = [
