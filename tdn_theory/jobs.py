@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import tdn_theory
 from tdn_theory.files import read_json, sha256, write_json
+from tdn_theory.provenance import provenance
 
 Job = Mapping[str, Any]
 
@@ -31,12 +32,16 @@ class Jobs:
     continues where it was, and no result of other code or other data is taken for one of these. Results do not depend
     on the number of workers: everything random in a job comes from a seed among its parameters.
 
+    Jobs of hours are kept beyond one machine and one state of the code, in `units`: there the function and its
+    parameters alone name a file, and every result says in `made` which commit and device gave it, and when.
+
     Attributes:
         folder: Where results are kept.
         workers: Number of processes; 1 computes in this one.
         dask: Address of a running Dask scheduler to use instead of local processes.
         device: Where networks are trained: `cpu`, `cuda` or `cuda:1`. Jobs that train one take it as a parameter.
         until: Reading of `time.monotonic()` after which no further job begins.
+        units: Where results are kept instead, whatever code made them.
     """
 
     folder: Path
@@ -44,6 +49,7 @@ class Jobs:
     dask: str | None = None
     device: str = "cpu"
     until: float = float("inf")
+    units: Path | None = None
 
     def map(self, function: Callable[..., dict[str, Any]], jobs: Sequence[Job], title: str) -> list[dict[str, Any]]:
         """Results of `function(**job)` for all jobs, in their order; only missing ones are computed.
@@ -70,7 +76,8 @@ class Jobs:
         with Progress(*columns) as progress, self._backend():
             task = progress.add_task(title, total=len(jobs), completed=len(jobs) - len(missing))
             started = takewhile(lambda _: time.monotonic() < self.until, missing)
-            calls = (delayed(_compute)(function, dict(jobs[k]), files[k]) for k in started)
+            made = None if self.units is None else self.device
+            calls = (delayed(_compute)(function, dict(jobs[k]), files[k], made) for k in started)
             for _ in Parallel(n_jobs=self.workers, return_as="generator_unordered")(calls):
                 progress.advance(task)
         left = sum(not file.exists() for file in files)
@@ -80,6 +87,9 @@ class Jobs:
 
     def _file(self, function: Callable[..., Any], job: Job) -> Path:
         name = f"{function.__module__.rsplit('.', 1)[-1]}.{function.__name__}"
+        if self.units is not None:
+            key = json.dumps({"function": name, "job": dict(job)}, sort_keys=True)
+            return self.units / f"{sha256(key.encode())[:24]}.json"
         source = sha256(Path(inspect.getfile(function)).read_bytes())
         package = checksum(Path(tdn_theory.__file__).parent)
         key = json.dumps({"function": name, "package": package, "source": source, "job": dict(job)}, sort_keys=True)
@@ -108,5 +118,9 @@ def checksum(package: Path) -> str:
     return sha256(json.dumps(contents).encode())
 
 
-def _compute(function: Callable[..., dict[str, Any]], job: dict[str, Any], file: Path) -> None:
-    write_json(file, {"job": job, "result": function(**job)})
+def _compute(function: Callable[..., dict[str, Any]], job: dict[str, Any], file: Path, device: str | None) -> None:
+    result = function(**job)
+    if device is not None:
+        said = provenance(None, device)
+        result = {**result, "made": {key: said[key] for key in ("commit", "device", "time")}}
+    write_json(file, {"job": job, "result": result})

@@ -19,7 +19,7 @@ from tdn_theory.preset import Preset
 from tdn_theory.records import Records
 from tdn_theory.study import Cost
 
-FIGURES, CHECKS, JOBS = "figures", "paper_checks", "jobs"
+FIGURES, CHECKS, JOBS, UNITS = "figures", "paper_checks", "jobs", "units"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ class Reproduction:
     """One run.
 
     Attributes:
-        out: Folder that receives `figures/`, `paper_checks/` and the finished jobs, `jobs/`.
+        out: Folder that receives `figures/`, `paper_checks/` and the finished jobs, `jobs/`; those of hours go to
+            `figures/units/`, to be committed as they come.
         preset: Size of the run.
         seed: Seed of everything random.
         workers: Processes to use.
@@ -141,7 +142,8 @@ class Reproduction:
         Raises:
             TimeoutError: The time is over before all jobs are done.
         """
-        jobs = Jobs(self.out / JOBS, self.workers, self.dask, self.device, self.until)
+        units = self.out / FIGURES / UNITS / study if self.preset is Preset.HOURS else None
+        jobs = Jobs(self.out / JOBS, self.workers, self.dask, self.device, self.until, units)
         file = self.out / FIGURES / f"{study}.json"
         write_json(file, studies()[study].record(self.preset, self.seed, jobs))
         self.made.append(study)

@@ -52,8 +52,11 @@ class Study:
             jobs: Runs the parts of the work and keeps finished ones.
 
         Raises:
+            LookupError: The study has no such size.
             TimeoutError: The time of `jobs` is over before all of the work is done; what is done is kept.
         """
+        if preset not in self.sizes:
+            raise LookupError(f"{self.id} has no size {preset.value!r}; it has: {', '.join(self.sizes)}")
         size = self.sizes[preset]
         values = self.run(size, seed, jobs)
         return {

@@ -107,3 +107,15 @@ def test_the_checksum_knows_every_file_of_a_package(tmp_path):
     second = found()
     file.rename(tmp_path / "data" / "others.txt")
     assert len({first, second, found()}) == 3
+
+
+def test_units_outlive_a_change_of_the_code_and_say_what_made_them(tmp_path, monkeypatch):
+    plan = [{"value": 5, "log": str(tmp_path / "log")}]
+    (first,) = Jobs(tmp_path / "jobs", units=tmp_path / "units").map(square, plan, "squares")
+    monkeypatch.setattr(module, "checksum", lambda _: "other code")
+    (again,) = Jobs(tmp_path / "elsewhere", units=tmp_path / "units").map(square, plan, "squares")
+    assert again == first
+    assert set(first["made"]) == {"commit", "device", "time"}
+    assert runs(tmp_path / "log") == ["5"]
+    Jobs(tmp_path / "jobs").map(square, plan, "squares")
+    assert runs(tmp_path / "log") == ["5", "5"]

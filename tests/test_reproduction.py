@@ -22,7 +22,8 @@ def run(size: dict, seed: int, jobs: Jobs) -> dict:
 
 
 def study(name: str, cost: Cost, any_device: bool = False) -> Study:
-    return Study(name, f"{name}, counted", cost, {preset: {"n": n} for n, preset in enumerate(Preset)}, run, any_device)
+    order = (Preset.SMALLEST, Preset.QUICK, Preset.FULL, Preset.HOURS)
+    return Study(name, f"{name}, counted", cost, {preset: {"n": n} for n, preset in enumerate(order)}, run, any_device)
 
 
 STUDIES = {
@@ -133,3 +134,17 @@ def test_a_record_says_what_was_run(tmp_path: Path):
     assert record["title"] == "F9, counted"
     assert record["provenance"]["seed"] == 3
     assert record["values"]["n"] == 3
+
+
+def test_jobs_of_hours_are_kept_beside_the_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = []
+    monkeypatch.setattr(reproduction, "Jobs", lambda *given: kept.append(given[-1]) or Jobs(*given))
+    for preset in (Preset.HOURS, Preset.QUICK):
+        Reproduction(tmp_path, preset).run("TAB8")
+    assert kept == [tmp_path / "figures" / "units" / "TAB8", None]
+
+
+def test_a_size_that_a_study_lacks_is_refused(tmp_path: Path) -> None:
+    short = Study("F9", "counted", Cost.COMPUTED, {Preset.QUICK: {"n": 1}}, run)
+    with refuses(LookupError, "F9", "'hours'", "quick"):
+        short.record(Preset.HOURS, 0, Jobs(tmp_path))

@@ -111,6 +111,8 @@ SIZES = {
     Preset.SMALLEST: Size(Protocol(12, 4, 6, 1, 6, 1e-3, 1), seeds=1, channels=8, rotated=4),
     # a thousandth of the paper's training
     Preset.QUICK: Size(Protocol(3000, 100, 1000, epochs=4, batch=25, learning_rate=3e-3, every=4), seeds=3),
+    # 20 minutes for each network on one core
+    Preset.HOURS: Size(Protocol(3000, 1000, 2000, epochs=300, batch=100, learning_rate=1e-3, every=10), seeds=3),
     # the paper's epochs, about 150,000 steps for each network: meant for a GPU
     Preset.FULL: Size(
         Protocol(3000, 2000, 2000, epochs=PAPERS_EPOCHS, batch=100, learning_rate=1e-3, every=10), seeds=3, again=True

@@ -1,8 +1,9 @@
-"""Pretrained potentials with another product, trained to give back what was lost by it."""
+"""Pretrained potentials with another product, trained for minutes to give back what was lost by it (T8)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,9 +22,62 @@ from tdn_theory.experiments.potentials.sevennet import (
 )
 from tdn_theory.experiments.potentials.small_structures import small_structures
 from tdn_theory.experiments.potentials.swapped_products import made
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
 
 TRAINING_RATE = 3e-4
 """Step size of Adam at the start; it falls to zero by half a cosine."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        products: Products (arguments of `made`), by potential.
+        seeds: Seeds of displacements and batches, by potential.
+        steps: Steps of training.
+        share: Share of `small_structures`.
+    """
+
+    products: dict[str, tuple[dict[str, Any], ...]]
+    seeds: dict[str, int]
+    steps: int
+    share: float
+
+
+SIZES = {
+    Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=1, share=0.0),
+    Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=20, share=0.1),
+    Preset.FULL: Size(
+        {
+            "7net-0": (
+                {"kind": "CP", "rank": 28},
+                {"kind": "CP", "rank": 15},
+                {"kind": "CP, released recipe", "rank": 28},
+            ),
+            "7net-l3i5": ({"kind": "CP", "rank": 63},),
+        },
+        {"7net-0": 3, "7net-l3i5": 1},
+        steps=300,
+        share=1.0,
+    ),
+}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Errors of every product in every potential, before and after training."""
+    plan = [
+        {"potential": potential, "product": product, "steps": size.steps, "share": size.share, "seed": s}
+        for potential, products in size.products.items()
+        for product in products
+        for s in range(seed, seed + size.seeds[potential])
+    ]
+    return {
+        "degrees": {p: DEGREES[p] for p in size.products},
+        "rows": jobs.map(train, plan, "potentials trained again"),
+    }
 
 
 def train(potential: str, product: Mapping[str, Any], steps: int, share: float, seed: int) -> dict[str, Any]:
@@ -72,4 +126,20 @@ def train(potential: str, product: Mapping[str, Any], steps: int, share: float, 
             losses.append(float(loss.detach()))
         model.eval()
         after = {kind: differences(s, predict(model, s), predict(teacher, s)) for kind, s in tests.items()}
-    return {"potential": potential, "product": dict(product), "before": before, "after": after, "losses": losses}
+    return {
+        "potential": potential,
+        "product": dict(product),
+        "seed": seed,
+        "before": before,
+        "after": after,
+        "losses": losses,
+    }
+
+
+STUDY = Study(
+    "distilled",
+    "Pretrained SevenNet potentials with low-rank products, before and after training on what they said before",
+    Cost.TRAINED,
+    SIZES,
+    run,
+)

@@ -1,8 +1,9 @@
-"""Motion of atoms at constant energy, under pretrained potentials with another product."""
+"""Motion of atoms at constant energy, under pretrained potentials with another product (T8)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
@@ -11,6 +12,52 @@ import numpy as np
 from tdn_theory.experiments.measuring import single_thread
 from tdn_theory.experiments.potentials.sevennet import DEGREES, predict, pretrained, with_tensor
 from tdn_theory.experiments.potentials.swapped_products import made
+from tdn_theory.jobs import Jobs
+from tdn_theory.preset import Preset
+from tdn_theory.study import Cost, Study
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of a run.
+
+    Attributes:
+        products: Products (arguments of `made`), by potential; the potential as it is goes first.
+        femtoseconds: Of motion.
+    """
+
+    products: dict[str, tuple[dict[str, Any], ...]]
+    femtoseconds: int
+
+
+SIZES = {
+    Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=2),
+    Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=100),
+    Preset.FULL: Size(
+        {
+            "7net-0": (
+                {"kind": "CP", "rank": 28},
+                {"kind": "CP", "rank": 15},
+                {"kind": "CP, released recipe", "rank": 28},
+            ),
+            "7net-l3i5": ({"kind": "CP", "rank": 63},),
+        },
+        femtoseconds=5000,
+    ),
+}
+
+
+def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
+    """Drift and turning of every product in every potential, beside those of the potential as it is."""
+    plan = [
+        {"potential": potential, "product": product, "femtoseconds": size.femtoseconds, "seed": seed}
+        for potential, products in size.products.items()
+        for product in (None, *products)
+    ]
+    return {
+        "degrees": {p: DEGREES[p] for p in size.products},
+        "rows": jobs.map(move, plan, "motion at constant energy"),
+    }
 
 
 def move(potential: str, product: Mapping[str, Any] | None, femtoseconds: int, seed: int) -> dict[str, Any]:
@@ -73,3 +120,12 @@ def move(potential: str, product: Mapping[str, Any] | None, femtoseconds: int, s
         },
         "angular_momentum": float(turned.max() / thermal),
     }
+
+
+STUDY = Study(
+    "motion",
+    "Motion at constant energy under pretrained SevenNet potentials with low-rank products",
+    Cost.TRAINED,
+    SIZES,
+    run,
+)

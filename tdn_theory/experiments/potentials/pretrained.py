@@ -1,7 +1,7 @@
 """Rank against error in pretrained potentials: SevenNet with low-rank products in the place of its own (T8, O2).
 
-Nothing is trained but where a row says so: what changes is the tensor of all products. So errors here are what CP costs
-a network that was trained with the exact product, in the units that its users know.
+Nothing is trained: what changes is the tensor of all products. So errors here are what CP costs a network that was
+trained with the exact product, in the units that its users know. `distilled` trains again, `motion` moves atoms.
 """
 
 from __future__ import annotations
@@ -43,9 +43,6 @@ class Size:
         recipe_steps: Steps of that recipe.
         share: Share of `small_structures`.
         crystals: Perfect crystals whose equation of state is compared.
-        moved: Products (arguments of `made`) whose potentials move atoms, and are trained to give back what is lost.
-        femtoseconds: Of motion.
-        training: Steps of training.
     """
 
     ranks: dict[str, tuple[int, ...]]
@@ -53,9 +50,6 @@ class Size:
     recipe_steps: int
     share: float
     crystals: int
-    moved: dict[str, tuple[dict[str, Any], ...]]
-    femtoseconds: int
-    training: int
 
 
 SIZES = {
@@ -65,9 +59,6 @@ SIZES = {
         recipe_steps=5000,
         share=0.0,
         crystals=1,
-        moved={"7net-0": ({"kind": "CP", "rank": 15},)},
-        femtoseconds=2,
-        training=1,
     ),
     Preset.QUICK: Size(
         {"7net-0": (15, 28, 30)},
@@ -75,9 +66,6 @@ SIZES = {
         recipe_steps=50_000,
         share=0.1,
         crystals=4,
-        moved={"7net-0": ({"kind": "CP", "rank": 15},)},
-        femtoseconds=100,
-        training=20,
     ),
     Preset.FULL: Size(
         {
@@ -91,17 +79,12 @@ SIZES = {
         recipe_steps=50_000,
         share=1.0,
         crystals=20,
-        moved={},
-        femtoseconds=5000,
-        training=300,
     ),
 }
 
 
 def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Errors of every product in every potential, against the potential as it is."""
-    from tdn_theory.experiments.potentials.distilled import train
-    from tdn_theory.experiments.potentials.motion import move
     from tdn_theory.experiments.potentials.sevennet import DEGREES
 
     plan = []
@@ -115,22 +98,10 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         plan += [{**common, "product": fit, "rescaled": rescaled} for fit in fits for rescaled in (False, True)]
         plan += [{**common, "product": {"kind": kind}, "rescaled": True} for kind in KINDS[2:]]
     rows = jobs.map(measure, plan, "products in pretrained potentials")
-    again = [
-        {"potential": potential, "product": product, "steps": size.training, "share": size.share, "seed": seed}
-        for potential, products in size.moved.items()
-        for product in products
-    ]
-    motion = [
-        {"potential": potential, "product": product, "femtoseconds": size.femtoseconds, "seed": seed}
-        for potential, products in size.moved.items()
-        for product in (None, *products)
-    ]
     return {
         "degrees": {potential: DEGREES[potential] for potential in size.ranks},
         "paper_rank": {potential: quadratic(DEGREES[potential]) for potential in size.ranks},
         "rows": rows,
-        "trained": jobs.map(train, again, "trained again"),
-        "motion": jobs.map(move, motion, "motion at constant energy"),
     }
 
 

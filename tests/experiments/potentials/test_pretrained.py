@@ -8,7 +8,7 @@ from torch import randn
 
 from tdn_theory import checkout
 from tdn_theory.coupling import CouplingTensor
-from tdn_theory.experiments.potentials import pretrained, sevennet
+from tdn_theory.experiments.potentials import distilled, motion, pretrained, sevennet
 from tdn_theory.experiments.potentials.small_structures import KINDS, small_structures
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
@@ -117,7 +117,15 @@ def test_the_study_at_its_smallest_size(tmp_path):
             for name, kind in row["kinds"].items()
             if name == "molecules"
         )
-    body = record["values"]["motion"][0]["bodies"]["Cu"]
-    assert abs(body["fluctuation"]) < 1
-    assert np.isfinite(record["values"]["trained"][0]["losses"]).all()
     assert checkout.load("figures", "pretrained").plot(record).axes
+
+
+def test_training_again_and_motion_at_their_smallest_sizes(tmp_path):
+    (trained,) = distilled.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path))["values"]["rows"]
+    assert np.isfinite(trained["losses"]).all()
+    assert set(trained["before"]) == set(trained["after"])
+    own, moved = motion.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path))["values"]["rows"]
+    assert own["product"] is None
+    assert moved["product"] == {"kind": "CP", "rank": 15}
+    assert all(body["fluctuation"] < 1 for body in own["bodies"].values())
+    assert moved["bodies"] != own["bodies"]
