@@ -47,6 +47,7 @@ def data_list(as_json: JsonOption = False) -> None:
     sources = (
         ("relaxations", shipped, "nothing: shipped with the package"),
         ("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory[gfn2]', data make-gfn2"),
+        ("pubchemqcr", "relaxations of compounds of PubChem, GFN2-xTB", "'tdn-theory[make-data]', data make-molecules"),
         ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
         ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
@@ -100,6 +101,29 @@ def data_make_gfn2(
         made_by = {"method": "GFN2-xTB", "snapshots": snapshots, "temperature": temperature, **provenance(seed)}
         write_archive(out, structures, made_by)
     console.print(f"{out}: {len(structures)} snapshots of {len(starts)} molecules", highlight=False, soft_wrap=True)
+
+
+@app.command("make-molecules")
+def data_make_molecules(
+    out: OutFileOption = Path("molecules.lmdb"),
+    work: Annotated[Path, typer.Option(help="Folder of finished compounds; a stopped run goes on there.")] = Path(
+        "molecules"
+    ),
+    count: Annotated[int, typer.Option(min=1, help="Compounds.")] = 5000,
+    most_atoms: Annotated[int, typer.Option(min=2, help="Only compounds of at most so many atoms.")] = 24,
+    snapshots: Annotated[int, typer.Option(min=1, help="At most so many of each relaxation.")] = 40,
+    workers: WorkersOption = 1,
+    seed: SeedOption = 0,
+) -> None:
+    """Make GFN2-xTB relaxations of compounds of PubChem, in PubChemQCR's format; 100 snapshots a second and core."""
+    from tdn_theory.data.molecules import UNIT, collect, compounds, make
+
+    with errors_as_messages():
+        chosen = compounds(most_atoms, count, seed)
+        for _ in track(make(chosen, snapshots, work, workers), "GFN2-xTB", total=-(-count // UNIT), console=console):
+            pass
+        found = collect(chosen, snapshots, work, out)
+    console.print(f"{out}: {found}", highlight=False, soft_wrap=True)
 
 
 @app.command("make-nbody")

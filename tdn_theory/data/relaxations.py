@@ -15,17 +15,15 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tdn_theory.data.archive import read_archive, write_archive
+from tdn_theory.data.first_geometry import first_geometry
 from tdn_theory.data.structure import Structure
 from tdn_theory.files import read_json, sha256
 from tdn_theory.provenance import provenance
-
-if TYPE_CHECKING:
-    from ase import Atoms
 
 FOLDER = Path(__file__).parent / "files"
 SHIPPED = FOLDER / "relaxations.npz"
@@ -82,30 +80,6 @@ class Relaxation:
         """Name of the files of this relaxation; another configuration has another name."""
         return sha256(repr(self).encode())[:16]
 
-    def start(self) -> Atoms:
-        """The first geometry: ETKDG, rattled.
-
-        Raises:
-            ImportError: rdkit is not installed.
-            ValueError: The SMILES is not valid, or has no geometry.
-        """
-        from ase import Atoms
-
-        try:
-            from rdkit import Chem
-            from rdkit.Chem import rdDistGeom
-        except ImportError as error:
-            raise ImportError("geometries from SMILES need rdkit: pip install 'tdn-theory[make-data]'") from error
-        parsed = Chem.MolFromSmiles(self.smiles)
-        if parsed is None:
-            raise ValueError(f"{self.smiles!r} is not a valid SMILES")
-        molecule = Chem.AddHs(parsed)
-        if rdDistGeom.EmbedMolecule(molecule, randomSeed=self.seed, useRandomCoords=True) < 0:
-            raise ValueError(f"RDKit finds no geometry of {self.smiles!r}; try another seed")
-        positions = molecule.GetConformer().GetPositions()
-        noise = np.random.default_rng(self.seed).normal(size=positions.shape)
-        return Atoms([atom.GetAtomicNum() for atom in molecule.GetAtoms()], positions + self.rattle * noise)
-
     def run(self) -> Iterator[Structure]:
         """Relax; yields each labelled snapshot, the first geometry first.
 
@@ -116,7 +90,7 @@ class Relaxation:
 
         from tdn_theory.data.kohn_sham import KohnSham
 
-        atoms = self.start()
+        atoms = first_geometry(self.smiles, self.seed, self.rattle)
         atoms.calc = KohnSham(self.xc, self.basis, self.grid_level)
         relaxation = BFGS(atoms, logfile=None)
         for count, _ in enumerate(relaxation.irun(self.fmax, steps=self.snapshots - 1), start=1):

@@ -9,6 +9,7 @@ import pytest
 
 from tdn_theory.data import relaxations as module
 from tdn_theory.data.archive import read_archive
+from tdn_theory.data.first_geometry import first_geometry
 from tdn_theory.data.relaxations import (
     LARGEST_FORCE,
     MOLECULES,
@@ -125,15 +126,15 @@ def test_bad_requests_are_refused():
         Relaxation("O", rattle=-0.1)
     pytest.importorskip("rdkit", reason="needs the extra make-data")
     with refuses(ValueError, "'Q'", "SMILES"):
-        Relaxation("Q").start()
+        first_geometry("Q", 0)
 
 
 def test_the_first_geometry_depends_on_the_seed_only():
     pytest.importorskip("rdkit", reason="needs the extra make-data")
-    first, again, other = (Relaxation("CO", rattle=0.1, seed=seed).start().positions for seed in (1, 1, 2))
-    assert_close(first, again, 0.0, "start()")
+    first, again, other = (first_geometry("CO", seed, 0.1).positions for seed in (1, 1, 2))
+    assert_close(first, again, 0.0, "first_geometry()")
     assert np.abs(first - other).max() > 1e-3
-    plain = Relaxation("CO", seed=1).start().positions
+    plain = first_geometry("CO", 1).positions
     assert 0.03 < (first - plain).std() < 0.3
 
 
