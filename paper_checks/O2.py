@@ -15,7 +15,7 @@ from tdn_theory.finding import Finding, Number, Outcome, Row
 from tdn_theory.paper import EXCHANGED
 from tdn_theory.records import Record
 
-READS = ("rank_accuracy",)
+READS = ("rank_accuracy", "pretrained")
 
 SAME = 1.05
 """Errors relative to the exact product's that count as equal; the paper's (TAB5) are 1.016 and 1.041."""
@@ -55,6 +55,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
         ),
         Row(f"energy error, R = {low['rank']} over exact, {low['system']}", "", seeming),
         *_against_constants(values["rows"]),
+        *_in_a_pretrained_potential(records["pretrained"].values),
     )
     caveats = ["rMD17 is tested on other frames of the molecules trained on"]
     if seeming.value < 1:
@@ -102,3 +103,17 @@ def _against_constants(rows: list[dict[str, Any]]) -> list[Row]:
         for system in dict.fromkeys(row["system"] for row in own)
     }
     return [Row(f"energy error, exact over constants, {name}", "", Number(value)) for name, value in ratios.items()]
+
+
+def _in_a_pretrained_potential(values: Mapping[str, Any]) -> list[Row]:
+    """What our best CP changes in SevenNet-0, by the kind of structures; nothing is trained again."""
+    rank = values["paper_rank"]["7net-0"]
+    (row,) = (
+        row
+        for row in values["rows"]
+        if (row["potential"], row["kind"], row["rank"], row["rescaled"]) == ("7net-0", "CP", rank, False)
+    )
+    return [
+        Row(f"SevenNet-0, R = {rank}, energies changed, {kind}", "", Number.of(found["error"]["energy"], "meV/atom"))
+        for kind, found in row["kinds"].items()
+    ]

@@ -50,7 +50,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=1, share=0.0),
     Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=20, share=0.1),
-    Preset.FULL: Size(
+    Preset.HOURS: Size(
         {
             "7net-0": (
                 {"kind": "CP", "rank": 28},

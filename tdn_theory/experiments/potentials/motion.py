@@ -33,7 +33,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=2),
     Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=100),
-    Preset.FULL: Size(
+    Preset.HOURS: Size(
         {
             "7net-0": (
                 {"kind": "CP", "rank": 28},
