@@ -172,8 +172,39 @@ def _relax_unit(unit: Sequence[Compound], snapshots: int, file: Path) -> Path:
     return file
 
 
+class Relaxed(NamedTuple):
+    """What relaxations gave.
+
+    Attributes:
+        structures: Snapshots, each with the number of its compound as group.
+        failed: Why a compound has none, by its number.
+        left_out: Snapshots left out for a force above `LARGEST_FORCE`.
+    """
+
+    structures: list[Structure]
+    failed: dict[str, str]
+    left_out: int
+
+
+def finished(chosen: Sequence[Compound], snapshots: int, folder: Path) -> Relaxed:
+    """What `make` has left in `folder` so far.
+
+    Args:
+        chosen: What was to be relaxed.
+        snapshots: At most so many steps of each.
+        folder: Where units are kept.
+    """
+    structures, failed = [], {}
+    for _, file in units_of(chosen, snapshots, folder):
+        if file.with_suffix(".json").exists():
+            structures += read_archive(file)
+            failed |= read_json(file.with_suffix(".json"))["made_by"]["failed"]
+    kept = [s for s in structures if s.forces is not None and abs(s.forces).max() <= LARGEST_FORCE]
+    return Relaxed(kept, failed, len(structures) - len(kept))
+
+
 def collect(chosen: Sequence[Compound], snapshots: int, folder: Path, path: Path) -> dict[str, int]:
-    """Write the finished units of `folder` as one LMDB file, and how they were made beside it (`.json`).
+    """Write what is finished as one LMDB file, and how it was made beside it (`.json`).
 
     Args:
         chosen: What was to be relaxed.
@@ -184,22 +215,17 @@ def collect(chosen: Sequence[Compound], snapshots: int, folder: Path, path: Path
     Returns:
         How many compounds, snapshots and failures there are, and how many snapshots were left out for their forces.
     """
-    structures, failed = [], {}
-    for _, file in units_of(chosen, snapshots, folder):
-        if file.with_suffix(".json").exists():
-            structures += read_archive(file)
-            failed |= read_json(file.with_suffix(".json"))["made_by"]["failed"]
-    kept = [s for s in structures if s.forces is not None and abs(s.forces).max() <= LARGEST_FORCE]
-    write_pubchemqcr(path, kept)
+    structures, failed, left_out = finished(chosen, snapshots, folder)
+    write_pubchemqcr(path, structures)
     counts = {
-        "compounds": len({structure.group for structure in kept}),
-        "snapshots": len(kept),
+        "compounds": len({structure.group for structure in structures}),
+        "snapshots": len(structures),
         "failed": len(failed),
-        "left_out": len(structures) - len(kept),
+        "left_out": left_out,
     }
     made = provenance(None)
     made["versions"] |= {package: version(package) for package in ("ase", "chemicals", "rdkit", "tblite")}
-    elements = Counter(number for structure in kept for number in structure.numbers.tolist())
+    elements = Counter(number for structure in structures for number in structure.numbers.tolist())
     write_json(
         path.with_suffix(".json"),
         {
