@@ -121,10 +121,12 @@ def test_the_study_at_its_smallest_size(tmp_path):
 
 
 def test_training_again_and_motion_at_their_smallest_sizes(tmp_path):
-    (trained,) = distilled.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path))["values"]["rows"]
+    records = [study.record(Preset.SMALLEST, 0, Jobs(tmp_path)) for study in (distilled.STUDY, motion.STUDY)]
+    (trained,), (own, moved) = (record["values"]["rows"] for record in records)
+    for record in records:
+        assert checkout.load("figures", record["id"]).plot(record).axes
     assert np.isfinite(trained["losses"]).all()
     assert set(trained["before"]) == set(trained["after"])
-    own, moved = motion.STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path))["values"]["rows"]
     assert own["product"] is None
     assert moved["product"] == {"kind": "CP", "rank": 15}
     assert all(body["fluctuation"] < 1 for body in own["bodies"].values())
