@@ -21,6 +21,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from tdn_theory.data import units
+from tdn_theory.data.electrons import check_electrons, check_ignored
 from tdn_theory.data.structure import Structure
 from tdn_theory.files import write_bytes
 
@@ -52,6 +53,7 @@ class Keys:
         group_key: Name of what a split must not cut: molecule or trajectory. Without it, the structures of one chemical
             formula are a group.
         missing: What to do with a frame without one of the labels: `refuse` the file, or read it `without` the label.
+        ignore: Total `charge` or `spin`, which are refused otherwise (`check_electrons`).
 
     Raises:
         ValueError: A unit is not known, or a key lacks its unit, or the other way round.
@@ -69,6 +71,7 @@ class Keys:
     dipole_unit: str | None = None
     group_key: str | None = None
     missing: str = "refuse"
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for key, unit in (("forces_key", "force_unit"), ("stress_key", "stress_unit"), ("dipole_key", "dipole_unit")):
@@ -80,6 +83,7 @@ class Keys:
             raise ValueError("stress_key and virial_key are given; they are the same label, give one of them")
         if self.missing not in ("refuse", "without"):
             raise ValueError(f"missing is {self.missing!r}; it must be 'refuse' or 'without'")
+        check_ignored(self.ignore)
         self.factors()
 
     def factors(self) -> dict[str, float]:
@@ -168,6 +172,7 @@ def _structure(text: str, keys: Keys, factors: dict[str, float]) -> Structure:
 
     comment = text.splitlines()[1]
     atoms = cast("Atoms", read(io.StringIO(text), format="extxyz"))
+    check_electrons(atoms, keys.ignore)
     isolated = len(atoms) == 1 and _raw(comment, "config_type") == ISOLATED_ATOM
     group = ISOLATED_ATOM if isolated else atoms.get_chemical_formula()
     if keys.group_key is not None and not isolated:

@@ -10,6 +10,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from tdn_theory.data.electrons import Quantity
+
 T = TypeVar("T")
 
 Form = Literal["mae", "mse", "rmse", "norm", "huber"]
@@ -53,6 +55,8 @@ class DataConfig:
         missing: `refuse` files with frames that lack a label, or read these frames `without` it.
         atom_energies: Energies of single atoms by element, eV; those of `IsolatedAtom` frames, which are never trained
             on nor tested, and for other elements least squares, stand for what is not given.
+        ignore: Total `charge` or `spin`: files with other values than those of neutral molecules without unpaired
+            electrons are refused, since a potential knows elements and positions only, unless it is named here.
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
@@ -77,6 +81,7 @@ class DataConfig:
     group_key: str | None = None
     missing: Literal["refuse", "without"] = "refuse"
     atom_energies: Mapping[str, float] = field(default_factory=dict)
+    ignore: tuple[Quantity, ...] = ()
     stages: tuple[str, ...] = ("DFT_1st",)
 
     def __post_init__(self):

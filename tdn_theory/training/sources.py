@@ -90,7 +90,7 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
         return read_pubchemqcr([Path(file) for file in files], config.stages)
     if config.source == "ase":
-        return _with_groups([structure for file in files for structure in read_ase(Path(file))], config)
+        return _with_groups([structure for file in files for structure in read_ase(Path(file), config.ignore)], config)
     given = {key.name: getattr(config, key.name) for key in fields(Keys)}
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:

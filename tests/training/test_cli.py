@@ -153,3 +153,13 @@ def test_forces_on_fixed_atoms_are_kept(tmp_path):
     free = slab.get_forces(apply_constraint=False)
     assert abs(free[0]).max() > 0.01
     assert abs(frames[-1].get_forces(apply_constraint=False) - free).max() < 1e-12
+
+
+def test_charged_molecules_are_relaxed_only_where_that_is_ignored(tmp_path):
+    model = tmp_path / "m.safetensors"
+    Potential(PotentialConfig((1, 8), channels=2, layers=1, heads=1, basis_size=4)).save(model)
+    ase.io.write(tmp_path / "a.xyz", molecule("OH", info={"charge": -1}))
+    command = ["relax", tmp_path / "a.xyz", "--model", model, "--fmax", 1e9, "--out", tmp_path]
+    assert "charge is -1" in run(*command, code=2)
+    assert "relaxed in 0 steps" in run(*command, "--ignore", "charge")
+    assert "allowed are 'charge', 'spin'" in run(*command, "--ignore", "mass", code=2)
