@@ -35,6 +35,13 @@ class EvaluationPrecision(StrEnum):
     FLOAT64 = "float64"
 
 
+class By(StrEnum):
+    """What `evaluate` tells errors apart by."""
+
+    GROUP = "group"
+    CONFIG_TYPE = "config_type"
+
+
 class Optimizer(StrEnum):
     """Algorithms of `relax`, by their names in ASE."""
 
@@ -95,6 +102,7 @@ def evaluate(
     group_key: GroupKey = None,
     missing: MissingOption = "refuse",
     ignore: IgnoreOption = None,
+    by: Annotated[By | None, typer.Option(help="Errors also of each group, or of each config_type.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Structures at a time.")] = 32,
     rotations: Annotated[int, typer.Option(min=0, help="Rotations of each structure for the rotation errors.")] = 4,
     precision: Annotated[EvaluationPrecision, typer.Option(help="Of everything.")] = EvaluationPrecision.FLOAT64,
@@ -124,7 +132,7 @@ def evaluate(
             structures = read_structures(data, keys_of(options, **says))
         dtype = getattr(torch, precision)
         potential = Potential.load(model).to(existing(device), dtype)
-        found = report(potential, structures, batch_size, rotations=rotations, seed=seed)
+        found = report(potential, structures, batch_size, rotations=rotations, seed=seed, by=by and by.value)
         result = {**found, "model": str(model), "data": str(data), "provenance": provenance(seed, device)}
         if out is not None:
             write_json(out, result)
@@ -137,6 +145,17 @@ def evaluate(
     found["energy_mae of constants per element"] = _value(result["constant_per_element"])
     found["speed"] = f"{result['structures_per_second']:.1f} structures/s"
     show_values(found)
+    for name, parts in result["errors_by"].items():
+        units = {error: metric["unit"] for error, metric in result["errors"].items() if error.endswith("_mae")}
+        rows = [
+            {name: part, **{error: _number(errors[error]) if error in errors else "" for error in units}}
+            for part, errors in parts.items()
+        ]
+        columns = [
+            Column(error, error, f"{unit}, with its standard error over groups", 16) for error, unit in units.items()
+        ]
+        console.print()
+        show_rows(rows, [Column(name, name, "part of the structures", 22), *columns])
 
 
 def relax(
@@ -190,5 +209,9 @@ def relax(
 
 
 def _value(metric: Mapping[str, Any]) -> str:
+    return f"{_number(metric)} {metric['unit']}"
+
+
+def _number(metric: Mapping[str, Any]) -> str:
     error = metric["standard_error"]
-    return f"{metric['value']:.4g}{'' if error is None else f' ± {error:.2g}'} {metric['unit']}"
+    return f"{metric['value']:.4g}{'' if error is None else f' ± {error:.2g}'}"

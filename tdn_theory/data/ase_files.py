@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tdn_theory.data.electrons import check_electrons
+from tdn_theory.data.electrons import check_electrons, information
 from tdn_theory.data.structure import Structure
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ FORMATS = {
 
 def read_ase(path: Path, ignore: Sequence[str] = ()) -> list[Structure]:
     """All frames of a file, with the energies, forces, stresses and dipoles that it holds; formulas are the groups.
+
+    The `config_type` of a frame is what its information, or its column of a database, calls so.
 
     Args:
         path: ASE's trajectories (`.traj`) and databases (`.db`, `.json`), VASP's `OUTCAR` and `vasprun.xml`, which may
@@ -43,7 +46,8 @@ def read_ase(path: Path, ignore: Sequence[str] = ()) -> list[Structure]:
     try:
         for atoms in _frames(path, name):
             check_electrons(atoms, ignore)
-            structures.append(Structure.from_ase(atoms, group=atoms.get_chemical_formula()))
+            structure = Structure.from_ase(atoms, group=atoms.get_chemical_formula())
+            structures.append(replace(structure, config_type=str(information(atoms).get("config_type", ""))))
     except Exception as error:  # a parser of ASE may raise anything
         raise ValueError(f"{path}, frame {len(structures)}: {type(error).__name__}: {error}") from error
     if not structures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -16,7 +16,7 @@ NAMES: Mapping[Quantity, tuple[str, ...]] = {
     "charge": ("charge", "total_charge"),
     "spin": ("spin", "total_spin", "multiplicity", "spin_multiplicity"),
 }
-"""What files call them, capitals aside. Magnetic moments are results of a calculation like the energy: none of these."""
+"""What files call them, capitals aside. Magnetic moments are none of these: like energies, they are results."""
 
 PLAIN: Mapping[Quantity, tuple[int, ...]] = {"charge": (0,), "spin": (0, 1)}
 """Values of neutral molecules without unpaired electrons: `spin` is their spin, 0, or the multiplicity, 1."""
@@ -31,6 +31,11 @@ def check_ignored(ignore: Sequence[str]) -> None:
     for name in ignore:
         if name not in get_args(Quantity):
             raise ValueError(f"ignore has {name!r}; allowed are {', '.join(map(repr, get_args(Quantity)))}")
+
+
+def information(atoms: Atoms) -> dict[str, Any]:
+    """What is known of atoms by name, columns of a database included."""
+    return {**atoms.info.get("key_value_pairs", {}), **atoms.info}
 
 
 def check_electrons(atoms: Atoms, ignore: Sequence[str]) -> None:
@@ -52,8 +57,8 @@ def check_electrons(atoms: Atoms, ignore: Sequence[str]) -> None:
     ValueError: multiplicity is 2, but a potential knows elements and positions only: leave such frames out, or, where \
 each composition has the same spin in all frames, ignore it (ignore = ['spin'] in [data], --ignore spin)
     """
-    known = {**atoms.info.get("key_value_pairs", {}), **atoms.info}
-    given = {key.lower(): (key, value) for key, value in known.items() if value is not None and np.ndim(value) == 0}
+    known = information(atoms).items()
+    given = {key.lower(): (key, value) for key, value in known if value is not None and np.ndim(value) == 0}
     whole = round(float(atoms.get_initial_charges().sum()))  # partial charges add up to it but for their last digits
     given.setdefault("charge", ("the sum of the initial charges", whole))
     for quantity, names in NAMES.items():
