@@ -132,7 +132,7 @@ def evaluate(
             structures = read_structures(data, keys_of(options, **says))
         dtype = getattr(torch, precision)
         potential = Potential.load(model).to(existing(device), dtype)
-        found = report(potential, structures, batch_size, rotations=rotations, seed=seed, by=by and by.value)
+        found = report(potential, structures, batch_size, rotations=rotations, seed=seed, by=by)
         result = {**found, "model": str(model), "data": str(data), "provenance": provenance(seed, device)}
         if out is not None:
             write_json(out, result)

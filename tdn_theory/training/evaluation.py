@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ from tdn_theory.training.reference import baseline
 
 ALONE = Processes()
 
-Part = Literal["group", "config_type"]
+PARTS = ("group", "config_type")
 """What errors can be told apart by."""
 
 
@@ -186,7 +186,7 @@ def report(
     *,
     rotations: int = 4,
     seed: int = 0,
-    by: Part | None = None,
+    by: str | None = None,
 ) -> dict[str, Any]:
     """Errors, rotation errors, speed, and the energy error of constants per element, as JSON.
 
@@ -199,10 +199,12 @@ def report(
         by: Errors also of each `group` or `config_type`.
 
     Raises:
-        ValueError: There is no structure, one with an unknown element, or none has a `config_type` that is asked for.
+        ValueError: There is no structure, one with an unknown element, or none has what errors are asked for by.
     """
     if not structures:
         raise ValueError("there is no structure to evaluate on")
+    if by is not None and by not in PARTS:
+        raise ValueError(f"by is {by!r}; it must be one of {PARTS}")
     parts = [] if by is None else [getattr(structure, by) for structure in structures]
     if by is not None and not any(parts):
         raise ValueError(f"no structure has a {by}, so there are no errors by {by}")

@@ -58,7 +58,8 @@ def load(config: DataConfig) -> Splits:
         from ase.data import atomic_numbers
 
         atoms |= {atomic_numbers[element]: energy for element, energy in config.atom_energies.items()}
-    return Splits(*_weighted((train, validation, test), config.weights), atoms)
+    train, validation, test = _weighted((train, validation, test), config.weights)
+    return Splits(train, validation, test, atoms)
 
 
 def _weighted(sets: Sequence[Sequence[Structure]], weights: Mapping[str, float]) -> Sequence[Sequence[Structure]]:
