@@ -14,10 +14,13 @@ from tdn_theory.cli.labels import (
     EnergyUnit,
     ForcesKey,
     ForceUnit,
+    GroupKey,
+    IgnoreOption,
     LengthUnit,
     MissingOption,
     StressKey,
     StressUnit,
+    VirialKey,
     keys_of,
 )
 from tdn_theory.cli.tables import Column, JsonOption, show_rows
@@ -155,16 +158,20 @@ def data_check(
     force_unit: ForceUnit = None,
     stress_key: StressKey = None,
     stress_unit: StressUnit = None,
+    virial_key: VirialKey = None,
     length_unit: LengthUnit = "Angstrom",
+    group_key: GroupKey = None,
     missing: MissingOption = "without",
+    ignore: IgnoreOption = None,
     cutoff: Annotated[float | None, typer.Option(help="Of the potential, Angstrom.")] = None,
 ) -> None:
     """Say what files hold: groups, elements, ranges of labels, nearest atoms, duplicates; warn of what looks wrong."""
+    options = locals()
     from tdn_theory.data.formats import read_structures
     from tdn_theory.data.summary import summary
 
     with errors_as_messages():
-        keys = keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, missing)
+        keys = keys_of(options)
         for file in files:
             found = summary(read_structures(file, keys), cutoff)
             console.print(f"{file}: {found}", highlight=False, markup=False, soft_wrap=True)
@@ -178,17 +185,22 @@ def data_convert(
     energy_unit: EnergyUnit = "eV",
     forces_key: ForcesKey = "forces",
     force_unit: ForceUnit = "eV/Angstrom",
-    stress_key: StressKey = "stress",
-    stress_unit: StressUnit = "eV/Angstrom^3",
+    stress_key: StressKey = None,
+    stress_unit: StressUnit = None,
+    virial_key: VirialKey = None,
     length_unit: LengthUnit = "Angstrom",
+    group_key: GroupKey = None,
+    ignore: IgnoreOption = None,
 ) -> None:
     """Write structures in another format. LMDB keeps energies and forces only, extended XYZ all but polarizability."""
+    options = locals()
     from tdn_theory.data.formats import check_writable, read_structures, write_structures
     from tdn_theory.data.relaxations import SHIPPED
 
     with errors_as_messages():
         check_writable(target)
-        keys = keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, "without")
+        stress = {} if virial_key else {"stress_key": "stress", "stress_unit": "eV/Angstrom^3"}
+        keys = keys_of(options, **stress, missing="without")
         structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys)
         write_structures(target, structures, source)
     console.print(f"{target}: {len(structures)} structures", highlight=False, soft_wrap=True)

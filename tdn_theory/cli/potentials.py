@@ -16,10 +16,13 @@ from tdn_theory.cli.labels import (
     EnergyUnit,
     ForcesKey,
     ForceUnit,
+    GroupKey,
+    IgnoreOption,
     LengthUnit,
     MissingOption,
     StressKey,
     StressUnit,
+    VirialKey,
     keys_of,
 )
 from tdn_theory.cli.tables import Column, JsonOption, show_rows, show_values
@@ -30,6 +33,13 @@ class EvaluationPrecision(StrEnum):
 
     FLOAT32 = "float32"
     FLOAT64 = "float64"
+
+
+class By(StrEnum):
+    """What `evaluate` tells errors apart by."""
+
+    GROUP = "group"
+    CONFIG_TYPE = "config_type"
 
 
 class Optimizer(StrEnum):
@@ -78,15 +88,21 @@ def train(
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A saved potential, e.g. run/model.safetensors.")],
-    data: Annotated[Path, typer.Argument(help="A training configuration, for its test set, or an extended XYZ file.")],
+    data: Annotated[
+        Path, typer.Argument(help="A training configuration, for its test set, or a file as of `data check`.")
+    ],
     energy_key: EnergyKey = None,
     energy_unit: EnergyUnit = None,
     forces_key: ForcesKey = None,
     force_unit: ForceUnit = None,
     stress_key: StressKey = None,
     stress_unit: StressUnit = None,
+    virial_key: VirialKey = None,
     length_unit: LengthUnit = None,
+    group_key: GroupKey = None,
     missing: MissingOption = "refuse",
+    ignore: IgnoreOption = None,
+    by: Annotated[By | None, typer.Option(help="Errors also of each group, or of each config_type.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Structures at a time.")] = 32,
     rotations: Annotated[int, typer.Option(min=0, help="Rotations of each structure for the rotation errors.")] = 4,
     precision: Annotated[EvaluationPrecision, typer.Option(help="Of everything.")] = EvaluationPrecision.FLOAT64,
@@ -96,9 +112,10 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Errors of a potential on structures, its rotation errors and its speed, with standard errors over groups."""
+    options = locals()
     import torch
 
-    from tdn_theory.data.extxyz import read_extxyz
+    from tdn_theory.data.formats import TEXT, read_structures
     from tdn_theory.files import write_json
     from tdn_theory.nn.potential import Potential
     from tdn_theory.provenance import provenance
@@ -108,16 +125,14 @@ def evaluate(
     from tdn_theory.training.sources import load
 
     with errors_as_messages():
-        if data.suffix == ".toml" or not data.suffix:
+        if data.suffix == ".toml" or not (data.suffix or data.exists()):
             structures = load(TrainConfig.read(shipped(data)).data).test
         else:
-            structures = read_extxyz(
-                data,
-                keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, missing),
-            )
+            says = {} if data.name.endswith(TEXT) else {"energy_key": "energy", "energy_unit": "eV", "length_unit": "A"}
+            structures = read_structures(data, keys_of(options, **says))
         dtype = getattr(torch, precision)
         potential = Potential.load(model).to(existing(device), dtype)
-        found = report(potential, structures, batch_size, rotations=rotations, seed=seed)
+        found = report(potential, structures, batch_size, rotations=rotations, seed=seed, by=by)
         result = {**found, "model": str(model), "data": str(data), "provenance": provenance(seed, device)}
         if out is not None:
             write_json(out, result)
@@ -130,6 +145,17 @@ def evaluate(
     found["energy_mae of constants per element"] = _value(result["constant_per_element"])
     found["speed"] = f"{result['structures_per_second']:.1f} structures/s"
     show_values(found)
+    for name, parts in result["errors_by"].items():
+        units = {error: metric["unit"] for error, metric in result["errors"].items() if error.endswith("_mae")}
+        rows = [
+            {name: part, **{error: _number(errors[error]) if error in errors else "" for error in units}}
+            for part, errors in parts.items()
+        ]
+        columns = [
+            Column(error, error, f"{unit}, with its standard error over groups", 16) for error, unit in units.items()
+        ]
+        console.print()
+        show_rows(rows, [Column(name, name, "part of the structures", 22), *columns])
 
 
 def relax(
@@ -138,6 +164,7 @@ def relax(
     fmax: Annotated[float, typer.Option(min=0, help="Largest force on an atom that is left, eV/Angstrom.")] = 0.01,
     steps: Annotated[int, typer.Option(min=1, help="At most so many steps.")] = 500,
     optimizer: Annotated[Optimizer, typer.Option(help="Algorithm of ASE.")] = Optimizer.BFGS,
+    ignore: IgnoreOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the trajectory and the relaxed structure.")] = Path("."),
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:1.")] = "cpu",
 ) -> None:
@@ -146,6 +173,7 @@ def relax(
     import torch
     from ase.io.formats import UnknownFileTypeError
 
+    from tdn_theory.data.electrons import check_electrons, check_ignored
     from tdn_theory.data.extxyz import write_frames
     from tdn_theory.nn.calculator import TDNCalculator
     from tdn_theory.nn.calculator import relax as relax_atoms
@@ -160,6 +188,8 @@ def relax(
             raise ValueError(
                 f"ASE cannot tell the format of {file}; give a structure file with its usual suffix"
             ) from error
+        check_ignored(ignore or ())
+        check_electrons(atoms, ignore or ())
         atoms.calc = TDNCalculator.load(model, existing(device), torch.float64)
         frames, converged = relax_atoms(atoms, fmax, steps, optimizer)
         trajectory, relaxed = (out / f"{file.stem}-{name}.extxyz" for name in ("trajectory", "relaxed"))
@@ -179,5 +209,9 @@ def relax(
 
 
 def _value(metric: Mapping[str, Any]) -> str:
+    return f"{_number(metric)} {metric['unit']}"
+
+
+def _number(metric: Mapping[str, Any]) -> str:
     error = metric["standard_error"]
-    return f"{metric['value']:.4g}{'' if error is None else f' ± {error:.2g}'} {metric['unit']}"
+    return f"{metric['value']:.4g}{'' if error is None else f' ± {error:.2g}'}"

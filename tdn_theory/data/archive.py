@@ -67,6 +67,8 @@ def read_archive(path: Path) -> list[Structure]:
             "make or copy both files again"
         )
     arrays = npz_arrays(content)
+    count = len(arrays["atoms"])
+    arrays = {"config_type": np.full(count, ""), "weight": np.ones(count), **arrays}  # which older archives lack
     ends = np.cumsum(arrays["atoms"])
     structures = []
     for index, (begin, end) in enumerate(zip(ends - arrays["atoms"], ends, strict=True)):
@@ -74,8 +76,9 @@ def read_archive(path: Path) -> list[Structure]:
         for name in SHAPES:
             value = arrays[name][begin:end] if name in PER_ATOM else arrays[name][index]
             known[name] = None if np.isnan(value).any() else value
-        numbers, group = arrays["numbers"][begin:end], str(arrays["group"][index])
-        structures.append(Structure(numbers, **known, pbc=arrays["pbc"][index], group=group))
+        known |= {name: str(arrays[name][index]) for name in ("group", "config_type")}
+        known |= {"pbc": arrays["pbc"][index], "weight": float(arrays["weight"][index])}
+        structures.append(Structure(arrays["numbers"][begin:end], **known))
     return structures
 
 
@@ -85,6 +88,8 @@ def _arrays(structures: Sequence[Structure]) -> dict[str, np.ndarray]:
         "numbers": np.concatenate([np.empty(0, np.int64), *(structure.numbers for structure in structures)]),
         "pbc": np.array([structure.pbc for structure in structures], bool).reshape(-1, 3),
         "group": np.array([structure.group for structure in structures], str),
+        "config_type": np.array([structure.config_type for structure in structures], str),
+        "weight": np.array([structure.weight for structure in structures], float),
     }
     for name, shape in SHAPES.items():
         rows = []

@@ -21,6 +21,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from tdn_theory.data import units
+from tdn_theory.data.electrons import check_electrons, check_ignored
 from tdn_theory.data.structure import Structure
 from tdn_theory.files import write_bytes
 
@@ -31,7 +32,7 @@ CLOSEST = 0.1
 """Atoms closer than this (Angstrom) are an error of the file."""
 
 ISOLATED_ATOM = "IsolatedAtom"
-"""Value of `config_type` that marks single atoms, whose energies are those of the elements; and their group."""
+"""Value of `config_type` that marks single atoms, whose energies are those of the elements."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,9 @@ class Keys:
         dipole_unit: Its unit, `e Angstrom`, `e Bohr` or `Debye` (`units.DIPOLES`).
         group_key: Name of what a split must not cut: molecule or trajectory. Without it, the structures of one chemical
             formula are a group.
+        weight_key: Name of the weight in the loss, which is 1 without a key.
         missing: What to do with a frame without one of the labels: `refuse` the file, or read it `without` the label.
+        ignore: Total `charge` or `spin`, which are refused otherwise (`check_electrons`).
 
     Raises:
         ValueError: A unit is not known, or a key lacks its unit, or the other way round.
@@ -68,7 +71,9 @@ class Keys:
     dipole_key: str | None = None
     dipole_unit: str | None = None
     group_key: str | None = None
+    weight_key: str | None = None
     missing: str = "refuse"
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for key, unit in (("forces_key", "force_unit"), ("stress_key", "stress_unit"), ("dipole_key", "dipole_unit")):
@@ -80,6 +85,7 @@ class Keys:
             raise ValueError("stress_key and virial_key are given; they are the same label, give one of them")
         if self.missing not in ("refuse", "without"):
             raise ValueError(f"missing is {self.missing!r}; it must be 'refuse' or 'without'")
+        check_ignored(self.ignore)
         self.factors()
 
     def factors(self) -> dict[str, float]:
@@ -96,8 +102,6 @@ class Keys:
 
 def read_extxyz(path: Path, keys: Keys) -> list[Structure]:
     """Read all frames of an extended XYZ file; blank lines between them do not matter.
-
-    Frames whose `config_type` is `IsolatedAtom` get that as their group.
 
     Args:
         path: File, `.xyz` or `.extxyz`, also with `.gz` or `.xz`.
@@ -168,11 +172,15 @@ def _structure(text: str, keys: Keys, factors: dict[str, float]) -> Structure:
 
     comment = text.splitlines()[1]
     atoms = cast("Atoms", read(io.StringIO(text), format="extxyz"))
-    isolated = len(atoms) == 1 and _raw(comment, "config_type") == ISOLATED_ATOM
-    group = ISOLATED_ATOM if isolated else atoms.get_chemical_formula()
-    if keys.group_key is not None and not isolated:
+    check_electrons(atoms, keys.ignore)
+    config_type = _raw(comment, "config_type") or ""
+    group = atoms.get_chemical_formula()
+    if keys.group_key is not None and not (len(atoms) == 1 and config_type == ISOLATED_ATOM):
         raw = _raw(comment, keys.group_key)
         group = str(_find(atoms, keys.group_key)) if raw is None else raw
+    weight = None if keys.weight_key is None else _find(atoms, keys.weight_key, keys.missing == "refuse")
+    if weight is not None and (np.ndim(weight) or np.asarray(weight).dtype.kind not in "iuf"):
+        raise ValueError(f"{keys.weight_key} is {weight!r}; it must be a number >= 0")
     structure = Structure(
         atoms.numbers,
         atoms.positions * factors["length"],
@@ -180,6 +188,8 @@ def _structure(text: str, keys: Keys, factors: dict[str, float]) -> Structure:
         np.array(atoms.pbc),
         **_labels(atoms, keys, factors),
         group=group,
+        config_type=config_type,
+        weight=1.0 if weight is None else float(weight),
     )
     if len(structure) > 1:
         pairs = cKDTree(structure.positions).query_pairs(CLOSEST)
@@ -237,26 +247,28 @@ def _matrix(numbers: np.ndarray, key: str) -> np.ndarray:
 def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
     """Write an extended XYZ file, atomically, in eV and Angstrom with 8 decimals.
 
-    Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`, and groups the key `group`; a structure without
-    a group has none. Polarizabilities are left out.
+    Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`; `group`, `config_type` and `weight` are written
+    where a structure has one (a weight other than 1). Polarizabilities are left out.
 
     Args:
         path: File.
         structures: Structures.
 
     Raises:
-        ValueError: A group has a line break, which the format cannot hold.
+        ValueError: A group or type has a line break, which the format cannot hold.
     """
     parts = []
     for structure in structures:
-        text = _written([structure.to_ase()])
-        if structure.group:
-            if len(structure.group.splitlines()) > 1:
-                raise ValueError(f"group {structure.group!r} has a line break; a comment line cannot hold it")
-            atoms, comment, rest = text.split("\n", 2)
-            escaped = structure.group.replace("\\", "\\\\").replace('"', '\\"')
-            text = f'{atoms}\n{comment} group="{escaped}"\n{rest}'
-        parts.append(text)
+        atoms, comment, rest = _written([structure.to_ase()]).split("\n", 2)
+        for key in ("group", "config_type"):
+            value: str = getattr(structure, key)
+            if len(value.splitlines()) > 1:
+                raise ValueError(f"{key} {value!r} has a line break; a comment line cannot hold it")
+            if value:
+                escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+                comment += f' {key}="{escaped}"'
+        comment += "" if structure.weight == 1 else f" weight={structure.weight!r}"
+        parts.append(f"{atoms}\n{comment}\n{rest}")
     write_bytes(path, "".join(parts).encode())
 
 

@@ -36,7 +36,7 @@ def read_structures(file: Path, keys: Keys) -> list[Structure]:
     if suffix == ".lmdb":
         return list(read_pubchemqcr([file]))
     if suffix in FORMATS:
-        return read_ase(file)
+        return read_ase(file, keys.ignore)
     return read_extxyz(file, keys)
 
 

@@ -37,6 +37,7 @@ class Graph:
         labels: What is known: energy (g,), forces (n, 3), stress (g, 3, 3), dipole (g, 3), polarizability (g, 3, 3).
             A label that some graphs of a batch lack is NaN there. Energies are always in double precision, since
             total energies have many digits before the interesting ones.
+        weights: Of the structures in the loss (g,), in double precision; None where all are 1.
     """
 
     numbers: Int64[Tensor, " n"]
@@ -48,6 +49,7 @@ class Graph:
     offsets: Float[Tensor, "e 3"]
     cell: Float[Tensor, "g 3 3"]
     labels: dict[str, Float[Tensor, "..."]] = field(default_factory=dict)
+    weights: Float[Tensor, " g"] | None = None
 
     def __repr__(self) -> str:
         """Sizes and labels."""
@@ -74,7 +76,8 @@ class Graph:
             for name in ("numbers", "positions", "batch", "source", "target", "offsets", "cell")
         }
         labels = {name: move(label, keep=name == "energy") for name, label in self.labels.items()}
-        return Graph(**tensors, count=self.count, labels=labels)
+        weights = None if self.weights is None else move(self.weights, keep=True)
+        return Graph(**tensors, count=self.count, labels=labels, weights=weights)
 
 
 def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.float32) -> Graph:
@@ -106,6 +109,7 @@ def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.
         offsets=torch.tensor(offsets, dtype=dtype),
         cell=torch.tensor(cell[None], dtype=dtype),
         labels={name: _label(structure, name, dtype) for name in structure.labels if defined.get(name, True)},
+        weights=None if structure.weight == 1 else torch.tensor([structure.weight], dtype=torch.float64),
     )
 
 
@@ -164,6 +168,9 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         dtype = torch.float64 if name == "energy" else graph.positions.dtype
         return graph.positions.new_full((rows, *LABELS[name]), float("nan"), dtype=dtype)
 
+    def weights(graph: Graph) -> Tensor:
+        return torch.ones(graph.count, dtype=torch.float64) if graph.weights is None else graph.weights
+
     known = [name for name in LABELS if any(name in graph.labels for graph in graphs)]
     return Graph(
         numbers=torch.cat([graph.numbers for graph in graphs]),
@@ -175,6 +182,7 @@ def collate(graphs: Sequence[Graph]) -> Graph:
         offsets=torch.cat([graph.offsets for graph in graphs]),
         cell=torch.cat([graph.cell for graph in graphs]),
         labels={name: torch.cat([label(graph, name) for graph in graphs]) for name in known},
+        weights=torch.cat([weights(graph) for graph in graphs]) if any(g.weights is not None for g in graphs) else None,
     )
 
 

@@ -44,6 +44,8 @@ class Structure:
         dipole: Electric dipole moment (3,), e Angstrom; of charged molecules, about the origin.
         polarizability: Static polarizability volume (3, 3), symmetric, Angstrom^3.
         group: Molecule or trajectory; splits never cut a group.
+        config_type: What kind of structure it is, e.g. `bulk` or `surface`, as the field's files call it.
+        weight: What its terms of the loss are multiplied with.
 
     Raises:
         ValueError: A shape is wrong, a number is not finite, an atomic number does not exist, or a direction is
@@ -64,6 +66,8 @@ class Structure:
     dipole: Float[ndarray, "3"] | None = None
     polarizability: Float[ndarray, "3 3"] | None = None
     group: str = ""
+    config_type: str = ""
+    weight: float = 1.0
 
     def __post_init__(self) -> None:
         numbers = np.array(self.numbers)
@@ -87,6 +91,8 @@ class Structure:
             if given is not None:
                 value = _array(name, given, shape)
                 object.__setattr__(self, name, value if shape else float(value))
+        if not 0 <= self.weight < np.inf:
+            raise ValueError(f"weight is {self.weight}; it must be a finite number >= 0")
         for name in ("positions", "cell"):
             value = getattr(self, name)
             if value is not None and np.abs(value).max() > LARGEST:

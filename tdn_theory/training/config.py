@@ -7,8 +7,11 @@ import tomllib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from tdn_theory.data.electrons import Quantity
 
 T = TypeVar("T")
 
@@ -50,9 +53,13 @@ class DataConfig:
         stress_unit: Unit of stresses, e.g. `GPa`.
         dipole_unit: Unit of dipole moments, e.g. `Debye`.
         group_key: Name of what says which group a structure belongs to; by default its chemical formula.
+        weight_key: Name of the weight in the loss; 1 without a key.
+        weights: Weights by `config_type`, e.g. `{ bulk = 2.0 }`, which multiply those of the structures.
         missing: `refuse` files with frames that lack a label, or read these frames `without` it.
         atom_energies: Energies of single atoms by element, eV; those of `IsolatedAtom` frames, which are never trained
             on nor tested, and for other elements least squares, stand for what is not given.
+        ignore: Total `charge` or `spin`: files with other values than those of neutral molecules without unpaired
+            electrons are refused, since a potential knows elements and positions only, unless it is named here.
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
@@ -75,8 +82,11 @@ class DataConfig:
     stress_unit: str | None = None
     dipole_unit: str | None = None
     group_key: str | None = None
+    weight_key: str | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
     missing: Literal["refuse", "without"] = "refuse"
     atom_energies: Mapping[str, float] = field(default_factory=dict)
+    ignore: tuple[Quantity, ...] = ()
     stages: tuple[str, ...] = ("DFT_1st",)
 
     def __post_init__(self):
@@ -85,6 +95,9 @@ class DataConfig:
                 f"data.validation is {self.validation} and data.test {self.test}; they are fractions, and must leave "
                 "something to train on"
             )
+        for name, weight in self.weights.items():
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight < inf:
+                raise ValueError(f"data.weights has {name} = {weight!r}; give numbers >= 0 by config_type")
         if self.atom_energies:
             from ase.data import atomic_numbers
 

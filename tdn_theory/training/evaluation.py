@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ from tdn_theory.training.reference import baseline
 
 ALONE = Processes()
 
+PARTS = ("group", "config_type")
+"""What errors can be told apart by."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -36,11 +39,13 @@ class Evaluation:
         metrics: `energy_mae`, `energy_rmse`, `forces_mae`, ...
         loss: Of the whole set as one batch; NaN if none was asked for.
         structures_per_second: Predictions by this process, data preparation not counted.
+        parts: `metrics` of each part of the set, by its name, if parts were asked for.
     """
 
     metrics: dict[str, Metric]
     loss: float
     structures_per_second: float
+    parts: dict[str, dict[str, Metric]] = field(default_factory=dict)
 
 
 def autocast(precision: Precision, device: torch.device) -> AbstractContextManager:
@@ -59,6 +64,7 @@ def evaluate(
     batch_size: int,
     *,
     loss: Loss | None = None,
+    parts: Sequence[str] = (),
     precision: Precision = "float32",
     processes: Processes = ALONE,
     progress: Callable[[int], None] = lambda done: None,
@@ -70,6 +76,7 @@ def evaluate(
         graphs: Structures with labels.
         batch_size: Structures at a time.
         loss: A loss to compute as well.
+        parts: Name of the part that each structure is in, for errors of the parts as well.
         precision: As in training.
         processes: Who shares the work; all get the result.
         progress: Called with the number of structures done at a time.
@@ -92,10 +99,16 @@ def evaluate(
         if loss is not None and sums is not None:
             sums += loss.sums(output, graph)
         progress(len(batch))
-    groups = [structure.group for structure in graphs.structures]
-    metrics = summarize({label: processes.sum(values).cpu().numpy() for label, values in rows.items()}, groups)
+    groups = np.array([structure.group for structure in graphs.structures])
+    found = {label: processes.sum(values).cpu().numpy() for label, values in rows.items()}
+    members = {name: np.array(parts) == name for name in sorted(set(parts))}
+    of_parts = {
+        name: summarize({label: values[chosen] for label, values in found.items()}, groups[chosen])
+        for name, chosen in members.items()
+    }
     value = math.nan if loss is None or sums is None else float(loss.value(processes.sum(sums))[0])
-    return Evaluation(metrics, value, sum(map(len, mine)) / max(seconds, 1e-9))
+    rate = sum(map(len, mine)) / max(seconds, 1e-9)
+    return Evaluation(summarize(found, groups), value, rate, of_parts)
 
 
 def rotation_errors(
@@ -167,7 +180,13 @@ def _error(label: str, turned: Tensor, straight: Tensor, turns: Tensor, graph: G
 
 
 def report(
-    model: Potential, structures: Sequence[Structure], batch_size: int, *, rotations: int = 4, seed: int = 0
+    model: Potential,
+    structures: Sequence[Structure],
+    batch_size: int,
+    *,
+    rotations: int = 4,
+    seed: int = 0,
+    by: str | None = None,
 ) -> dict[str, Any]:
     """Errors, rotation errors, speed, and the energy error of constants per element, as JSON.
 
@@ -177,21 +196,28 @@ def report(
         batch_size: Structures at a time.
         rotations: Rotations of each structure.
         seed: Seed of the rotations.
+        by: Errors also of each `group` or `config_type`.
 
     Raises:
-        ValueError: There is no structure, or one with an unknown element.
+        ValueError: There is no structure, one with an unknown element, or none has what errors are asked for by.
     """
     if not structures:
         raise ValueError("there is no structure to evaluate on")
+    if by is not None and by not in PARTS:
+        raise ValueError(f"by is {by!r}; it must be one of {PARTS}")
+    parts = [] if by is None else [getattr(structure, by) for structure in structures]
+    if by is not None and not any(parts):
+        raise ValueError(f"no structure has a {by}, so there are no errors by {by}")
     weight = next(model.parameters())
     graphs = Graphs(structures, model.config.cutoff, weight.dtype)
     model.eval()
-    found = evaluate(model, graphs, batch_size, processes=Processes(device=weight.device))
+    found = evaluate(model, graphs, batch_size, parts=parts, processes=Processes(device=weight.device))
     turned = rotation_errors(model, graphs, batch_size, rotations=rotations, seed=seed) if rotations else {}
     constants = baseline(model.shifts.tolist(), model.config.elements, structures)
     return {
         "structures": len(structures),
         "errors": as_json(found.metrics),
+        "errors_by": {} if by is None else {by: {name: as_json(part) for name, part in found.parts.items()}},
         "rotation_errors": as_json(turned),
         "constant_per_element": constants.to_dict(),
         "structures_per_second": found.structures_per_second,

@@ -52,7 +52,9 @@ class Loss:
 
     A batch enters through sums only: with `s` from `sums`, `value` of a union of batches is that of the sum of their
     `s`. So the paper's root mean square of the forces, whose mean over two halves of a batch is not that of the whole,
-    is exact over several processes. Labels that are unknown are left out.
+    is exact over several processes. Labels that are unknown are left out. The penalties of a structure are multiplied
+    with its weight, and the sum divided by the number of components all the same: weights change the gradient of each
+    structure by these factors, whatever batch it is in.
 
     Args:
         config: Terms and weights.
@@ -62,7 +64,7 @@ class Loss:
         self.terms = config.terms
 
     def sums(self, output: Mapping[str, Tensor], graph: Graph) -> Float[Tensor, "2 terms"]:
-        """First row: sum of the penalties of the errors of each term; second row: how many there are.
+        """First row: weighted sum of the penalties of the errors of each term; second row: how many there are.
 
         Raises:
             ValueError: The model does not predict what a term needs.
@@ -71,7 +73,11 @@ class Loss:
         for label, term in self.terms.items():
             error, known = errors(label, output, graph)
             count = known.any(dim=-1).sum() if term.form == "norm" else known.sum()
-            columns.append(torch.stack((_penalty(term, error).double(), count.double())))
+            penalties = _penalties(term, error)
+            if graph.weights is not None:
+                of_row = graph.weights[graph.batch] if label == "forces" else graph.weights
+                penalties = penalties * of_row[:, None]
+            columns.append(torch.stack((penalties.sum().double(), count.double())))
         return torch.stack(columns, dim=1)
 
     def value(self, sums: Float[Tensor, "2 terms"]) -> tuple[Float[Tensor, ""], Float[Tensor, " terms"]]:
@@ -87,14 +93,14 @@ class Loss:
         return weights @ terms, terms.detach()
 
 
-def _penalty(term: Term, error: Tensor) -> Tensor:
+def _penalties(term: Term, error: Float[Tensor, "rows components"]) -> Float[Tensor, "rows penalties"]:
     if term.form == "mae":
-        return error.abs().sum()
+        return error.abs()
     if term.form == "huber":
-        return torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="sum", delta=term.delta)
+        return torch.nn.functional.huber_loss(error, torch.zeros_like(error), reduction="none", delta=term.delta)
     if term.form == "norm":
-        return _root(error.square().sum(dim=-1)).sum()
-    return error.square().sum()
+        return _root(error.square().sum(dim=-1, keepdim=True))
+    return error.square()
 
 
 def _root(square: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Metric:
 def mean(
     sums: Float[np.ndarray, " structures"],
     counts: Float[np.ndarray, " structures"],
-    groups: Sequence[str],
+    groups: Sequence[str] | np.ndarray,
     unit: str,
     kind: Literal["mae", "rmse"] = "mae",
 ) -> Metric | None:
@@ -105,7 +105,9 @@ def error_sums(output: Mapping[str, Tensor], graph: Graph) -> dict[str, Float[Te
     return found
 
 
-def summarize(sums: Mapping[str, Float[np.ndarray, "structures 3"]], groups: Sequence[str]) -> dict[str, Metric]:
+def summarize(
+    sums: Mapping[str, Float[np.ndarray, "structures 3"]], groups: Sequence[str] | np.ndarray
+) -> dict[str, Metric]:
     """`energy_mae`, `energy_rmse`, `forces_mae`, ... of what `error_sums` found, without labels that nobody has."""
     found = {}
     for label, rows in sums.items():

@@ -58,7 +58,22 @@ def load(config: DataConfig) -> Splits:
         from ase.data import atomic_numbers
 
         atoms |= {atomic_numbers[element]: energy for element, energy in config.atom_energies.items()}
+    train, validation, test = _weighted((train, validation, test), config.weights)
     return Splits(train, validation, test, atoms)
+
+
+def _weighted(sets: Sequence[Sequence[Structure]], weights: Mapping[str, float]) -> Sequence[Sequence[Structure]]:
+    """The same sets with weights by `config_type`."""
+    if not weights:
+        return sets
+    if any(isinstance(structures, Trajectories) for structures in sets):
+        raise ValueError("data.weights are given, but pubchemqcr files have no config_type: leave them out")
+    present = {structure.config_type for structures in sets for structure in structures}
+    strangers = sorted(weights.keys() - present)
+    if strangers:
+        there = ", ".join(sorted(present - {""})) or "none"
+        raise ValueError(f"data.weights names {', '.join(strangers)}, but the config_types in the files are: {there}")
+    return [[replace(s, weight=s.weight * weights.get(s.config_type, 1.0)) for s in structures] for structures in sets]
 
 
 def _without_atoms(structures: Sequence[Structure], atoms: dict[int, float]) -> Sequence[Structure]:
@@ -66,9 +81,13 @@ def _without_atoms(structures: Sequence[Structure], atoms: dict[int, float]) -> 
     if isinstance(structures, Trajectories):
         return structures
     for structure in structures:
-        if structure.group == ISOLATED_ATOM and structure.energy is not None:
+        if _isolated(structure) and structure.energy is not None:
             atoms.setdefault(int(structure.numbers[0]), structure.energy)
-    return [structure for structure in structures if structure.group != ISOLATED_ATOM]
+    return [structure for structure in structures if not _isolated(structure)]
+
+
+def _isolated(structure: Structure) -> bool:
+    return len(structure) == 1 and structure.config_type == ISOLATED_ATOM
 
 
 def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
@@ -90,7 +109,7 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
         return read_pubchemqcr([Path(file) for file in files], config.stages)
     if config.source == "ase":
-        return _with_groups([structure for file in files for structure in read_ase(Path(file))], config)
+        return _with_groups([structure for file in files for structure in read_ase(Path(file), config.ignore)], config)
     given = {key.name: getattr(config, key.name) for key in fields(Keys)}
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
@@ -102,7 +121,4 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
 def _with_groups(structures: list[Structure], config: DataConfig) -> list[Structure]:
     if config.split == "group":
         return structures
-    return [
-        structure if structure.group == ISOLATED_ATOM else replace(structure, group=f"{structure.group} {number}")
-        for number, structure in enumerate(structures)
-    ]
+    return [replace(structure, group=f"{structure.group} {number}") for number, structure in enumerate(structures)]

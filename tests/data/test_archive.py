@@ -1,6 +1,7 @@
 """Archives: back as written, or not at all."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -28,6 +29,13 @@ def test_back_as_written(tmp_path_factory: pytest.TempPathFactory, structures: l
         assert (got.cell is None) == (wanted.cell is None)
         for name in ("numbers", "positions", *(() if wanted.cell is None else ("cell",)), *wanted.labels):
             assert_close(getattr(got, name), getattr(wanted, name), 0.0, name)
+
+
+def test_types_and_weights_are_kept(tmp_path: Path):
+    plain = Structure(np.array([1]), np.zeros((1, 3)))
+    write_archive(tmp_path / "a.npz", [plain, replace(plain, config_type="bulk", weight=0.5)], {})
+    back = read_archive(tmp_path / "a.npz")
+    assert [(s.config_type, s.weight) for s in back] == [("", 1.0), ("bulk", 0.5)]
 
 
 def test_the_manifest_tells_what_is_inside(tmp_path: Path):

@@ -217,7 +217,7 @@ def test_labels_may_be_missing_if_allowed(tmp_path: Path):
         read_extxyz(tmp_path / "a.xyz", Keys(**KEYS))
     full, second, third = read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, missing="without"))
     assert (full.labels, second.labels, third.labels) == (("energy", "forces"), ("energy",), ("energy",))
-    assert (third.group, second.group) == ("IsolatedAtom", "Cu2")
+    assert (third.config_type, second.config_type) == ("IsolatedAtom", "")
 
 
 @pytest.mark.parametrize("group", ["", "T", "012", "1e3", "a\\b", 'a "b" c', "x=y", " spaced ", "\u00e9", "None"])
@@ -232,3 +232,19 @@ def test_groups_come_back_as_they_were(tmp_path: Path, group: str):
 def test_a_group_with_a_line_break_is_refused(tmp_path: Path):
     with refuses(ValueError, "line break"):
         write_extxyz(tmp_path / "a.xyz", [Structure(np.array([1]), np.zeros((1, 3)), group="a\nb")])
+
+
+def test_types_and_weights(tmp_path: Path):
+    text = cu4(extra="config_type=bulk w=2.5") + cu4(extra='config_type="slab 111" w=0') + cu4(extra="w=-1")
+    (tmp_path / "a.xyz").write_text(text[: text.rindex("2\nLattice")])
+    found = read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, weight_key="w"))
+    assert [(s.config_type, s.weight) for s in found] == [("bulk", 2.5), ("slab 111", 0.0)]
+    write_extxyz(tmp_path / "b.xyz", found)
+    again = read_extxyz(tmp_path / "b.xyz", Keys(*("energy", "eV", "Angstrom"), weight_key="weight", missing="without"))
+    assert [(s.config_type, s.weight) for s in again] == [("bulk", 2.5), ("slab 111", 0.0)]
+    assert [s.weight for s in read_extxyz(tmp_path / "a.xyz", Keys(**KEYS))] == [1.0, 1.0]
+    (tmp_path / "a.xyz").write_text(text)
+    with refuses(ValueError, "frame 2", "weight is -1.0", ">= 0"):
+        read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, weight_key="w"))
+    with refuses(ValueError, "frame 0", "config_type is 'bulk'", "number"):
+        read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, weight_key="config_type"))

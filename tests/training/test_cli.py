@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import ase.io
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from tdn_theory.cli.app import app
 from tdn_theory.cli.common import console
+from tdn_theory.data.extxyz import write_extxyz
 from tdn_theory.nn import Potential, PotentialConfig
 from tdn_theory.training.config import PRESETS, TrainConfig
 from tests.training.conftest import springs
@@ -153,3 +155,30 @@ def test_forces_on_fixed_atoms_are_kept(tmp_path):
     free = slab.get_forces(apply_constraint=False)
     assert abs(free[0]).max() > 0.01
     assert abs(frames[-1].get_forces(apply_constraint=False) - free).max() < 1e-12
+
+
+def test_charged_molecules_are_relaxed_only_where_that_is_ignored(tmp_path):
+    model = tmp_path / "m.safetensors"
+    Potential(PotentialConfig((1, 8), channels=2, layers=1, heads=1, basis_size=4)).save(model)
+    ase.io.write(tmp_path / "a.xyz", molecule("OH", info={"charge": -1}))
+    command = ["relax", tmp_path / "a.xyz", "--model", model, "--fmax", 1e9, "--out", tmp_path]
+    assert "charge is -1" in run(*command, code=2)
+    assert "relaxed in 0 steps" in run(*command, "--ignore", "charge")
+    assert "allowed are 'charge', 'spin'" in run(*command, "--ignore", "mass", code=2)
+
+
+def test_errors_of_each_type_are_told(tmp_path):
+    Potential(PotentialConfig((1, 6, 8), channels=2, layers=1, heads=1, basis_size=4)).save(tmp_path / "m.safetensors")
+    kinds = ("bulk", "slab")
+    write_extxyz(tmp_path / "a.xyz", [replace(s, config_type=k) for n, k in enumerate(kinds) for s in springs(2, n)])
+    keys = ["--energy-key", "energy", "--energy-unit", "eV", "--length-unit", "A", "--rotations", 0]
+    output = run("evaluate", tmp_path / "m.safetensors", tmp_path / "a.xyz", *keys, "--by", "config_type")
+    table = output[output.index("config_type") :]
+    found = json.loads(
+        run("evaluate", tmp_path / "m.safetensors", tmp_path / "a.xyz", *keys, "--by", "group", "--json")
+    )
+    assert sum(metrics["energy_mae"]["groups"] for metrics in found["errors_by"]["group"].values()) == len(
+        found["errors_by"]["group"]
+    )
+    for kind in kinds:
+        assert re.search(rf"{kind} [\d.e+]+ ± [\d.e+]+", table)

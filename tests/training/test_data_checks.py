@@ -99,6 +99,7 @@ def test_the_fingerprint_is_of_the_content():
     other = replace(first, energy=first.energy + 1e-9)
     assert fingerprint([other]) != fingerprint([first])
     assert fingerprint([other], labels=False) == fingerprint([first], labels=False)
+    assert fingerprint([replace(first, weight=2.0)]) != fingerprint([first])
 
 
 def test_isolated_atoms_set_the_energies_of_elements_and_are_in_no_set(tmp_path):

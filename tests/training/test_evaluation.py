@@ -128,3 +128,20 @@ def test_noise_is_not_divided_by_noise():
     assert found["forces_rotation"].value < 1e-10
     forces = [model(graph)["forces"] for graph in Graphs(structures, 3.0, torch.float64).batches([np.array([0])])]
     assert float(forces[0].detach().abs().max()) < 1e-12, "so that dividing by its own forces would be noise over noise"
+
+
+def test_parts_are_evaluated_as_if_they_were_alone():
+    kinds = ["bulk", "slab", "bulk", "bulk", "slab"]
+    structures = [replace(s, config_type=kind) for s, kind in zip(springs(5), kinds, strict=True)]
+    found = report(potential(), structures, 2, rotations=0, by="config_type")
+    assert list(found["errors_by"]["config_type"]) == ["bulk", "slab"]
+    for kind, errors in found["errors_by"]["config_type"].items():
+        alone = report(potential(), [s for s in structures if s.config_type == kind], 2, rotations=0)["errors"]
+        assert errors.keys() == alone.keys()
+        for name, metric in alone.items():
+            assert_close(errors[name]["value"], metric["value"], 1e-9 * metric["value"], f"{name} of {kind}")
+            assert (errors[name]["components"], errors[name]["groups"]) == (metric["components"], metric["groups"])
+    assert len(report(potential(), structures, 2, rotations=0, by="group")["errors_by"]["group"]) == 5
+    assert report(potential(), structures, 2, rotations=0)["errors_by"] == {}
+    with refuses(ValueError, "no structure has a config_type"):
+        report(potential(), springs(2), 2, by="config_type")

@@ -137,3 +137,26 @@ def test_errors_teach():
         output = predictions(graph)
         del output["dipole"]
         Loss(LossConfig(dipole=Term(1.0))).sums(output, graph)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("label", ["energy", "forces", "dipole"])
+def test_weights_multiply_the_penalties_of_structures(label, form):
+    """`sum_s w_s p_s / n`, where p_s is the sum of penalties of a structure alone and n counts those of all."""
+    weights = [1.0, 0.0, 2.5, 1.0, 0.5]
+    structures = [replace(s, weight=w) for s, w in zip(springs(5), weights, strict=True)]
+    graphs = Graphs(structures, 4.0, torch.float64)
+    graph = collate([graphs[k] for k in range(5)])
+    output = predictions(graph)
+    loss = Loss(LossConfig(**{name: Term() for name in ("energy", "forces")} | {label: Term(1.0, form, 0.7)}))
+    total, count, first = 0.0, 0, 0
+    for number, structure in enumerate(structures):
+        rows = slice(first, first + len(structure)) if label == "forces" else slice(number, number + 1)
+        single = {name: value[rows] for name, value in output.items() if name == label}
+        penalty, components = loss.sums(single, replace(graphs[number], weights=None))[:, 0].tolist()
+        total, count, first = total + weights[number] * penalty, count + int(components), first + len(structure)
+    assert_close(loss.sums(output, graph)[:, 0].detach(), [total, count], 1e-12 * max(1, total), f"sums of {form}")
+    one, *rest = (collate([graphs[k] for k in part]) for part in ([0, 3], [0, 1]))
+    assert one.weights is None, "they are only kept where one is not 1"
+    assert rest[0].weights is not None
+    assert rest[0].to(dtype=torch.float32).weights.tolist() == [1.0, 0.0]

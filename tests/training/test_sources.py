@@ -8,6 +8,7 @@ import ase.io
 import numpy as np
 import pytest
 
+from tdn_theory.data.extxyz import write_extxyz
 from tdn_theory.data.relaxations import SHIPPED
 from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.config import DataConfig
@@ -110,3 +111,21 @@ def test_errors_teach(extxyz):
         load(DataConfig("extxyz", **{**extxyz, "files": ("none.xyz",)}))
     with refuses(ValueError, "validation is 0.6", "fractions"):
         DataConfig("relaxations", validation=0.6, test=0.5)
+
+
+def test_weights_by_type_multiply_those_of_the_structures(tmp_path):
+    structures = [
+        replace(s, config_type=kind, weight=2.0) for k, kind in enumerate(["bulk", "slab"]) for s in springs(4, k, kind)
+    ]
+    file = tmp_path / "a.xyz"
+    write_extxyz(file, structures)
+    keys = {"energy_key": "energy", "energy_unit": "eV", "length_unit": "Angstrom", "weight_key": "weight"}
+    config = DataConfig("extxyz", (str(file),), **keys, weights={"slab": 0.25}, split="structure")
+    splits = load(config)
+    found = {(s.config_type, s.weight) for part in (splits.train, splits.validation, splits.test) for s in part}
+    assert found == {("bulk", 2.0), ("slab", 0.5)}
+    with refuses(ValueError, "data.weights names slap", "bulk, slab"):
+        load(replace(config, weights={"slap": 2.0}))
+    for wrong in (-1.0, "2", True):
+        with refuses(ValueError, "data.weights has slab", ">= 0"):
+            DataConfig("extxyz", **keys, weights={"slab": wrong})
