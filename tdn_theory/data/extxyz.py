@@ -3,6 +3,9 @@
 A file does not say in which units its numbers are, and programs differ in the names they write; so both are arguments,
 never guesses. A frame is read by ASE; where it begins and ends is found here, so that whatever is wrong is told with
 file, frame and line. Files may be compressed (`.gz`, `.xz`).
+
+What catalysts have besides labels is read under its usual names: columns `move_mask` (false of fixed atoms) and `tags`,
+and `sid`, `fid` and `reference_energy` of the comment line.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from tdn_theory.data import units
-from tdn_theory.data.structure import Structure
+from tdn_theory.data.structure import Structure, fixed_atoms
 from tdn_theory.files import write_bytes
 
 if TYPE_CHECKING:
@@ -173,6 +176,7 @@ def _structure(text: str, keys: Keys, factors: dict[str, float]) -> Structure:
     if keys.group_key is not None and not isolated:
         raw = _raw(comment, keys.group_key)
         group = str(_find(atoms, keys.group_key)) if raw is None else raw
+    reference = _raw(comment, "reference_energy")
     structure = Structure(
         atoms.numbers,
         atoms.positions * factors["length"],
@@ -180,6 +184,11 @@ def _structure(text: str, keys: Keys, factors: dict[str, float]) -> Structure:
         np.array(atoms.pbc),
         **_labels(atoms, keys, factors),
         group=group,
+        fixed=fixed_atoms(atoms),
+        tags=atoms.get_tags() if atoms.has("tags") else None,
+        sid=_raw(comment, "sid") or "",
+        fid=_raw(comment, "fid") or "",
+        reference_energy=None if reference is None else float(reference) * factors["energy"],
     )
     if len(structure) > 1:
         pairs = cKDTree(structure.positions).query_pairs(CLOSEST)
@@ -237,26 +246,32 @@ def _matrix(numbers: np.ndarray, key: str) -> np.ndarray:
 def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
     """Write an extended XYZ file, atomically, in eV and Angstrom with 8 decimals.
 
-    Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`, and groups the key `group`; a structure without
-    a group has none. Polarizabilities are left out.
+    Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`, fixed atoms and tags the columns that
+    `read_extxyz` reads, and `group`, `sid`, `fid` and `reference_energy` are keys; a structure without one has no such
+    key. Polarizabilities are left out.
 
     Args:
         path: File.
         structures: Structures.
 
     Raises:
-        ValueError: A group has a line break, which the format cannot hold.
+        ValueError: A group, or another name, has a line break, which the format cannot hold.
     """
     parts = []
     for structure in structures:
-        text = _written([structure.to_ase()])
-        if structure.group:
-            if len(structure.group.splitlines()) > 1:
-                raise ValueError(f"group {structure.group!r} has a line break; a comment line cannot hold it")
-            atoms, comment, rest = text.split("\n", 2)
-            escaped = structure.group.replace("\\", "\\\\").replace('"', '\\"')
-            text = f'{atoms}\n{comment} group="{escaped}"\n{rest}'
-        parts.append(text)
+        atoms = structure.to_ase()
+        atoms.info.clear()  # ASE would write the name 012 as a number
+        number, comment, rest = _written([atoms]).split("\n", 2)
+        for key in ("group", "sid", "fid"):
+            name = getattr(structure, key)
+            if len(name.splitlines()) > 1:
+                raise ValueError(f"{key} {name!r} has a line break; a comment line cannot hold it")
+            if name:
+                escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+                comment += f' {key}="{escaped}"'
+        if structure.reference_energy is not None:
+            comment += f" reference_energy={structure.reference_energy!r}"
+        parts.append(f"{number}\n{comment}\n{rest}")
     write_bytes(path, "".join(parts).encode())
 
 

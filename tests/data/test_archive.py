@@ -1,6 +1,7 @@
 """Archives: back as written, or not at all."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -14,6 +15,7 @@ from tdn_theory.files import sha256
 from tdn_theory.testing import strategies as own
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
+from tests.data.reference import assert_same_catalyst, catalyst
 
 
 @settings(max_examples=25)
@@ -28,6 +30,15 @@ def test_back_as_written(tmp_path_factory: pytest.TempPathFactory, structures: l
         assert (got.cell is None) == (wanted.cell is None)
         for name in ("numbers", "positions", *(() if wanted.cell is None else ("cell",)), *wanted.labels):
             assert_close(getattr(got, name), getattr(wanted, name), 0.0, name)
+
+
+def test_what_catalysts_have_is_kept(tmp_path: Path):
+    plain = Structure(np.array([1, 8]), np.zeros((2, 3)), group="plain")
+    wanted = [catalyst(), plain, replace(catalyst(1), tags=None, fid="")]
+    write_archive(tmp_path / "a.npz", wanted, {})
+    for got, structure in zip(read_archive(tmp_path / "a.npz"), wanted, strict=True):
+        assert_same_catalyst(got, structure)
+        assert got.group == structure.group
 
 
 def test_the_manifest_tells_what_is_inside(tmp_path: Path):
