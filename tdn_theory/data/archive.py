@@ -1,6 +1,7 @@
 """Labelled structures in one npz file, with a JSON manifest beside it: how they were made, and the checksum.
 
 Atoms of all structures are concatenated; a label that a structure lacks is NaN in the arrays and None again when read.
+What only catalysts have, from fixed atoms to reference energies, has no array where no structure has it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.files import npz_arrays, npz_bytes, read_json, sha256, write_bytes, write_json
 
 PER_ATOM = ("positions", "forces")
+NAMES = ("sid", "fid")
 SHAPES: Mapping[str, tuple[int, ...]] = {"positions": (3,), "cell": (3, 3), **LABELS}
 
 
@@ -76,7 +78,13 @@ def read_archive(path: Path) -> list[Structure]:
         for name in SHAPES:
             value = arrays[name][begin:end] if name in PER_ATOM else arrays[name][index]
             known[name] = None if np.isnan(value).any() else value
-        known |= {name: str(arrays[name][index]) for name in ("group", "config_type")}
+        if "fixed" in arrays:
+            known["fixed"] = arrays["fixed"][begin:end]
+        if "tags" in arrays and arrays["tagged"][index]:
+            known["tags"] = arrays["tags"][begin:end]
+        if "reference_energy" in arrays and not np.isnan(arrays["reference_energy"][index]):
+            known["reference_energy"] = float(arrays["reference_energy"][index])
+        known |= {name: str(arrays[name][index]) for name in ("group", "config_type", *NAMES) if name in arrays}
         known |= {"pbc": arrays["pbc"][index], "weight": float(arrays["weight"][index])}
         structures.append(Structure(arrays["numbers"][begin:end], **known))
     return structures
@@ -98,4 +106,16 @@ def _arrays(structures: Sequence[Structure]) -> dict[str, np.ndarray]:
             lead = (len(structure) if name in PER_ATOM else 1, *shape)
             rows.append(np.full(lead, np.nan) if value is None else np.reshape(value, lead))
         arrays[name] = np.concatenate([np.empty((0, *shape)), *rows])
+    if any(structure.fixed.any() for structure in structures):
+        arrays["fixed"] = np.concatenate([structure.fixed for structure in structures])
+    tagged = np.array([structure.tags is not None for structure in structures])
+    if tagged.any():
+        arrays["tagged"] = tagged
+        arrays["tags"] = np.concatenate([np.zeros(len(s), int) if s.tags is None else s.tags for s in structures])
+    references = np.array([structure.reference_energy for structure in structures], float)  # None becomes NaN
+    if not np.isnan(references).all():
+        arrays["reference_energy"] = references
+    for name in NAMES:
+        if any(getattr(structure, name) for structure in structures):
+            arrays[name] = np.array([getattr(structure, name) for structure in structures], str)
     return arrays

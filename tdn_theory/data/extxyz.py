@@ -3,6 +3,9 @@
 A file does not say in which units its numbers are, and programs differ in the names they write; so both are arguments,
 never guesses. A frame is read by ASE; where it begins and ends is found here, so that whatever is wrong is told with
 file, frame and line. Files may be compressed (`.gz`, `.xz`).
+
+What catalysts have besides labels is read under its usual names: columns `move_mask` (false of fixed atoms) and `tags`,
+and `sid`, `fid` and `reference_energy` of the comment line.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from scipy.spatial import cKDTree
 
 from tdn_theory.data import units
 from tdn_theory.data.electrons import check_electrons, check_ignored
-from tdn_theory.data.structure import Structure
+from tdn_theory.data.structure import Structure, fixed_atoms
 from tdn_theory.files import write_bytes
 
 if TYPE_CHECKING:
@@ -181,6 +184,7 @@ def _structure(text: str, keys: Keys, factors: dict[str, float]) -> Structure:
     weight = None if keys.weight_key is None else _find(atoms, keys.weight_key, keys.missing == "refuse")
     if weight is not None and (np.ndim(weight) or np.asarray(weight).dtype.kind not in "iuf"):
         raise ValueError(f"{keys.weight_key} is {weight!r}; it must be a number >= 0")
+    reference = _raw(comment, "reference_energy")
     structure = Structure(
         atoms.numbers,
         atoms.positions * factors["length"],
@@ -190,6 +194,11 @@ def _structure(text: str, keys: Keys, factors: dict[str, float]) -> Structure:
         group=group,
         config_type=config_type,
         weight=1.0 if weight is None else float(weight),
+        fixed=fixed_atoms(atoms),
+        tags=atoms.get_tags() if atoms.has("tags") else None,
+        sid=_raw(comment, "sid") or "",
+        fid=_raw(comment, "fid") or "",
+        reference_energy=None if reference is None else float(reference) * factors["energy"],
     )
     if len(structure) > 1:
         pairs = cKDTree(structure.positions).query_pairs(CLOSEST)
@@ -247,28 +256,33 @@ def _matrix(numbers: np.ndarray, key: str) -> np.ndarray:
 def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
     """Write an extended XYZ file, atomically, in eV and Angstrom with 8 decimals.
 
-    Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`; `group`, `config_type` and `weight` are written
-    where a structure has one (a weight other than 1). Polarizabilities are left out.
+    Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`, fixed atoms and tags the columns that
+    `read_extxyz` reads, and `group`, `config_type`, `sid`, `fid`, `reference_energy` and `weight` are keys where a
+    structure has one (a weight other than 1). Polarizabilities are left out.
 
     Args:
         path: File.
         structures: Structures.
 
     Raises:
-        ValueError: A group or type has a line break, which the format cannot hold.
+        ValueError: A group, or another name, has a line break, which the format cannot hold.
     """
     parts = []
     for structure in structures:
-        atoms, comment, rest = _written([structure.to_ase()]).split("\n", 2)
-        for key in ("group", "config_type"):
-            value: str = getattr(structure, key)
-            if len(value.splitlines()) > 1:
-                raise ValueError(f"{key} {value!r} has a line break; a comment line cannot hold it")
-            if value:
-                escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        atoms = structure.to_ase()
+        atoms.info.clear()  # ASE would write the name 012 as a number
+        number, comment, rest = _written([atoms]).split("\n", 2)
+        for key in ("group", "config_type", "sid", "fid"):
+            name: str = getattr(structure, key)
+            if len(name.splitlines()) > 1:
+                raise ValueError(f"{key} {name!r} has a line break; a comment line cannot hold it")
+            if name:
+                escaped = name.replace("\\", "\\\\").replace('"', '\\"')
                 comment += f' {key}="{escaped}"'
+        if structure.reference_energy is not None:
+            comment += f" reference_energy={structure.reference_energy!r}"
         comment += "" if structure.weight == 1 else f" weight={structure.weight!r}"
-        parts.append(f"{atoms}\n{comment}\n{rest}")
+        parts.append(f"{number}\n{comment}\n{rest}")
     write_bytes(path, "".join(parts).encode())
 
 

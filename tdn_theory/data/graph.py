@@ -83,7 +83,8 @@ class Graph:
 def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.float32) -> Graph:
     """The graph of one structure: all pairs closer than `cutoff`, periodic images included.
 
-    Of its labels it has those that a potential can predict: no dipole in a cell, no stress without a volume.
+    Of its labels it has those that a potential is asked for: no dipole in a cell, no stress without a volume, and no
+    forces on fixed atoms, which are NaN.
 
     Args:
         structure: Atoms and labels.
@@ -115,7 +116,10 @@ def build_graph(structure: Structure, cutoff: float, dtype: torch.dtype = torch.
 
 def _label(structure: Structure, name: str, dtype: torch.dtype) -> Tensor:
     value = torch.tensor(getattr(structure, name), dtype=torch.float64 if name == "energy" else dtype)
-    return value if name == "forces" else value[None]
+    if name == "forces":
+        value[torch.tensor(structure.fixed)] = torch.nan
+        return value
+    return value[None]
 
 
 def neighbours(

@@ -46,6 +46,12 @@ class Structure:
         group: Molecule or trajectory; splits never cut a group.
         config_type: What kind of structure it is, e.g. `bulk` or `surface`, as the field's files call it.
         weight: What its terms of the loss are multiplied with.
+        fixed: Atoms that are held in place (n,), by default none. Forces on them may be known, but nobody is asked for
+            them: they are neither trained on nor counted.
+        tags: Kind of each atom (n,), as in ASE; of a catalyst 0 below the surface, 1 in it, 2 of an adsorbate.
+        sid: Name of the system in its data set; empty if it has none.
+        fid: Name of the frame of that system; empty if it has none.
+        reference_energy: What `energy` is counted from, eV: the total energy is the sum of both.
 
     Raises:
         ValueError: A shape is wrong, a number is not finite, an atomic number does not exist, or a direction is
@@ -68,6 +74,11 @@ class Structure:
     group: str = ""
     config_type: str = ""
     weight: float = 1.0
+    fixed: Bool[ndarray, " n"] = None  # pyright: ignore[reportAssignmentType] # becomes an array below
+    tags: Int[ndarray, " n"] | None = None
+    sid: str = ""
+    fid: str = ""
+    reference_energy: float | None = None
 
     def __post_init__(self) -> None:
         numbers = np.array(self.numbers)
@@ -80,12 +91,24 @@ class Structure:
         pbc = np.array(self.pbc)
         if pbc.shape != (3,) or pbc.dtype != bool:
             raise ValueError(f"pbc is {self.pbc!r}; it must be three truth values, one per cell vector")
-        numbers = numbers.astype(np.int64)
-        for name, value in (("numbers", numbers), ("pbc", pbc)):
+        n = len(numbers)
+        fixed = np.zeros(n, bool) if self.fixed is None else np.array(self.fixed)
+        if fixed.shape != (n,) or fixed.dtype != bool:
+            raise ValueError(
+                f"fixed has shape {fixed.shape} and dtype {fixed.dtype}; it must be {n} truth values, one per atom"
+            )
+        whole = {"numbers": numbers.astype(np.int64), "pbc": pbc, "fixed": fixed}
+        if self.tags is not None:
+            tags = np.array(self.tags)
+            if tags.shape != (n,) or tags.dtype.kind not in "iu":
+                raise ValueError(
+                    f"tags has shape {tags.shape} and dtype {tags.dtype}; it must be {n} integers, one per atom"
+                )
+            whole["tags"] = tags.astype(np.int64)
+        for name, value in whole.items():
             value.setflags(write=False)
             object.__setattr__(self, name, value)
-        n = len(numbers)
-        shapes = {**LABELS, "positions": (n, 3), "cell": (3, 3), "forces": (n, 3)}
+        shapes = {**LABELS, "positions": (n, 3), "cell": (3, 3), "forces": (n, 3), "reference_energy": ()}
         for name, shape in shapes.items():
             given = getattr(self, name)
             if given is not None:
@@ -129,6 +152,7 @@ class Structure:
     def from_ase(cls, atoms: Atoms, group: str = "") -> Structure:
         """A structure from `atoms`, with the labels its calculator holds for exactly this arrangement.
 
+        Atoms of a `FixAtoms` are fixed; their tags, and `sid`, `fid` and `reference_energy` of `atoms.info`, are kept.
         Nothing is calculated: labels come from a finished calculation (or a file read by ASE), in ASE's units, which
         are those of this package. ASE has no common unit of polarizability; it is not taken over.
 
@@ -144,22 +168,49 @@ class Structure:
             from ase.stress import voigt_6_to_full_3x3_stress
 
             labels["stress"] = voigt_6_to_full_3x3_stress(results["stress"])
-        cell = np.array(atoms.cell) if atoms.cell.rank else None
-        return cls(atoms.numbers, atoms.positions, cell, np.array(atoms.pbc), **labels, group=group)
+        return cls(
+            atoms.numbers,
+            atoms.positions,
+            np.array(atoms.cell) if atoms.cell.rank else None,
+            np.array(atoms.pbc),
+            **labels,
+            group=group,
+            fixed=fixed_atoms(atoms),
+            tags=atoms.get_tags() if atoms.has("tags") else None,
+            sid=str(atoms.info.get("sid", "")),
+            fid=str(atoms.info.get("fid", "")),
+            reference_energy=atoms.info.get("reference_energy"),
+        )
 
     def to_ase(self) -> Atoms:
         """ASE atoms; their calculator holds the labels, except the polarizability (`from_ase`)."""
         from ase import Atoms
         from ase.calculators.singlepoint import SinglePointCalculator
+        from ase.constraints import FixAtoms
         from ase.stress import full_3x3_to_voigt_6_stress
 
-        atoms = Atoms(self.numbers, self.positions, cell=self.cell, pbc=self.pbc)
+        atoms = Atoms(self.numbers, self.positions, tags=self.tags, cell=self.cell, pbc=self.pbc)
+        if self.fixed.any():
+            atoms.set_constraint(FixAtoms(mask=self.fixed))
+        named = {"sid": self.sid, "fid": self.fid, "reference_energy": self.reference_energy}
+        atoms.info |= {name: value for name, value in named.items() if value not in ("", None)}
         labels = {name: getattr(self, name) for name in self.labels if name != "polarizability"}
         if "stress" in labels:
             labels["stress"] = full_3x3_to_voigt_6_stress(labels["stress"])
         if labels:
             atoms.calc = SinglePointCalculator(atoms, **labels)
         return atoms
+
+
+def fixed_atoms(atoms: Atoms) -> Bool[ndarray, " n"]:
+    """Which atoms of ASE are held in place by a `FixAtoms`."""
+    from ase.constraints import FixAtoms
+
+    fixed = np.zeros(len(atoms), bool)
+    for constraint in atoms.constraints:
+        if isinstance(constraint, FixAtoms):
+            fixed[constraint.index] = True
+    return fixed
 
 
 def _array(name: str, given: Any, shape: tuple[int, ...]) -> ndarray:

@@ -144,10 +144,10 @@ def _off_constants(structures: Sequence[Structure]) -> np.ndarray:
 
 
 def fingerprint(structures: Sequence[Structure], labels: bool = True) -> str:
-    """A hash of the content of structures in their order, not of groups; of labels and weights if asked for."""
+    """A hash of structures in their order: atoms, which are fixed, cells; labels and weights if asked for; no names."""
     hashed = sha256()
     for structure in structures:
-        names = ("numbers", "positions", "cell", "pbc", *((*LABELS, "weight") if labels else ()))
+        names = ("numbers", "positions", "fixed", "cell", "pbc", *((*LABELS, "weight") if labels else ()))
         for name in names:
             value = getattr(structure, name)
             hashed.update(name.encode() if value is not None else b"-")

@@ -83,18 +83,19 @@ def baseline(constants: Sequence[float], elements: Sequence[int], structures: Se
 
 
 def force_scale(structures: Iterable[Structure]) -> float:
-    """Root mean square of all force components, eV/Angstrom.
+    """Root mean square of all force components on atoms that are not fixed, eV/Angstrom.
 
     Raises:
-        ValueError: No structure has forces, or all are zero.
+        ValueError: No structure has such forces, or all are zero.
     """
     total, count = 0.0, 0
     for structure in structures:
         if structure.forces is not None:
-            total += float(np.square(structure.forces).sum())
-            count += structure.forces.size
+            free = structure.forces[~structure.fixed]
+            total += float(np.square(free).sum())
+            count += free.size
     if not total > 0:
-        raise ValueError("no structure has forces other than zero, so they give no scale")
+        raise ValueError("no structure has forces other than zero on atoms that are not fixed, so they give no scale")
     return (total / count) ** 0.5
 
 

@@ -40,3 +40,32 @@ def assert_neighbours(find: Callable, structure: Structure, cutoff: float) -> No
         )
     if got != sorted(got):
         raise AssertionError(f"got edges out of order, but should be ascending {where}")
+
+
+def catalyst(seed: int = 0) -> Structure:
+    """Four atoms in a cell with everything a catalyst has: tags, fixed atoms, names, a reference energy, labels."""
+    rng = np.random.default_rng(seed)
+    return Structure(
+        np.array([29, 29, 8, 1]),
+        2.0 * np.arange(4)[:, None] + rng.uniform(0, 0.5, (4, 3)),
+        8.0 * np.eye(3),
+        np.array([True, True, True]),
+        energy=-1.25,
+        forces=rng.standard_normal((4, 3)),
+        group="OH",
+        fixed=np.array([True, False, False, False]),
+        tags=np.array([0, 1, 2, 2]),
+        sid="0012",
+        fid="7",
+        reference_energy=-100.0625,
+    )
+
+
+CATALYST_FIELDS = ("fixed", "tags", "sid", "fid", "reference_energy")
+
+
+def assert_same_catalyst(got: Structure, wanted: Structure) -> None:
+    """Equal in what only catalysts have."""
+    for name in CATALYST_FIELDS:
+        value, other = getattr(got, name), getattr(wanted, name)
+        assert np.array_equal(value, other), f"{name} is {value!r}, but should be {other!r}"

@@ -15,6 +15,7 @@ from tdn_theory.files import sha256
 from tdn_theory.testing import strategies as own
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
+from tests.data.reference import assert_same_catalyst, catalyst
 
 
 @settings(max_examples=25)
@@ -36,6 +37,15 @@ def test_types_and_weights_are_kept(tmp_path: Path):
     write_archive(tmp_path / "a.npz", [plain, replace(plain, config_type="bulk", weight=0.5)], {})
     back = read_archive(tmp_path / "a.npz")
     assert [(s.config_type, s.weight) for s in back] == [("", 1.0), ("bulk", 0.5)]
+
+
+def test_what_catalysts_have_is_kept(tmp_path: Path):
+    plain = Structure(np.array([1, 8]), np.zeros((2, 3)), group="plain")
+    wanted = [catalyst(), plain, replace(catalyst(1), tags=None, fid="")]
+    write_archive(tmp_path / "a.npz", wanted, {})
+    for got, structure in zip(read_archive(tmp_path / "a.npz"), wanted, strict=True):
+        assert_same_catalyst(got, structure)
+        assert got.group == structure.group
 
 
 def test_the_manifest_tells_what_is_inside(tmp_path: Path):

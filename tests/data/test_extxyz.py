@@ -1,5 +1,6 @@
 """Extended XYZ: nothing is guessed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from tdn_theory.data.units import BOHR, HARTREE
 from tdn_theory.testing import strategies as own
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
+from tests.data.reference import assert_same_catalyst, catalyst
 
 COLUMNS = "Properties=species:S:1:pos:R:3:forces:R:3:REF_forces:R:3"
 FILE = f"""2
@@ -227,6 +229,19 @@ def test_groups_come_back_as_they_were(tmp_path: Path, group: str):
     keys = {"group_key": "group"} if group else {}
     for found in read_extxyz(tmp_path / "a.xyz", Keys("energy", "eV", "Angstrom", **keys)):
         assert (found.group, found.energy) == (group or "H2", -1.0)
+
+
+def test_what_catalysts_have_is_kept(tmp_path: Path):
+    wanted = [catalyst(), replace(catalyst(1), tags=None, fid="", fixed=np.zeros(4, bool))]
+    write_extxyz(tmp_path / "a.xyz", wanted)
+    keys = Keys("energy", "eV", "Angstrom", "forces", "eV/Angstrom", group_key="group")
+    for got, structure in zip(read_extxyz(tmp_path / "a.xyz", keys), wanted, strict=True):
+        assert_same_catalyst(got, structure)
+        assert_close(got.forces, structure.forces, 1e-8, "forces, also those on fixed atoms")  # 8 decimals
+    text = (tmp_path / "a.xyz").read_text().replace("reference_energy=-100.0625", "reference_energy=PBE")
+    (tmp_path / "b.xyz").write_text(text)
+    with refuses(ValueError, "frame 0", "PBE"):
+        read_extxyz(tmp_path / "b.xyz", keys)
 
 
 def test_a_group_with_a_line_break_is_refused(tmp_path: Path):

@@ -12,7 +12,7 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.testing import strategies as own
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
-from tests.data.reference import assert_neighbours
+from tests.data.reference import assert_neighbours, catalyst
 
 EVERYWHERE = np.array([True] * 3)
 CUTOFFS = st.sampled_from([0.5, 1.5, 3.0])
@@ -91,6 +91,14 @@ def test_labels_that_nothing_can_predict_are_left_out():
     assert [graph.labels.keys() for graph in graphs] == [wanted for _, wanted in cases]
     known = ~torch.isnan(collate(graphs).labels["dipole"])
     assert known.all(1).tolist() == [True, True, False, False]
+
+
+def test_nobody_is_asked_for_forces_on_fixed_atoms():
+    structure = catalyst()
+    forces = collate([build_graph(structure, 3.0, torch.float64)] * 2).labels["forces"]
+    known = ~np.concatenate([structure.fixed] * 2)
+    assert torch.isnan(forces).all(1).tolist() == (~known).tolist()
+    assert_close(forces[torch.tensor(known)], np.tile(structure.forces, (2, 1))[known], 0.0, "forces on free atoms")
 
 
 def test_vectors_are_differentiable_in_positions_and_cell():

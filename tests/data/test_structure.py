@@ -10,6 +10,7 @@ from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.testing import strategies as own
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
+from tests.data.reference import assert_same_catalyst, catalyst
 
 TWO = {"numbers": np.array([1, 8]), "positions": np.zeros((2, 3))}
 
@@ -27,6 +28,11 @@ TWO = {"numbers": np.array([1, 8]), "positions": np.zeros((2, 3))}
         ({"forces": np.zeros((2, 2))}, ("forces", "(2, 2)", "(2, 3)")),
         ({"forces": np.zeros((2, 3), complex)}, ("forces", "real")),
         ({"dipole": np.zeros(2)}, ("dipole", "(3,)")),
+        ({"fixed": np.array([True])}, ("fixed", "2 truth values")),
+        ({"fixed": np.array([0, 1])}, ("fixed", "int64", "truth values")),
+        ({"tags": np.array([0.0, 1.0])}, ("tags", "float64", "integers")),
+        ({"tags": np.array([[0, 1]])}, ("tags", "(1, 2)")),
+        ({"reference_energy": np.nan}, ("reference_energy", "finite")),
         ({"pbc": True}, ("pbc", "three")),
         ({"pbc": np.array([1, 0, 0])}, ("pbc", "truth values")),
         ({"pbc": np.array([True, False, False])}, ("pbc", "(3, 3)")),
@@ -56,6 +62,15 @@ def test_ase_and_back(structure: Structure):
     assert np.array_equal(back.pbc, structure.pbc)
     for name in ("numbers", "positions", *back.labels):
         assert_close(getattr(back, name), getattr(structure, name), 0.0, f"{name} of from_ase(to_ase(s))")
+
+
+def test_ase_keeps_what_catalysts_have():
+    wanted = catalyst()
+    back = Structure.from_ase(wanted.to_ase())
+    assert_same_catalyst(back, wanted)
+    assert_close(back.forces, wanted.forces, 0.0, "forces, also those on fixed atoms")
+    assert not Structure(**TWO).fixed.any()
+    assert Structure.from_ase(Structure(**TWO).to_ase()).tags is None
 
 
 def test_labels_of_another_arrangement_are_not_taken():

@@ -9,9 +9,10 @@ import torch
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.calculator import PropertyNotImplementedError
+from ase.constraints import FixAtoms
 from ase.md.verlet import VelocityVerlet
 
-from tdn_theory.data.extxyz import write_frames
+from tdn_theory.data.extxyz import Keys, read_extxyz, write_frames
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.structure import Structure
 from tdn_theory.nn.calculator import TDNCalculator, relax
@@ -126,6 +127,23 @@ def test_relaxation(tmp_path):
     assert_close(again[-1].get_potential_energy(), frames[-1].get_potential_energy(), 1e-6, "energy in the file")
     atoms.rattle(0.2, seed=3)
     assert not relax(atoms, 1e-6, 2)[1]
+
+
+def test_fixed_atoms_stay_where_they_are(tmp_path):
+    atoms = ethanol()
+    atoms.set_constraint(FixAtoms([0, 2]))
+    before = atoms.positions.copy()
+    frames, converged = relax(atoms, 1e-12, 2)
+    moved = np.abs(atoms.positions - before).max(1)
+    assert (moved[[0, 2]] == 0).all()
+    assert (np.delete(moved, [0, 2]) > 0).all()
+    assert not converged
+    assert np.abs(frames[-1].get_forces(apply_constraint=False)[[0, 2]]).max() > 0
+    write_frames(tmp_path / "a.xyz", frames)
+    keys = Keys("energy", "eV", "Angstrom", "forces", "eV/Angstrom")
+    for structure in read_extxyz(tmp_path / "a.xyz", keys):
+        assert np.flatnonzero(structure.fixed).tolist() == [0, 2]
+        assert np.abs(structure.forces[structure.fixed]).max() > 0
 
 
 def test_saved_and_loaded(tmp_path):

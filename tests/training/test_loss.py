@@ -13,7 +13,9 @@ from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import LossConfig, Term
 from tdn_theory.training.loss import Loss, errors
+from tdn_theory.training.metrics import error_sums
 from tests.assertions import refuses
+from tests.data.reference import catalyst
 from tests.training.conftest import springs
 
 
@@ -160,3 +162,22 @@ def test_weights_multiply_the_penalties_of_structures(label, form):
     assert one.weights is None, "they are only kept where one is not 1"
     assert rest[0].weights is not None
     assert rest[0].to(dtype=torch.float32).weights.tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("form", ["mae", "mse", "rmse", "huber", "norm"])
+def test_forces_on_fixed_atoms_do_not_count(form: str):
+    structure = catalyst()
+    graph = Graphs([structure], 3.0, torch.float64)[0]
+    loss = Loss(LossConfig(energy=Term(), forces=Term(1.0, form)))
+    free = torch.tensor(~structure.fixed)
+    output = {"forces": torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)}
+    lone = replace(structure, fixed=np.zeros(4, bool))  # all are free
+    sums = loss.sums(output, graph)
+    right = torch.where(free[:, None], output["forces"], torch.tensor(structure.forces))
+    assert_close(sums[0], loss.sums({"forces": right}, Graphs([lone], 3.0, torch.float64)[0])[0], 1e-12, "penalties")
+    assert sums[1].item() == (3 if form == "norm" else 9)
+    other = {"forces": output["forces"] + 10.0 * ~free[:, None]}
+    assert torch.equal(loss.sums(other, graph), sums)
+    found = error_sums(other, graph)["forces"]
+    assert torch.equal(found, error_sums(output, graph)["forces"])
+    assert found[0, 2] == 9

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
 from tests.assertions import refuses
+from tests.data.reference import catalyst
 from tests.training.conftest import ENERGIES, atoms, springs
 
 ELEMENTS = (1, 6, 8)
@@ -45,6 +48,14 @@ def test_force_scale():
     structures = springs(6)
     wanted = np.sqrt(np.mean(np.concatenate([s.forces.ravel() for s in structures if s.forces is not None]) ** 2))
     assert_close(force_scale(structures), wanted, 1e-12, "force_scale")
+
+
+def test_forces_on_fixed_atoms_give_no_scale():
+    structure = catalyst()
+    free = structure.forces[1:]
+    assert_close(force_scale([structure]), float(np.sqrt(np.square(free).mean())), 1e-12, "scale of free atoms")
+    with refuses(ValueError, "not fixed"):
+        force_scale([replace(structure, fixed=np.ones(4, bool))])
 
 
 def test_errors_teach():
