@@ -37,8 +37,8 @@ def run(
         One row per start: residual, dead paths, and the entry's name or the reason why there is none.
 
     Raises:
-        ValueError: The irreps cannot be read, there is no such group, it is asked for other features than the paper's,
-            or the rank cannot be made up from its orbits.
+        ValueError: The irreps cannot be read, there is no such group, it exchanges modes of different irreps, or the
+            rank cannot be made up from its orbits.
     """
     label = Coupling.of(coupling).label
     given = {"coupling": coupling, "rank": rank, "paths": paths, "symmetry": symmetry}

@@ -57,8 +57,8 @@ def test_irreps_of_any_kind(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     (entry,) = atlas.entries(tmp_path / "atlas")
     assert (str(entry.coupling), entry.rank) == (text, 5)
-    with refuses(ValueError, "has no L", "degrees 0..L"):
-        search.run(text, 5, "all", 1, "C2*Z3", 0, Jobs(tmp_path / "others"), tmp_path / "others")
+    with refuses(ValueError, "which differ"):
+        search.run("1 x 1 -> 2", 6, "all", 1, "C2*Z3", 0, Jobs(tmp_path / "others"), tmp_path / "others")
 
 
 def test_an_unknown_group_is_refused(tmp_path: Path) -> None:

@@ -261,7 +261,7 @@ def test_single_paths(path) -> None:
     assert rank.any_weights_bound(text) == l1 + l2 + l3 + 1
     if l3:
         assert rank.border_substitution_bound(CouplingTensor(text), 0, 2 * l3) == l1 + l2 + l3 + 1
-    stretched = 0 < min(path) and 2 * max(path) == sum(path)
+    stretched = min(path) > 0 and 2 * max(path) == sum(path)
     assert rank.real_path_bound(*path) == l1 + l2 + l3 + 1 + stretched
     if stretched and max(path) == l3:  # no real z has a matrix of rank 1: its other minors cannot all vanish
         z = np.random.default_rng(0).standard_normal((1000, 2 * l3 + 1))
