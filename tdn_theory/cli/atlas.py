@@ -61,7 +61,7 @@ SEARCHED = (
 
 @app.command("search")
 def atlas_search(
-    lmax: Annotated[int, typer.Argument(help="Maximal degree L.")],
+    coupling: Annotated[str, typer.Argument(help="Maximal degree L, or irreps, e.g. '0+1 x 0+1+2 -> 0+1'.")],
     rank: Annotated[int, typer.Argument(help="Number of terms R.")],
     paths: Annotated[PathsName, typer.Option(help="Paths to keep alive.")] = PathsName.ALL,
     starts: Annotated[int, typer.Option(min=1, help="Random starts, with seeds seed, seed+1, ...")] = 5,
@@ -78,7 +78,8 @@ def atlas_search(
 
     with errors_as_messages():
         jobs = Jobs(out / "jobs", workers, dask)
-        rows = search.run(lmax, rank, paths.value, starts, symmetry, seed, jobs, out / "atlas")
+        given = int(coupling) if coupling.isdecimal() else coupling
+        rows = search.run(given, rank, paths.value, starts, symmetry, seed, jobs, out / "atlas")
     show_rows(rows, SEARCHED, as_json=as_json)
 
 

@@ -545,7 +545,7 @@ def construct(folder: FilePath = FOLDER) -> list[AtlasEntry]:
     made += [_scalars(lmax, folder) for lmax in range(1, 5)]
     made += [_found(*search, folder) for search in SEARCHES]
     made += [_completed_3(folder), _completed_6(folder)]
-    return made + [_doubled(best(lmax, folder=folder), folder) for lmax in (1, 2, 3)]
+    return made + [_doubled(best(lmax, folder=folder), folder) for lmax in (1, 2, 3, 4)]
 
 
 def _natural(lmax: int) -> str:
@@ -576,6 +576,13 @@ SEARCHES: tuple[tuple[_Solver, CouplingTensor, str], ...] = (
     (EquivariantLevenbergMarquardt(17, free=False), CouplingTensor("0+1+2 x 0+1+2 -> 0+1"), "C1"),
     (EquivariantLevenbergMarquardt(41, free=False), CouplingTensor("0+1+2 x 0+1+2+3 -> 0+1+2"), "C1"),
     (EquivariantLevenbergMarquardt(31, free=False), CouplingTensor("0+1+2+3 x 0+1+2+3 -> 0+1"), "C1"),
+    (EquivariantLevenbergMarquardt(49, free=False), CouplingTensor("0+1+2+3+4 x 0+1+2+3+4 -> 0+1"), "C1"),
+    (EquivariantLevenbergMarquardt(60, free=False), CouplingTensor("0+1+2 x 0+1+2+3 -> 0+1+2+3"), "C1"),
+    (
+        EquivariantLevenbergMarquardt(22, free=False),
+        CouplingTensor("0e+1o+2e+0o+1e+2o x 0e+1o+2e -> 0e+1o"),
+        "C1",
+    ),
 )
 """Searches whose results are entries, with the tensors that anchor them, and the symmetry of what they find."""
 

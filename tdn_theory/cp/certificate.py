@@ -49,14 +49,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.linalg import block_diag, qr
+from scipy.linalg import qr
 
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solvers.solver import check_tensor_not_zero
-from tdn_theory.cp.symmetry import Group, action, group
+from tdn_theory.cp.symmetry import Group, action, group, mode_action
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
-from tdn_theory.so3.irreps import Irreps, Path, component_slice
+from tdn_theory.so3.irreps import Path
 
 if TYPE_CHECKING:
     from tdn_theory.cp.constructions.cubature import CubatureRule
@@ -288,7 +288,7 @@ class _SignedAction:
                     raise ValueError(
                         f"{whole.name} exchanges modes of {coupling} that differ; use a group that does not"
                     )
-                matrix = _action(coupling.modes[mode], element.matrix)[np.ix_(masks[mode], masks[mode])]
+                matrix = mode_action(coupling.modes[mode], element.matrix)[np.ix_(masks[mode], masks[mode])]
                 rounded = np.rint(matrix)
                 if np.abs(matrix - rounded).max() > 1e-9 or (np.abs(rounded).sum(axis=1) != 1).any():
                     raise ValueError(
@@ -419,15 +419,6 @@ class _SignedAction:
                     )
             directions.append(total)
         return list(classes.values()), directions
-
-
-def _action(irreps: Irreps, matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "d d"]:
-    """`D(Q)` on a list of irreps; the inversion is the parity, or `(-1)^l` for irreps that have none."""
-    whole = action(max(irrep.l for irrep in irreps), matrix)
-    inverted = np.linalg.det(matrix) < 0
-    signs = [irrep.parity * (-1) ** irrep.l if inverted and irrep.parity else 1 for irrep in irreps]
-    blocks = [whole[component_slice(irrep.l), component_slice(irrep.l)] for irrep in irreps]
-    return block_diag(*(sign * block for sign, block in zip(signs, blocks, strict=True)))
 
 
 # Cubature. Unknowns x: the weight w_o of each orbit, and a rotation vector omega_o of its seed v_o in the tangent

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import permutations
+
 import numpy as np
 
 from tdn_theory.coupling import Coupling, CouplingTensor
@@ -9,14 +12,15 @@ from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
+from tdn_theory.so3.irreps import Irreps
 
 
 def least_exact(tensor: CouplingTensor, store: Store) -> CPFactors:
     """Factors of fewest terms of an exactly equivariant product with all paths of a coupling alive.
 
     Entries of the atlas have path weights of their own; stored solutions have those of `tensor`. An entry also serves
-    the couplings that are a part of its own: leaving out slots of an exact product leaves an exact one. What is found
-    is scaled to the norm of `tensor`.
+    the couplings that are a part of its own, in any order of x, y and z: leaving out slots of an exact product leaves
+    an exact one, and so does exchanging its modes. What is found is scaled to the norm of `tensor`.
 
     Args:
         tensor: All admissible paths of the coupling, with weight 1.
@@ -32,8 +36,7 @@ def least_exact(tensor: CouplingTensor, store: Store) -> CPFactors:
             f"{tensor} has other paths or weights than all admissible ones with weight 1; exact CP factors have path "
             "weights of their own and would replace these: use method 'exact', or give the factors"
         )
-    parts = [part(entry, coupling) for entry in atlas.entries()]
-    known = [factors for factors in parts if factors is not None]
+    known = [factors for entry in atlas.entries() for factors in parts(entry, coupling)]
     if 1 in tensor.dims[:2]:  # with one scalar there is one product for each component of the other input
         known.append(outer_product(tensor))
     fitted = [entry for entry in store.entries(tensor) if entry.exact]
@@ -48,33 +51,46 @@ def least_exact(tensor: CouplingTensor, store: Store) -> CPFactors:
     return CPFactors(least.A * (tensor.norm / np.linalg.norm(least.array)), least.B, least.C)
 
 
-def part(entry: atlas.AtlasEntry, coupling: Coupling) -> CPFactors | None:
-    """The factors of an entry, cut to the slots of a coupling, or none if that does not leave its paths alone alive.
+def parts(entry: atlas.AtlasEntry, coupling: Coupling) -> Iterator[CPFactors]:
+    """The factors of an entry, cut to the slots of a coupling, in each order of modes that leaves its paths alive.
 
-    Terms that are zero after the cut are left out.
+    Exchanging modes makes an equivariant tensor of another one: representations by orthogonal matrices are their own
+    duals. Slots that no path has get zeros, and terms that are zero after the cut are left out.
     """
-    chosen: list[list[int]] = []
-    for have, wanted in zip(entry.coupling.modes, coupling.modes, strict=True):
-        left, slots = list(range(len(have))), []
-        for irrep in wanted:
-            alike = sorted((n for n in left if have[n].l == irrep.l), key=lambda n: have[n] != irrep)
-            slot = next(iter(alike), None)
-            if slot is None:
+    factors = (entry.factors.A, entry.factors.B, entry.factors.C)
+    for order in permutations(range(3)):
+        modes, slices = ([of[mode] for mode in order] for of in (entry.coupling.modes, entry.coupling.slices))
+        chosen = _slots(modes, coupling)
+        if chosen is None:
+            continue
+        alive = {tuple((path.z, path.x, path.y)[mode] for mode in order) for path in entry.alive}
+        z, x, y = chosen
+        found = {(i, j, k) for k, a in z.items() for i, b in x.items() for j, c in y.items() if (a, b, c) in alive}
+        if found != set(coupling.paths):
+            continue
+        cut = []
+        for mode, wanted, where, source in zip(order, chosen, coupling.slices, slices, strict=True):
+            rows = np.zeros((where[-1].stop, entry.rank))
+            for slot, taken in wanted.items():
+                rows[where[slot]] = factors[mode][source[taken]]
+            cut.append(rows)
+        used = np.all([np.any(rows != 0, axis=0) for rows in cut], axis=0)
+        yield CPFactors(*(rows[:, used] for rows in cut))
+
+
+def _slots(modes: Sequence[Irreps], coupling: Coupling) -> list[dict[int, int]] | None:
+    """Which slots of `modes` to take for those of the modes of a coupling that have a path; none if some are missing.
+
+    Degrees must be the same, and parities are if that is possible.
+    """
+    chosen = []
+    for mode, (have, wanted) in enumerate(zip(modes, coupling.modes, strict=True)):
+        left, slots = list(range(len(have))), dict[int, int]()
+        for slot in sorted({(path.z, path.x, path.y)[mode] for path in coupling.paths}):
+            alike = [n for n in left if have[n].l == wanted[slot].l]
+            if not alike:
                 return None
-            left.remove(slot)
-            slots.append(slot)
+            slots[slot] = min(alike, key=lambda n: have[n] != wanted[slot])
+            left.remove(slots[slot])
         chosen.append(slots)
-    z, x, y = chosen
-    alive = set(entry.alive)
-    found = {
-        (i, j, k) for i in range(len(x)) for j in range(len(y)) for k in range(len(z)) if (x[i], y[j], z[k]) in alive
-    }
-    if found != set(coupling.paths):
-        return None
-    cut = []
-    for factor, slices, slots in zip(
-        (entry.factors.A, entry.factors.B, entry.factors.C), entry.coupling.slices, chosen, strict=True
-    ):
-        cut.append(np.concatenate([factor[slices[slot]] for slot in slots]))
-    used = np.all([np.any(factor != 0, axis=0) for factor in cut], axis=0)
-    return CPFactors(*(factor[:, used] for factor in cut))
+    return chosen

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.certificate import ProofError
 from tdn_theory.cp.factors import CPFactors
@@ -19,12 +19,12 @@ Paths = Literal["all", "even"]
 
 
 def run(
-    lmax: int, rank: int, paths: Paths, starts: int, symmetry: str, seed: int, jobs: Jobs, folder: Path
+    coupling: int | str, rank: int, paths: Paths, starts: int, symmetry: str, seed: int, jobs: Jobs, folder: Path
 ) -> list[dict[str, Any]]:
     """All starts; those that are exact, with every path alive, are proven and saved.
 
     Args:
-        lmax: Maximal degree L.
+        coupling: Maximal degree L of the paper's features, or irreps, as in `Coupling.of`.
         rank: Number of terms R.
         paths: Paths to keep alive: all, or the even ones.
         starts: Number of starts, with seeds seed, seed + 1, ...
@@ -37,21 +37,23 @@ def run(
         One row per start: residual, dead paths, and the entry's name or the reason why there is none.
 
     Raises:
-        ValueError: There is no such group, or the rank cannot be made up from its orbits.
+        ValueError: The irreps cannot be read, there is no such group, it exchanges modes of different irreps, or the
+            rank cannot be made up from its orbits.
     """
-    given = {"lmax": lmax, "rank": rank, "paths": paths, "symmetry": symmetry}
-    rows = jobs.map(attempt, [given | {"seed": seed + n} for n in range(starts)], f"L={lmax} R={rank} {symmetry}")
+    label = Coupling.of(coupling).label
+    given = {"coupling": coupling, "rank": rank, "paths": paths, "symmetry": symmetry}
+    rows = jobs.map(attempt, [given | {"seed": seed + n} for n in range(starts)], f"{label} R={rank} {symmetry}")
     for row in rows:
         factors = row.pop("factors")
         if factors is not None:
-            entry = atlas.save(lmax, CPFactors(*np.array(factors)), row["proof"], {}, row["made_by"], folder)
+            entry = atlas.save(coupling, CPFactors(*np.array(factors)), row["proof"], {}, row["made_by"], folder)
             row["entry"] = repr(entry)
     return rows
 
 
-def attempt(lmax: int, rank: int, paths: Paths, symmetry: str, seed: int) -> dict[str, Any]:
-    """One start of the equivariance-only solver near the paper's tensor, and the proof of what it finds."""
-    tensor = CouplingTensor.even(lmax) if paths == "even" else CouplingTensor(lmax)
+def attempt(coupling: int | str, rank: int, paths: Paths, symmetry: str, seed: int) -> dict[str, Any]:
+    """One start of the equivariance-only solver near the tensor of weights 1, and the proof of what it finds."""
+    tensor = CouplingTensor.even(coupling) if paths == "even" else CouplingTensor(coupling)
     with threadpool_limits(1):
         solution = EquivariantLevenbergMarquardt(rank, seed=seed, symmetry=symmetry).solve(tensor)
         row: dict[str, Any] = {

@@ -14,8 +14,8 @@ vectors of its representative then lie in
 
 a linear space, one per choice of the signs.
 
-Permutations exchange the modes, which must be alike: these groups act on couplings of the paper's features, degrees
-0..L on all sides, and on no others.
+Modes that are exchanged must have the same irreps; the others may have any. A term is one vector, v_0, v_1 and v_2 one
+after the other, of n = d3 + d1 + d2 components, and an element acts on it as a matrix.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from tdn_theory.so3.irreps import Irrep, dim
+from tdn_theory.so3.irreps import Irrep, Irreps, irreps_dim
 from tdn_theory.so3.rotation import representation
 
 Permutation = tuple[int, int, int]
@@ -52,9 +52,14 @@ class Element(NamedTuple):
         return Element(self.matrix @ other.matrix, (a, b, c))
 
 
+def mode_action(irreps: Irreps, matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "d d"]:
+    """`D(Q)` on a list of irreps; the inversion is the parity, or `(-1)^l` for irreps that have none."""
+    return representation(tuple(Irrep(irrep.l, irrep.parity or (-1) ** irrep.l) for irrep in irreps), matrix)
+
+
 def action(lmax: int, matrix: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "d d"]:
-    """`D(Q)` of an orthogonal matrix, improper ones included: the inversion is `(-1)^l`."""
-    return representation(tuple(Irrep(l, (-1) ** l) for l in range(lmax + 1)), matrix)
+    """`mode_action` on degrees 0..L."""
+    return mode_action(tuple(Irrep(l) for l in range(lmax + 1)), matrix)
 
 
 def _turn(axis: Sequence[float], order: int) -> Float[np.ndarray, "3 3"]:
@@ -199,14 +204,14 @@ class OrbitType:
 
     Attributes:
         name: Stabiliser and signs.
-        basis: Orthonormal basis of the representative's space, shape (3, d, m).
-        spread: Images of the basis under representatives of the cosets, shape (n, 3, d, m); n is the orbit's length.
+        basis: Orthonormal basis of the representative's space, shape (n, m).
+        spread: Images of the basis under representatives of the cosets, one for each term of the orbit.
         scalings: Number of scalings of the three vectors that change nothing.
     """
 
     name: str
-    basis: Float[np.ndarray, "3 d m"]
-    spread: Float[np.ndarray, "n 3 d m"]
+    basis: Float[np.ndarray, "n m"]
+    spread: Float[np.ndarray, "terms n m"]
     scalings: int
 
     def __repr__(self) -> str:
@@ -221,30 +226,57 @@ class OrbitType:
     @property
     def freedom(self) -> int:
         """Number of essential unknowns."""
-        return self.basis.shape[2] - self.scalings
+        return self.basis.shape[1] - self.scalings
+
+
+def term_action(modes: tuple[Irreps, Irreps, Irreps], element: Element) -> Float[np.ndarray, "n n"]:
+    """The matrix of an element on the vectors of a term, one after the other.
+
+    Args:
+        modes: Irreps of the modes k, i, j.
+        element: The element.
+
+    Raises:
+        ValueError: It exchanges modes of different irreps.
+    """
+    ends = np.cumsum([0, *map(irreps_dim, modes)])
+    result = np.zeros((ends[-1], ends[-1]))
+    for mode, source in enumerate(element.permutation):
+        if modes[mode] != modes[source]:
+            names = " and ".join("+".join(map(str, modes[m])) for m in (mode, source))
+            raise ValueError(f"the group exchanges modes of {names}, which differ; use a group that does not")
+        rows, columns = (slice(ends[m], ends[m + 1]) for m in (mode, source))
+        result[rows, columns] = mode_action(modes[mode], element.matrix)
+    return result
 
 
 @lru_cache(maxsize=32)
-def orbit_types(name: str, lmax: int) -> tuple[OrbitType, ...]:
-    """All orbit types of the group `name` on terms of degree `lmax`, ordered by length."""
+def orbit_types(name: str, modes: tuple[Irreps, Irreps, Irreps]) -> tuple[OrbitType, ...]:
+    """All orbit types of the group `name` on terms of these modes, ordered by length.
+
+    Args:
+        name: A group, see `group`.
+        modes: Irreps of the modes k, i, j, as `Coupling.modes`.
+
+    Raises:
+        ValueError: There is no such group, or it exchanges modes of different irreps.
+    """
     whole = group(name)
-    d = dim(lmax)
-    actions = [action(lmax, e.matrix) for e in whole.elements]
+    dims = list(map(irreps_dim, modes))
+    actions = [term_action(modes, element) for element in whole.elements]
     signs = [s for s in product((1, -1), repeat=3) if s[0] * s[1] * s[2] == 1]
     result = []
     for number, (subgroup, generators) in enumerate(whole.subgroups):
         seen: list[np.ndarray] = []
         for choice in product(signs, repeat=len(generators)):
-            constraints = [np.zeros((0, 3 * d))]
-            for index, chi in zip(generators, choice, strict=True):
-                block = np.zeros((3, d, 3, d))
-                for m, source in enumerate(whole.elements[index].permutation):
-                    block[m, :, source] += actions[index]
-                    block[m, :, m] -= chi[m] * np.eye(d)
-                constraints.append(block.reshape(3 * d, 3 * d))
+            constraints = [np.zeros((0, sum(dims)))]
+            constraints += [
+                actions[index] - np.diag(np.repeat(chi, dims)) for index, chi in zip(generators, choice, strict=True)
+            ]
             _, singular, right = np.linalg.svd(np.vstack(constraints), full_matrices=True)
             null = right[np.sum(singular > 1e-8) :].T
-            if null.shape[1] == 0 or min(np.linalg.norm(part) for part in np.split(null, 3)) < 1e-8:
+            vectors = np.split(null, np.cumsum(dims)[:2])
+            if null.shape[1] == 0 or min(map(np.linalg.norm, vectors)) < 1e-8:
                 continue
             projector = null @ null.T
             if any(np.abs(projector - other).max() < 1e-8 for other in seen):
@@ -255,10 +287,9 @@ def orbit_types(name: str, lmax: int) -> tuple[OrbitType, ...]:
                 if g not in covered:
                     cosets.append(g)
                     covered |= {int(whole.table[g, s]) for s in subgroup}
-            basis = null.reshape(3, d, -1)
-            spread = np.stack([actions[g] @ basis[list(whole.elements[g].permutation)] for g in cosets])
+            spread = np.stack([actions[g] @ null for g in cosets])
             moved = {frozenset((m, p)) for s in subgroup for m, p in enumerate(whole.elements[s].permutation) if m != p}
             scalings = {0: 2, 1: 1}.get(len(moved), 0)
             label = "".join("+" if c == 1 else "-" for chi in choice for c in chi)
-            result.append(OrbitType(f"S{number}{label}", basis, spread, scalings))
+            result.append(OrbitType(f"S{number}{label}", null, spread, scalings))
     return tuple(sorted(result, key=lambda o: o.length))

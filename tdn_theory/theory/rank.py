@@ -15,8 +15,9 @@ reverse may fail, for unlucky p or unlucky random projections, which only makes 
 The bounds below hold for the border rank, and hence for every sequence of approximations that converges to M, over the
 real and the complex numbers. Koszul flattenings stay below 2d (p = 4 gives at most 1.8 d); border substitution goes on
 from there by one term per step, which is cheaper than the next p. Other Young flattenings are not tried: as for every
-method by ranks of matrices, there is a barrier at 8d (Efremenko, Garg, Oliveira and Wigderson, ITCS 2018, 1). A bound
-on the real rank alone, which needs no computation, is proven for L = 1 in `proofs.seven_terms`.
+method by ranks of matrices, there is a barrier at 8d (Efremenko, Garg, Oliveira and Wigderson, ITCS 2018, 1). Bounds
+on the real rank alone, which need no computation, are those of `real_path_bound`, and at L = 1 that of
+`proofs.seven_terms`.
 """
 
 from __future__ import annotations
@@ -164,32 +165,59 @@ def _reduce(values: np.ndarray, p: int) -> np.ndarray:
 
 
 def any_weights_bound(coupling: CouplingLike) -> int:
-    """A lower bound for every tensor of a coupling whose weights are all nonzero: `d + 1` for the paper's, L >= 1.
+    """A lower bound for every tensor of a coupling whose weights are all nonzero: `d + L` for the paper's.
 
     The other bounds of this module are of one tensor each, and those of the paper's weights, all 1, say nothing of
-    other weights; this one may stand beside ranks that were found with free weights.
+    other weights; this one may stand beside ranks that were found with free weights. It holds for the border rank.
 
     In a mode where no irrep occurs twice, and each has a path, the unfolding has full rank (the closed form of
-    `CouplingTensor.singular_values`), so R is at least its dimension. Now let all modes be such, of one dimension d,
-    and suppose R = d. Then the vectors of the terms are a basis in each mode, the Kruskal ranks are d, and `3 d >= 2 d
-    + 2` makes the terms unique if d > 1. Rotations leave the tensor alone, hence permute its terms; SO(3) is connected,
-    so each term is left alone, and its vectors, up to factors, too. So they lie in the copies of degree 0, which are
-    not all, unless there is no other degree. At L = 1, with all paths alive, R >= 7 over the real numbers
-    (`proofs.seven_terms`).
+    `CouplingTensor.singular_values`), so R is at least its dimension d. If no degree occurs twice either, leave out
+    all but one component: by border substitution (`border_substitution_bound`),
 
-    >>> [any_weights_bound(lmax) for lmax in (0, 1, 2)]
-    [1, 5, 10]
-    >>> any_weights_bound("0e+1o x 0e+1o+2e -> 0e+1o")
-    9
+        R >= d - 1 + min rank(M(e)),
+
+    e running over the lines that the Borel group fixes, which are the vectors of highest weight m = l, one for each
+    slot, and M(e) being the matrix on the two other modes. Its entries are at `m1 + m2 = l`, so its rank is the sum of
+    those of blocks, one for each m1. A path through the slot has one entry of its own in the blocks with `|m1| <= l1`
+    and `|l - m1| <= l2`, which is not zero: no coefficient of the state of highest weight is. So the rank is at least
+    the number of m1 that some path has. For one path l1 x l2 -> l3 that makes `R >= l1 + l2 + l3 + 1`.
+
+    At L = 1, with all paths alive, R >= 7 over the real numbers (`proofs.seven_terms`).
+
+    >>> [any_weights_bound(lmax) for lmax in (0, 1, 2, 6)]
+    [1, 5, 11, 55]
+    >>> any_weights_bound("0e+1o x 0e+1o+2e -> 0e+1o"), any_weights_bound("2 x 2 -> 2")
+    (9, 7)
     """
     coupling = Coupling.of(coupling)
-    full = [
-        d
-        for mode, (irreps, d) in enumerate(zip(coupling.modes, coupling.shape, strict=True))
-        if len(set(irreps)) == len(irreps) == len({(path.z, path.x, path.y)[mode] for path in coupling.paths})
-    ]
-    turned = any(irrep.l for irrep in coupling.z)
-    return max(full, default=1) + (len(full) == 3 and len(set(full)) == 1 and turned)
+    bounds = [1]
+    for mode, (irreps, d) in enumerate(zip(coupling.modes, coupling.shape, strict=True)):
+        blocks = [set[int]() for _ in irreps]
+        for path in coupling.paths:
+            slot = (path.z, path.x, path.y)[mode]
+            l1, l2 = (l for other, l in enumerate((path.l3, path.l1, path.l2)) if other != mode)
+            blocks[slot] |= set(range(max(-l1, irreps[slot].l - l2), l1 + 1))
+        if len(set(irreps)) == len(irreps) and all(blocks):
+            distinct = len({irrep.l for irrep in irreps}) == len(irreps)
+            bounds.append(d - 1 + (min(map(len, blocks)) if distinct else 1))
+    return max(bounds)
+
+
+def real_path_bound(l1: int, l2: int, l3: int) -> int:
+    """A lower bound on the rank of a single path over the real numbers, of which border ranks may fall short.
+
+    `any_weights_bound` gives J + 1, J = l1 + l2 + l3. Let one degree be the sum of the others, which are not 0, say l3.
+    Then `M(z)_ij`, z in the mode of l3, is a Hankel matrix in the components of z, the catalecticant of the binary form
+    z of degree 2 l3: its rank is 1 only for a power of a linear form, which has one root. The roots of a real z come in
+    pairs of antipodes, so its M(z) has rank 2 at least. Now substitution of all but one component, which over the real
+    numbers needs no closure, makes `R >= 2 l3 + 2 = J + 2`. Over the complex numbers the rank is J + 1: powers of
+    linear forms span all z.
+
+    >>> real_path_bound(1, 1, 2), real_path_bound(1, 1, 1), real_path_bound(0, 2, 2)
+    (6, 4, 5)
+    """
+    small, middle, large = sorted((l1, l2, l3))
+    return l1 + l2 + l3 + 1 + (small > 0 and large == small + middle)
 
 
 def flattening_bound(tensor: CouplingTensor) -> int:
@@ -246,7 +274,7 @@ def _koszul(T: Float[np.ndarray, "a b c"], p: int, seed: int) -> int:
     return -(-rank // comb(2 * p, p))
 
 
-def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, seed: int = 0) -> int:
+def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, seed: int = 0, mode: Mode = 0) -> int:
     """Border substitution, then Koszul: `R >= steps + min_W koszul(M without the components in W)`.
 
     For a concise tensor, `R(M) >= k + min R(M restricted to the annihilator of W)`, over all k-dimensional subspaces W
@@ -270,9 +298,10 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
         p: Exterior power of the Koszul flattening.
         steps: k, at least 1.
         seed: Seed of the projections; any gives a valid bound.
+        mode: The mode that is projected, as in `koszul_bound`.
 
     Raises:
-        ValueError: `steps` is below 1, too few components are left for this p, M is not concise (a degree has no
+        ValueError: `steps` is below 1, too few components are left for it or for p, M is not concise (a degree has no
             path, or copies of an irrep meet alike), or a degree occurs twice in the output.
     """
     degrees = [irrep.l for irrep in tensor.coupling.z]
@@ -284,12 +313,14 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
     if check_degree(steps, "number of steps") < 1:
         raise ValueError(f"number of steps is {steps}; it must be at least 1")
     spans = _fixed_spans(tensor.coupling.z, steps)
-    left = len(T) - max(map(len, spans))
-    if left < 2 * p + 1:
+    left = (len(T) - max(map(len, spans), default=len(T)), *T.shape[1:])
+    if left[0] < 1 or left[mode] < 2 * p + 1:
         raise ValueError(
-            f"{steps} steps may leave {left} components; 2p + 1 = {2 * p + 1} are needed: take fewer steps"
+            f"{steps} steps may leave {left[0]} components of the output, and {left[mode]} of the mode that is "
+            f"projected; 1 and 2p + 1 = {2 * p + 1} are needed: take fewer steps"
         )
-    return steps + min(_koszul(np.delete(T, sorted(span), axis=0), p, seed) for span in spans)
+    rest = (np.delete(T, sorted(span), axis=0) for span in spans)
+    return steps + min(_koszul(np.moveaxis(part, mode, 0), p, seed) for part in rest)
 
 
 def _fixed_spans(irreps: Irreps, k: int) -> list[frozenset[int]]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp.certificate import prove_decomposition
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT, Status
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt, _Anchored
@@ -13,7 +14,8 @@ from tests.assertions import refuses
 
 def problems(tau):
     one, unequal = CouplingTensor(1), CouplingTensor("1+0+1 x 0+1 -> 1+1", normalization="component")
-    for tensor, symmetry, rank in ((one, "C1", 3), (one, "C2*Z3", 7), (unequal, "C1", 3)):
+    pair = CouplingTensor("1+2 x 1+2 -> 2")
+    for tensor, symmetry, rank in ((one, "C1", 3), (one, "C2*Z3", 7), (unequal, "C1", 3), (pair, "C2*Z2", 5)):
         rng = np.random.default_rng(0)
         layout = EquivariantLevenbergMarquardt(rank, symmetry=symmetry)._layout(tensor, rng)
         yield _Anchored(tensor, layout, tau), layout.start(tensor, rng)
@@ -90,9 +92,15 @@ def test_any_scale(scale):
     assert all(0.01 < abs(w) / scale < 100 for w in solution.tensor.weights)
 
 
-def test_symmetries_are_those_of_the_papers_features():
-    with refuses(ValueError, "has no L", "degrees 0..L"):
-        EquivariantLevenbergMarquardt(9, symmetry="C2").solve(CouplingTensor("0e+1o x 0e+1o+2e -> 0e+1o"))
+def test_symmetric_solutions_of_unequal_modes():
+    """Symmetric matrices without trace from six squares of linear forms."""
+    tensor = CouplingTensor("1 x 1 -> 2")
+    solution = EquivariantLevenbergMarquardt(6, symmetry="C1*Z2", orbits=("S1+++",) * 6, free=False).solve(tensor)
+    assert solution.exact
+    np.testing.assert_allclose(np.abs(solution.factors.B), np.abs(solution.factors.C), rtol=0, atol=1e-12)
+    assert prove_decomposition(solution.factors, tensor, True, "C1*Z2").radius < 1e-9
+    with refuses(ValueError, "which differ"):
+        EquivariantLevenbergMarquardt(9, symmetry="C2*Z2").solve(CouplingTensor("0e+1o x 0e+1o+2e -> 0e+1o"))
 
 
 def test_a_start_is_used():

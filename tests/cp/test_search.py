@@ -50,6 +50,17 @@ def test_command(tmp_path: Path) -> None:
     assert wrong.exit_code == 2
 
 
+def test_irreps_of_any_kind(tmp_path: Path) -> None:
+    text = "1e x 1e -> 1e"
+    arguments = ["atlas", "search", text, "5", "--starts", "1", "--out", str(tmp_path)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (entry,) = atlas.entries(tmp_path / "atlas")
+    assert (str(entry.coupling), entry.rank) == (text, 5)
+    with refuses(ValueError, "which differ"):
+        search.run("1 x 1 -> 2", 6, "all", 1, "C2*Z3", 0, Jobs(tmp_path / "others"), tmp_path / "others")
+
+
 def test_an_unknown_group_is_refused(tmp_path: Path) -> None:
     with refuses(ValueError, "'X7'"):
         search.run(1, 7, "all", 1, "X7", 0, Jobs(tmp_path), tmp_path)

@@ -222,12 +222,68 @@ def test_fixed_subspaces_are_covered(depths: tuple[int, ...], rng: np.random.Gen
     assert any(support <= span for span in rank._fixed_spans(Coupling.of(2).z, int(np.linalg.matrix_rank(space))))
 
 
-@pytest.mark.parametrize("lmax", range(1, 7))
-def test_the_bound_for_any_weights(lmax: int) -> None:
-    """No entry of the atlas, whose weights are free, has fewer terms; at L = 0 it is met."""
-    assert_bounds_atlas(lambda tensor: rank.any_weights_bound(tensor.lmax), lmax)
-    assert rank.any_weights_bound(lmax) == rank.flattening_bound(CouplingTensor(lmax)) + 1
+@pytest.mark.parametrize("entry", atlas.entries(), ids=repr)
+def test_no_entry_is_below_the_bound_for_any_weights(entry: atlas.AtlasEntry) -> None:
+    assert rank.any_weights_bound(entry.tensor.alive.coupling) <= entry.rank
+
+
+def test_the_bound_for_any_weights() -> None:
+    assert [rank.any_weights_bound(lmax) for lmax in range(7)] == [(lmax + 1) ** 2 + lmax for lmax in range(7)]
     assert rank.any_weights_bound(0) == outer_product(CouplingTensor(0)).rank
+    for l in range(4):  # with a scalar, what is to be done is known
+        assert rank.any_weights_bound(f"0 x {l} -> {l}") == outer_product(CouplingTensor(f"0 x {l} -> {l}")).rank
+    assert rank.any_weights_bound("1+1 x 1 -> 1") == 4  # that of one copy: in another basis the other is left out
+
+
+@given(st.data(), strategies.couplings())
+@settings(max_examples=strategies.BOUND_EXAMPLES)
+def test_what_is_left_of_any_weights(data: st.DataObject, coupling: Coupling) -> None:
+    """Ranks of the matrices at vectors of highest weight, with random weights, by numpy: none is below the count."""
+    weights = [data.draw(st.sampled_from([-2.0, -1.0, 0.5, 1.0, 3.0])) for _ in coupling.paths]
+    M = CouplingTensor(coupling, tuple(weights)).array
+    bounds = [np.linalg.matrix_rank(np.moveaxis(M, mode, 0).reshape(d, -1), 1e-9) for mode, d in enumerate(M.shape)]
+    for mode, (irreps, d) in enumerate(zip(coupling.modes, M.shape, strict=True)):
+        if bounds[mode] == d and len({irrep.l for irrep in irreps}) == len(irreps):
+            slices = np.moveaxis(M, mode, 0)
+            highest = [
+                np.tensordot(real_basis(irrep.l)[-1], slices[part], 1)
+                for irrep, part in zip(irreps, coupling.slices[mode], strict=True)
+            ]
+            bounds[mode] += min(np.linalg.matrix_rank(matrix, 1e-9) for matrix in highest) - 1
+    assert rank.any_weights_bound(coupling) <= max(bounds)
+
+
+@pytest.mark.parametrize("path", paths(4), ids=str)
+def test_single_paths(path) -> None:
+    """J + 1 by substitution of all components but one, of any mode; at stretched paths, one more over the reals."""
+    l1, l2, l3 = path
+    text = f"{l1} x {l2} -> {l3}"
+    assert rank.any_weights_bound(text) == l1 + l2 + l3 + 1
+    if l3:
+        assert rank.border_substitution_bound(CouplingTensor(text), 0, 2 * l3) == l1 + l2 + l3 + 1
+    stretched = min(path) > 0 and 2 * max(path) == sum(path)
+    assert rank.real_path_bound(*path) == l1 + l2 + l3 + 1 + stretched
+    if stretched and max(path) == l3:  # no real z has a matrix of rank 1: its other minors cannot all vanish
+        z = np.random.default_rng(0).standard_normal((1000, 2 * l3 + 1))
+        values = np.linalg.svd(np.tensordot(z, clebsch_gordan(l1, l2, l3), 1), compute_uv=False)
+        assert (values[:, 1] / values[:, 0]).min() > 1e-3
+
+
+def test_the_real_rank_of_a_stretched_path_is_found() -> None:
+    """Symmetric matrices without trace: five complex terms, and six real ones."""
+    tensor = CouplingTensor("1 x 1 -> 2")
+    assert LevenbergMarquardt(rank.real_path_bound(1, 1, 2)).solve(tensor).exact
+    angles = 2 * np.pi * np.arange(5) / 5
+    v = np.stack([np.cos(angles), np.sin(angles), 1j * np.ones(5)])
+    basis = np.einsum("kij,ir,jr->kr", tensor.array, v, v)
+    A = np.linalg.inv(basis).T / 5  # the matrices of z have square length 1 / 5
+    assert_close(np.einsum("kr,ir,jr->kij", A, v, v), tensor.array, 1e-12, "five complex terms")
+
+
+def test_substitution_and_flattening_may_be_of_different_modes() -> None:
+    """Two components less of 9; what is projected best is the smallest mode, since its map is of the two others."""
+    tensor = CouplingTensor("3 x 2 -> 4")
+    assert [rank.border_substitution_bound(tensor, 1, 2, mode=mode) for mode in (0, 1, 2)] == [10, 10, 13]
 
 
 def test_border_substitution_gains_by_steps() -> None:
@@ -245,6 +301,8 @@ def test_errors_teach() -> None:
         rank.border_substitution_bound(CouplingTensor(1, {(0, 0, 0): 1.0}), 1)
     with refuses(ValueError, "number of steps is 0", "at least 1"):
         rank.border_substitution_bound(CouplingTensor(1), 1, 0)
+    with refuses(ValueError, "may leave 0 components", "fewer steps"):
+        rank.border_substitution_bound(CouplingTensor("1 x 1 -> 1"), 0, 3)
     with refuses(ValueError, "may leave 1 components", "fewer steps"):
         rank.border_substitution_bound(CouplingTensor(1), 1, 2)
     with refuses(ValueError, "17 columns", "at most 16"):

@@ -66,8 +66,7 @@ class EquivariantLevenbergMarquardt:
     Attributes:
         rank: Number of terms R.
         seed: Seed of the Gaussian start, and of the choice of orbits.
-        symmetry: Group of the decomposition, see `symmetry.group`; `"C1"` for none, and for couplings other than those
-            of the paper's features.
+        symmetry: Group of the decomposition, see `symmetry.group`; `"C1"` for none.
         orbits: Names of the orbit types to use, whose lengths sum to the rank; if empty they are drawn at random.
         free: Whether path weights are released (true) or stay those of the tensor (false).
         ridge: First value of `mu`, in units of `ridge_unit(M)`; it falls tenfold per stage down to 1e-6 units.
@@ -108,9 +107,8 @@ class EquivariantLevenbergMarquardt:
             it measures the non-equivariant part alone. `made_by["dead"]` lists the paths that died.
 
         Raises:
-            ValueError: The tensor is zero, there is no way to make up the rank from orbits of this group, a symmetry is
-                asked for a coupling of other features than the paper's, or `start` has another shape or comes with a
-                symmetry.
+            ValueError: The tensor is zero, there is no way to make up the rank from orbits of this group, the group
+                exchanges modes of different irreps, or `start` has another shape or comes with a symmetry.
         """
         check_tensor_not_zero(tensor)
         began = time.perf_counter()
@@ -158,7 +156,7 @@ class EquivariantLevenbergMarquardt:
     def _layout(self, tensor: CouplingTensor, rng: np.random.Generator) -> _Layout:
         if self.symmetry == "C1":
             return _Free(tensor, self.rank)
-        types = orbit_types(self.symmetry, tensor.lmax)
+        types = orbit_types(self.symmetry, tensor.coupling.modes)
         if self.orbits:
             known = {t.name: t for t in types}
             unknown = [name for name in self.orbits if name not in known]
@@ -169,7 +167,7 @@ class EquivariantLevenbergMarquardt:
                 raise ValueError(
                     f"orbits have {sum(t.length for t in chosen)} terms; they must have rank = {self.rank}"
                 )
-            return _Orbits(chosen)
+            return _Orbits(tensor, chosen)
         chosen, rest = [], self.rank
         while rest:
             fitting = [t for t in types if t.length <= rest]
@@ -179,7 +177,7 @@ class EquivariantLevenbergMarquardt:
             odds = np.array([t.length * (t.freedom + 0.1) ** 2 for t in fitting])
             chosen.append(fitting[rng.choice(len(fitting), p=odds / odds.sum())])
             rest -= chosen[-1].length
-        return _Orbits(chosen)
+        return _Orbits(tensor, chosen)
 
 
 def _used(tensor: CouplingTensor) -> list[Float[Array, " d"]]:
@@ -248,60 +246,59 @@ class _Free:
 class _Orbits:
     """Orbits of terms under a group; phi holds the coefficients of their representatives."""
 
-    def __init__(self, types: list[OrbitType]) -> None:
+    def __init__(self, tensor: CouplingTensor, types: list[OrbitType]) -> None:
         self.types = types
         self.names = tuple(t.name for t in types)
-        self.ends = np.cumsum([t.basis.shape[2] for t in types])
+        self.modes = np.split(np.arange(sum(tensor.dims)), np.cumsum(tensor.coupling.shape)[:2])
+        self.ends = np.cumsum([t.basis.shape[1] for t in types])
         self.last = np.cumsum([t.length for t in types])
         self.rank = int(self.last[-1])
 
     def _parts(self) -> list[tuple[OrbitType, slice, slice]]:
         """Each orbit with its unknowns and its terms."""
         return [
-            (t, slice(e - t.basis.shape[2], e), slice(f - t.length, f))
+            (t, slice(e - t.basis.shape[1], e), slice(f - t.length, f))
             for t, e, f in zip(self.types, self.ends, self.last, strict=True)
         ]
 
     def start(self, tensor: CouplingTensor, rng: np.random.Generator) -> Array:
         phi = rng.normal(size=int(self.ends[-1]))
         size = np.sqrt(3) * (tensor.norm / np.sqrt(self.last[-1])) ** (1 / 3)
+        used = np.concatenate(_used(tensor))
         for t, unknowns, _ in self._parts():
-            kept = np.tensordot((t.basis @ phi[unknowns]) * np.array(_used(tensor)), t.basis, 2)
+            kept = ((t.basis @ phi[unknowns]) * used) @ t.basis
             phi[unknowns] = kept * size / np.linalg.norm(kept)
         return phi
 
     def expand(self, phi: Array) -> list[Array]:
-        return list(np.concatenate([(t.spread @ phi[x]).transpose(1, 2, 0) for t, x, _ in self._parts()], axis=2))
+        whole = np.concatenate([(t.spread @ phi[x]).T for t, x, _ in self._parts()], axis=1)
+        return [whole[mode] for mode in self.modes]
 
     def pull(self, gradient: list[Array]) -> Array:
-        whole = np.stack(gradient)
-        parts = [t.length * np.tensordot(whole[:, :, f.start], t.basis, 2) for t, _, f in self._parts()]
-        return np.concatenate(parts)
+        whole = np.vstack(gradient)
+        return np.concatenate([t.length * (whole[:, f.start] @ t.basis) for t, _, f in self._parts()])
 
     def pull_all(self, directions: list[Array]) -> Array:
-        whole = np.stack(directions, axis=1)
-        parts = [np.einsum("pmkn,nmkx->px", whole[..., f], t.spread, optimize=True) for t, _, f in self._parts()]
+        whole = np.concatenate(directions, axis=1)
+        parts = [np.einsum("pkn,nkx->px", whole[..., f], t.spread, optimize=True) for t, _, f in self._parts()]
         return np.concatenate(parts, axis=1)
 
     def matrix(self, factors: list[Array]) -> Array:
-        theta = np.stack(factors)
-        grams = np.einsum("mkr,mks->mrs", theta, theta, optimize=True)
-        _, d, rank = theta.shape
-        component = np.arange(d)
+        grams = [factor.T @ factor for factor in factors]
+        count = sum(map(len, factors))
         result = np.zeros((self.ends[-1], self.ends[-1]))
         for number, (t, x, f) in enumerate(self._parts()):
             first = f.start
-            rows = np.zeros((3, d, 3, d, rank))  # of J^T J: the representative's unknowns against all
-            for m in range(3):
-                others = np.prod([grams[n, first] for n in range(3) if n != m], axis=0)
-                rows[m, component, m, component, :] = others
-                for n in range(3):
+            rows = np.zeros((count, count, self.rank))  # of J^T J: the representative's unknowns against all
+            for m, mode in enumerate(self.modes):
+                rows[mode, mode] = grams[m - 1][first] * grams[m - 2][first]
+                for n, other in enumerate(self.modes):
                     if n != m:
-                        partner = theta[n, :, first][None, :, None]
-                        rows[m, :, n] = theta[m][:, None, :] * partner * grams[3 - m - n, first]
-            left = t.length * np.tensordot(t.basis, rows, ((0, 1), (0, 1)))
+                        partner = factors[n][:, first][None, :, None]
+                        rows[mode[:, None], other] = factors[m][:, None, :] * partner * grams[3 - m - n][first]
+            left = t.length * np.tensordot(t.basis, rows, (0, 0))
             for u, y, g in self._parts()[number:]:
-                part = left[..., g].transpose(0, 3, 1, 2).reshape(left.shape[0], -1)
+                part = left[..., g].transpose(0, 2, 1).reshape(left.shape[0], -1)
                 result[x, y] = part @ u.spread.reshape(part.shape[1], -1)
         return result
 
