@@ -13,22 +13,24 @@ from dataclasses import dataclass
 from math import prod, sqrt
 from typing import Any, cast
 
+import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.known import least_exact
 from tdn_theory.cp.store import Store
 from tdn_theory.nn.e3nn_convolution import ChannelProduct, StandIn, in_place_of, sign
 from tdn_theory.nn.kernels import loops
 from tdn_theory.nn.parts import whole
 from tdn_theory.nn.product import METHODS, MODES, Method, Mode, TensorProduct
-from tdn_theory.so3.irreps import Irrep
+from tdn_theory.so3.irreps import Irrep, slot_slices
 
 Key = tuple[Mode, bool, bool, int, int, int]
-"""What one `TensorProduct` has in common: connection mode, whether there are weights, whether `l1 + l2 + l3` is odd
-(only told apart if even paths are to share weights), and the channels of x, y and z."""
+"""What one `TensorProduct` has in common: connection mode, whether there are weights, whether it stays exact beside
+paths that share weights, and the channels of x, y and z."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,13 @@ def convert(
         model: A module with `e3nn.o3.TensorProduct`s (`FullyConnectedTensorProduct` and others derived from it
             included) in it; e3nn 0.4.4 and later. Not a scripted one: convert before scripting, and use
             `torch.compile` or `torch.export` afterwards.
-        method: `exact` (or `per_path`, which means the same here): same outputs. `cp` or `cubature`: products of the
-            coupling tensor of all paths of even l1 + l2 + l3, with one set of weights: the sum of the old ones over
-            paths, divided by the root of their number. Outputs of the same irrep all get the sum over paths, scaled to
-            keep their variance. Odd paths, and products with scalars only, stay exact.
+        method: `exact` (or `per_path`, which means the same here): same outputs. `cp` or `cubature`: products of all
+            paths, with one set of weights: the sum of the old ones over paths, divided by the root of their number.
+            Outputs of the same irrep all get the sum over paths, scaled so that each keeps the variance that it has for
+            inputs and weights of unit variance. The paths of `cubature` are those of even l1 + l2 + l3; those of `cp`
+            also the odd ones with the outputs of these. Other odd paths, and products with scalars only, stay exact.
         rank: Rank of the stored CP factors of degrees 0..L to cut for `cp`; None takes the least exact ones known of
-            each product's irreps, see `TensorProduct`.
+            each product's irreps, see `cp.known.least_exact`.
         fused: Whether gather, product and sum become one `Convolution` where the network has them: in NequIP,
             SevenNet and MACE; and other products with weights of every edge the loop that it is made of. None does so
             for method `exact` and models on a CPU with a C compiler that works.
@@ -196,10 +199,7 @@ class E3nnProduct(StandIn):
     def __init__(self, original: Any, method: Method, rank: int | None) -> None:
         super().__init__(original)
         self.weight = original.weight if self.internal_weights and self.weight_numel else None
-        self._groups = [
-            _Group(key, members, original, method, rank)
-            for key, members in _grouped(original, apart=method in ("cp", "cubature"))
-        ]
+        self._groups = [_Group(key, members, original, method, rank) for key, members in _grouped(original, method)]
         self.products = torch.nn.ModuleList([group.product for group in self._groups])
         self.shared = any(group.shared for group in self._groups)
         example = next((p for p in original.parameters()), next(original.buffers(), None))
@@ -237,19 +237,19 @@ class E3nnProduct(StandIn):
         return torch.cat(parts, -1)
 
 
-def _grouped(original: Any, apart: bool) -> list[tuple[Key, list[int]]]:
+def _grouped(original: Any, method: Method) -> list[tuple[Key, list[int]]]:
     """Numbers of the instructions that one product can do together: no two of them couple the same slots."""
+    apart = _odd(original, method)
     groups: dict[tuple[Key, int], list[int]] = {}
     seen: Counter[tuple[Key, tuple[int, int, int]]] = Counter()
     for number, ins in enumerate(original.instructions):
         entries = original.irreps_in1[ins.i_in1], original.irreps_in2[ins.i_in2], original.irreps_out[ins.i_out]
         sizes = tuple(entry.mul for entry in entries)
-        odd = apart and sum(entry.ir.l for entry in entries) % 2 == 1
         if ins.connection_mode not in MODES:
             raise ValueError(f"it has an instruction of mode {ins.connection_mode!r}; supported are {', '.join(MODES)}")
         if 0 in sizes or ins.path_weight == 0:
             continue
-        key = (ins.connection_mode, ins.has_weight, odd, *sizes)
+        key = (ins.connection_mode, ins.has_weight, number in apart, *sizes)
         groups.setdefault((key, seen[key, ins[:3]]), []).append(number)
         seen[key, ins[:3]] += 1
     if not groups:
@@ -257,11 +257,26 @@ def _grouped(original: Any, apart: bool) -> list[tuple[Key, list[int]]]:
     return [(key, members) for (key, _), members in groups.items()]
 
 
+def _odd(original: Any, method: Method) -> set[int]:
+    """Numbers of the instructions that a product of shared weights leaves out."""
+    if method in ("exact", "per_path"):
+        return set()
+    odd, served = {}, set()
+    for number, ins in enumerate(original.instructions):
+        x, y, z = original.irreps_in1[ins.i_in1], original.irreps_in2[ins.i_in2], original.irreps_out[ins.i_out]
+        output = ins.connection_mode, ins.has_weight, x.mul, y.mul, z
+        if (x.ir.l + y.ir.l + z.ir.l) % 2:
+            odd[number] = output
+        else:
+            served.add(output)
+    return {number for number, output in odd.items() if method == "cubature" or output not in served}
+
+
 class _Group:
     """Instructions of the same mode and channels, as one product."""
 
     def __init__(self, key: Key, members: list[int], original: Any, method: Method, rank: int | None) -> None:
-        mode, has_weight, odd, u, v, w = key
+        mode, has_weight, apart, u, v, w = key
         instructions = [original.instructions[number] for number in members]
         sides = (original.irreps_in1, original.irreps_in2, original.irreps_out)
         used = [sorted({ins[place] for ins in instructions}) for place in range(3)]
@@ -278,7 +293,7 @@ class _Group:
         signs = [sign(*path) for path in degrees]
         channels = tuple(dict(zip(mode, (u, v, w), strict=True)).values())
         source = "external" if has_weight else "none"
-        self.shared = method in ("cp", "cubature") and not odd and len(members) > 1 and any(irrep.l for irrep in y)
+        self.shared = method in ("cp", "cubature") and not apart and len(members) > 1 and any(irrep.l for irrep in y)
         if not self.shared:
             place_x, place_y, place_z = ({slot: number for number, slot in enumerate(slots)} for slots in used)
             paths = [(place_x[ins[0]], place_y[ins[1]], place_z[ins[2]]) for ins in instructions]
@@ -291,14 +306,21 @@ class _Group:
             return
         merged = tuple(sorted(set(z)))
         coupling = Coupling(x, y, merged)
-        factors: Method | CPFactors = method
-        if rank is not None:
-            factors = Store().best(whole(CouplingTensor(coupling)), rank).factors
-        self.product = TensorProduct(coupling, channels, mode=mode, method=factors, weights=source)
-        counts = [sum(merged[path.z] == irrep for path in coupling.paths) for irrep in merged]
-        scales = [sqrt(irrep.dim / count) for irrep, count in zip(merged, counts, strict=True)]
+        tensor = CouplingTensor.even(coupling) if method == "cubature" else CouplingTensor(coupling)
+        factors: Method | CPFactors = "cubature"
+        if method == "cp":
+            store = Store()
+            factors = least_exact(tensor, store) if rank is None else store.best(whole(tensor), rank).factors
+        self.product = TensorProduct(tensor, channels, mode=mode, method=factors, weights=source)
+        # the variance of an output is the sum of squares of a row of its tensor, over inputs, paths and weights
+        rows = np.square(self.product.array).sum((1, 2))
+        now = [rows[part].mean() for part in slot_slices(merged)]
+        before = dict.fromkeys(used[2], 0.0)
+        for ins in instructions:
+            before[ins[2]] += ins.path_weight**2 / sides[2][ins[2]].ir.dim
+        numbers = [merged.index(irrep) for irrep in z]
         self.outputs = [
-            (slot, merged.index(irrep), scales[merged.index(irrep)]) for slot, irrep in zip(used[2], z, strict=True)
+            (slot, number, sqrt(before[slot] / now[number])) for slot, number in zip(used[2], numbers, strict=True)
         ]
 
     def run(

@@ -34,18 +34,18 @@ class Holder(torch.nn.Module):
 X, Y = o3.Irreps("4x0e+4x1o+4x2e"), o3.Irreps("1x0e+1x1o+1x2e")
 
 
-def convolution(**options) -> o3.TensorProduct:
+def convolution(x: str | o3.Irreps = X, y: str | o3.Irreps = Y, **options) -> o3.TensorProduct:
     """As in NequIP and MACE: an output of its own for every path, weights of every edge."""
     out, instructions = [], []
-    for i, (mul, ir_in) in enumerate(X):
-        for j, (_, harmonic) in enumerate(Y):
+    for i, (mul, ir_in) in enumerate(o3.Irreps(x)):
+        for j, (_, harmonic) in enumerate(o3.Irreps(y)):
             for ir_out in ir_in * harmonic:
                 if ir_out.l <= 2:
                     instructions.append((i, j, len(out), "uvu", True))
                     out.append((mul, ir_out))
     sorted_out, permutation, _ = o3.Irreps(out).sort()
     instructions = [(i, j, permutation[k], mode, train) for i, j, k, mode, train in instructions]
-    return o3.TensorProduct(X, Y, sorted_out, instructions, shared_weights=False, internal_weights=False, **options)
+    return o3.TensorProduct(x, y, sorted_out, instructions, shared_weights=False, internal_weights=False, **options)
 
 
 def mixed_modes() -> o3.TensorProduct:
@@ -128,8 +128,6 @@ def test_conversion_to_shared_weights_is_a_new_model(method):
     assert report.equivariance_error < 1e-12
     after = model(*values).detach()
     assert after.shape == before.shape
-    spread = [float(part.std()) for part in (before, after)]
-    assert 0.5 < spread[1] / spread[0] < 2
     turn = o3.rand_matrix()
     product = model.inner.product
     Dx, Dy, Dz = (irreps.D_from_matrix(turn) for irreps in (product.irreps_in1, product.irreps_in2, product.irreps_out))
@@ -137,6 +135,63 @@ def test_conversion_to_shared_weights_is_a_new_model(method):
     assert_close(
         (model(x @ Dx.T, y @ Dy.T, w)).numpy(), (after @ Dz.T).numpy(), 1e-4, "converted model of turned features"
     )
+
+
+NATURAL = ("2x0e+2x1o+2x2e", "0e+1o+2e")
+NO_PARITY = ("2x0e+2x1e+2x2e", "0e+1e+2e")
+BOTH_PARITIES = ("2x0e+2x0o+2x1o+2x1e", "0e+1o")
+UNEQUAL = ("2x0e+2x1o", "0e+1o+2e+3o")
+
+
+def variances(call, product: o3.TensorProduct) -> torch.Tensor:
+    """Of every component, for independent x, y and weights of unit variance: squares of the trilinear map's entries."""
+    d1, d2 = product.irreps_in1.dim, product.irreps_in2.dim
+    x, y = torch.eye(d1).double().repeat_interleave(d2, 0), torch.eye(d2).double().repeat(d1, 1)
+    weights = torch.eye(product.weight_numel).double()
+    rows = [w if product.shared_weights else w.expand(d1 * d2, -1) for w in weights]
+    with torch.no_grad():
+        return torch.stack([call(x, y, w).square().sum(0) for w in rows]).sum(0)
+
+
+@pytest.mark.parametrize(
+    ("make", "method", "rank", "odd"),
+    [
+        (lambda: convolution(*NATURAL), "cubature", None, 4),
+        (lambda: convolution(*NATURAL), "cp", None, 4),
+        (lambda: convolution(*NATURAL), "cp", 28, 4),
+        (lambda: convolution(*UNEQUAL), "cp", None, 2),
+        (lambda: convolution(*NO_PARITY), "cubature", None, 4),
+        (lambda: convolution(*NO_PARITY), "cp", None, 0),
+        (lambda: convolution(*NO_PARITY), "cp", 28, 0),
+        (lambda: convolution(*BOTH_PARITIES), "cp", None, 0),
+        (lambda: convolution(*NO_PARITY, irrep_normalization="norm", path_normalization="path"), "cp", None, 0),
+        (lambda: o3.FullyConnectedTensorProduct("2x0e+2x1o", "3x0e+3x1o", "2x0e+2x1o"), "cubature", None, 0),
+    ],
+)
+def test_shared_weights_keep_variances(make, method, rank, odd):
+    """Of the outputs of every slot, in closed form; odd paths that share no weights stay as they are."""
+    with default_dtype(torch.float64):
+        product = make()
+        model = Holder(product)
+        wanted = variances(product, product)
+        assert convert(model, method, rank).shared
+        found = variances(model, product)
+    means = [torch.stack([values[part].mean() for part in product.irreps_out.slices()]) for values in (found, wanted)]
+    assert_close(*means, 1e-12, f"variances after {method}")
+    exact = [some for some in model.inner.product.products if some.method == "per_path"]
+    assert sum(len(some.coupling.paths) for some in exact) == odd
+
+
+def test_random_inputs_have_the_variances_of_the_closed_form():
+    torch.manual_seed(0)
+    with default_dtype(torch.float64):
+        product = convolution(*NO_PARITY)
+        model = Holder(product)
+        convert(model, "cubature")
+        squares = model(*arguments(product, 4000, torch.float64)).detach().square()
+        wanted = variances(model, product)
+    error = squares.std(0) / len(squares) ** 0.5
+    assert ((squares.mean(0) - wanted).abs() < 5 * error).all()
 
 
 def test_products_with_scalars_only_share_nothing():
