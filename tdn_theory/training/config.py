@@ -224,7 +224,9 @@ class TrainConfig:
         loss: What to minimise.
         optimizer: Adam or AdamW.
         schedule: Of the learning rate.
+        frozen: Names of modules or parameters of the potential that stay as they are, e.g. `blocks.0`.
         epochs: Passes over the training data.
+        stop_patience: Epochs without a new least validation loss after which training ends; 0 for all `epochs`.
         batch_size: Structures per step, over all processes together.
         seed: Of the initial weights and of the order of the structures.
         average: Decay per step of the exponential moving average of the weights, which is what is evaluated and saved;
@@ -245,7 +247,9 @@ class TrainConfig:
     loss: LossConfig = LossConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
+    frozen: tuple[str, ...] = ()
     epochs: int = 100
+    stop_patience: int = 0
     batch_size: int = 64
     seed: int = 0
     average: float = 0.99
@@ -262,7 +266,7 @@ class TrainConfig:
             raise ValueError(f"epochs is {self.epochs}, batch_size {self.batch_size}; both must be at least 1")
         if not 0 <= self.average < 1:
             raise ValueError(f"average is {self.average}; it is a decay per step, in [0, 1)")
-        for name in ("seed", "time_limit", "checkpoint_seconds", "workers"):
+        for name in ("stop_patience", "seed", "time_limit", "checkpoint_seconds", "workers"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be >= 0")
 
@@ -302,9 +306,10 @@ class TrainConfig:
         """All that the weights depend on, with dotted names, in JSON types.
 
         That is everything but the `RUN_OPTIONS` and the names of files, whose content counts; and, unless the learning
-        rate follows a cosine over all of them, the number of epochs, so that a finished run can go on.
+        rate follows a cosine over all of them, what decides about the number of epochs, so that a finished run can go
+        on.
         """
-        left = {*RUN_OPTIONS, *(["epochs"] if self.schedule.kind != "cosine" else [])}
+        left = {*RUN_OPTIONS, "stop_patience", *(["epochs"] if self.schedule.kind != "cosine" else [])}
         settings = dict(_flat({name: value for name, value in self.to_dict().items() if name not in left}))
         return {name: value for name, value in settings.items() if name not in FILES}
 

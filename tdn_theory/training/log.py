@@ -1,23 +1,30 @@
-"""The course of training for people and programs: CSV, JSON and, if wanted, TensorBoard."""
+"""The course of training for people and programs: a picture, CSV, JSON and, if wanted, TensorBoard."""
 
 from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tdn_theory.files import write_bytes, write_json
+from tdn_theory.training.curves import draw_curves
+
+BETWEEN = 60.0
+"""Seconds between two pictures, which take as long to draw as many steps of a small potential."""
 
 
 class Log:
-    """Writes the rows of all epochs to `metrics.csv` and `metrics.json` in a folder.
+    """Writes the rows of all epochs to `metrics.csv` and `metrics.json` in a folder, and draws them in `curves.png`.
 
-    Both are written whole each time, from the history that a checkpoint holds, so a resumed run repeats no row.
+    All are written whole each time, from the history that a checkpoint holds, so a resumed run repeats no row. The
+    picture is drawn at most once a minute, and at the end.
 
     Args:
         folder: Where.
+        labels: Labels whose validation errors are drawn.
         tensorboard: Log to TensorBoard too, in `tensorboard/`.
         written: Epochs that TensorBoard has already.
 
@@ -25,8 +32,10 @@ class Log:
         ImportError: TensorBoard is asked for, but not installed.
     """
 
-    def __init__(self, folder: Path, tensorboard: bool = False, written: int = 0):
-        self.folder = folder
+    def __init__(self, folder: Path, labels: Sequence[str], tensorboard: bool = False, written: int = 0):
+        self.folder, self.labels = folder, labels
+        self._history: list[dict[str, Any]] = []
+        self._undrawn, self._drew = False, time.monotonic()
         self._writer: Any = None
         self._written = written
         if tensorboard:
@@ -42,6 +51,10 @@ class Log:
         """Write the rows of all epochs so far."""
         if not history:
             return
+        self._undrawn |= len(history) > len(self._history)
+        self._history = list(history)
+        if time.monotonic() - self._drew > BETWEEN:
+            self._draw()
         stream = io.StringIO()
         writer = csv.DictWriter(stream, list(history[-1]))
         writer.writeheader()
@@ -55,7 +68,13 @@ class Log:
             self._writer.flush()
             self._written = len(history)
 
+    def _draw(self) -> None:
+        if self._undrawn:
+            draw_curves(self.folder / "curves.png", self._history, self.labels)
+        self._undrawn, self._drew = False, time.monotonic()
+
     def close(self) -> None:
-        """Finish the file of TensorBoard, which nothing can be written to afterwards."""
+        """Draw what has not been drawn, and finish the file of TensorBoard; nothing can be written afterwards."""
+        self._draw()
         if self._writer is not None:
             self._writer.close()

@@ -30,13 +30,14 @@ from tdn_theory.training.config import TrainConfig, check_keys
 from tdn_theory.training.data_checks import check_known_elements, check_labels, content, describe
 from tdn_theory.training.evaluation import Evaluation, as_json, autocast, dtype_of, evaluate
 from tdn_theory.training.folder import Interruption, locked
+from tdn_theory.training.frozen import freeze
 from tdn_theory.training.log import Log
 from tdn_theory.training.loss import Loss
 from tdn_theory.training.metrics import UNITS
 from tdn_theory.training.optimizer import optimizer, set_learning_rate
 from tdn_theory.training.parallel import Processes, processes
 from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
-from tdn_theory.training.schedule import learning_rate_factor
+from tdn_theory.training.schedule import learning_rate_factor, stalls
 from tdn_theory.training.sources import Splits, load
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -53,10 +54,10 @@ def train(config: TrainConfig, console: Console | None = None, splits: Splits | 
     """Train a potential as `config` says, or go on where an earlier call with the same configuration stopped.
 
     The folder `config.out` gets `checkpoint.safetensors` (to go on from), `best.safetensors` (the potential of least
-    validation loss so far), `metrics.csv` and `metrics.json` (a row per epoch), and when training ends, or its time is
-    up, `model.safetensors` and `result.json`. Every file is whole at any moment. On a CPU the weights are the same, bit
-    for bit, however often training was killed: batches are a function of seed and epoch, the learning rate one of the
-    step, and a checkpoint holds everything else.
+    validation loss so far), `metrics.csv`, `metrics.json` and `curves.png` (the course by epochs), and when training
+    ends, or its time is up, `model.safetensors` and `result.json`. Every file is whole at any moment. On a CPU the
+    weights are the same, bit for bit, however often training was killed: batches are a function of seed and epoch, the
+    learning rate one of the step, and a checkpoint holds everything else.
 
     Args:
         config: The run.
@@ -103,6 +104,8 @@ class _Run:
         check_labels(self.splits, self.loss.terms)
         dtype = dtype_of(config.precision)
         self.model = self._initial_model().to(group.device, dtype)
+        freeze(self.model, config.frozen)
+        self.weights = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         forces = self.model.config.forces
         if config.precision == "bfloat16" and (group.device.type == "cpu" or forces == "conservative"):
             raise ValueError(
@@ -197,14 +200,24 @@ class _Run:
             )
         self.first_epoch = self.state.epoch
         if self.group.first:
-            self.log = Log(self.folder, self.config.tensorboard, written=self.state.epoch)
+            self.log = Log(self.folder, list(self.loss.terms), self.config.tensorboard, written=self.state.epoch)
             self.log.write(self.state.history)  # a kill may have come between the checkpoint and its row
         in_time = True
-        while in_time and self.state.epoch < self.config.epochs:
-            in_time = self._epoch()
-        if self.log is not None:
-            self.log.close()
+        try:
+            while in_time and self.state.epoch < self.config.epochs and not self._stalled():
+                in_time = self._epoch()
+        finally:
+            if self.log is not None:
+                self.log.close()
         return self._finish(in_time)
+
+    def _stalled(self) -> bool:
+        """Whether the validation loss has stopped falling, which ends the run."""
+        patience, losses = self.config.stop_patience, [row["validation_loss"] for row in self.state.history]
+        stalled = patience > 0 and stalls(losses, patience - 1) > 0
+        if stalled:
+            self.console.print(f"stopped: no new least validation loss in {patience} epochs", highlight=False)
+        return stalled
 
     def _epoch(self) -> bool:
         """Train to the end of the epoch, validate and save; False if time is up before."""
@@ -258,9 +271,9 @@ class _Run:
         sums = self.group.sum_with_own_derivative(self.loss.sums(output, graph))
         loss, terms = self.loss.value(sums)
         loss.backward()
-        self.group.sum_gradients(list(self.model.parameters()))
+        self.group.sum_gradients(self.weights)
         limit = config.optimizer.clip or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights, limit)
         if not math.isfinite(float(loss.detach() + norm)):
             raise DivergedError(self._diagnosis(batch, terms, norm))
         state.optimizer.step()

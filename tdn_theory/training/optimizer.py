@@ -8,14 +8,14 @@ from tdn_theory.training.config import OptimizerConfig
 
 
 def optimizer(model: torch.nn.Module, settings: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW, which is Adam where nothing decays; only matrices do.
+    """AdamW of what asks for gradients, which is Adam where nothing decays; only matrices do.
 
     Args:
         model: Whose weights it changes.
         settings: Learning rate, betas and weight decay.
     """
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    others = [p for p in model.parameters() if p.ndim <= 1]
+    weights = [p for p in model.parameters() if p.requires_grad]
+    matrices, others = [p for p in weights if p.ndim > 1], [p for p in weights if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, settings.learning_rate, settings.betas, fused=True)
 

@@ -35,11 +35,17 @@ def learning_rate_factor(
         along = (epoch - config.warmup) / max(epochs - config.warmup, 1e-9)
         return max(config.floor, (1 + math.cos(math.pi * min(along, 1.0))) / 2)
     if config.kind == "plateau":
-        return max(config.floor, config.factor ** _stalls(validation_losses, config.patience))
+        return max(config.floor, config.factor ** stalls(validation_losses, config.patience))
     return 1.0
 
 
-def _stalls(losses: Sequence[float], patience: int) -> int:
+def stalls(losses: Sequence[float], patience: int) -> int:
+    """How often more than `patience` epochs in a row had no new least validation loss.
+
+    Args:
+        losses: Validation loss of each epoch; a fall by less than `THRESHOLD` of it is none.
+        patience: Epochs that are endured.
+    """
     least, waited, stalls = math.inf, 0, 0
     for loss in losses:
         if loss < least * (1 - THRESHOLD):

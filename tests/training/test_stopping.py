@@ -136,3 +136,12 @@ def test_the_model_is_there_even_if_the_test_fails(configure, monkeypatch):
     monkeypatch.setattr(loop._Run, "_evaluate", plain)
     loop.train(config)
     assert "test" in read_json(Path(config.out) / loop.RESULT)
+
+
+def test_it_stops_where_the_validation_loss_falls_no_more(configure):
+    """At a learning rate that changes nothing, the first epoch is the only one with a new least loss."""
+    still = {"optimizer": {"learning_rate": 1e-12}, "epochs": 20}
+    found = loop.train(configure(stop_patience=2, **still))
+    assert (found["epochs"], found["complete"]) == (3, True)
+    assert loop.train(configure(stop_patience=2, **still))["epochs"] == 3
+    assert loop.train(configure(stop_patience=3, **still))["epochs"] == 4, "with more patience it goes on"
