@@ -13,14 +13,11 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import random
-import tempfile
 import zlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -29,7 +26,8 @@ from typing import Any, overload
 import numpy as np
 from jaxtyping import Int64
 
-from tdn_theory.data import plain_pickle
+from tdn_theory.data import lmdb_file, plain_pickle
+from tdn_theory.data.lmdb_file import UnusableError, reading
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.units import BOHR, HARTREE
 from tdn_theory.files import npz_arrays, npz_bytes, sha256, write_bytes
@@ -41,10 +39,6 @@ MOST_STEPS = 100_000
 """Steps of a stage; a record may hold one step a million times in few bytes."""
 CLOSEST = 0.1
 """Atoms closer than this (Angstrom) are an error of the record."""
-
-
-class UnusableError(ValueError):
-    """Why a step, or a record, is not used."""
 
 
 def read_record(content: bytes) -> dict[str, Any]:
@@ -139,28 +133,6 @@ def _structure(step: Any, atoms: tuple[str, ...], group: str) -> Structure:
     )
 
 
-@contextmanager
-def _open(file: Path) -> Iterator[Any]:
-    """A transaction that reads `file`; short, since a database that is open must not be taken across a fork."""
-    try:
-        import lmdb
-    except ImportError as error:
-        raise ImportError("LMDB files need lmdb: pip install 'tdn-theory[pubchemqcr]'") from error
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no file {file}")
-    try:
-        database = lmdb.open(str(file), subdir=False, readonly=True, lock=False, readahead=False)
-        with database:
-            needed = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
-            size = file.stat().st_size
-            if size < needed:  # what is missing would be read as a bus error, which ends the process
-                raise ValueError(f"{file} has {size} bytes where its pages need {needed}: it is cut off; copy it again")
-            with database.begin() as transaction:
-                yield transaction
-    except lmdb.Error as error:
-        raise ValueError(f"{file} cannot be read as an LMDB file ({error})") from error
-
-
 def _unpack(content: bytes, stages: Sequence[str], key: bytes) -> tuple[list[Structure], Counter[str]]:
     try:
         return read_steps(read_record(content), stages, key.decode("utf-8", "backslashreplace"))
@@ -170,7 +142,7 @@ def _unpack(content: bytes, stages: Sequence[str], key: bytes) -> tuple[list[Str
 
 @lru_cache(maxsize=256)
 def _trajectory(file: Path, key: bytes, stages: tuple[str, ...]) -> list[Structure]:
-    with _open(file) as transaction:
+    with reading(file) as transaction:
         content = transaction.get(key)
     return _unpack(content, stages, key)[0]
 
@@ -340,7 +312,7 @@ def read_pubchemqcr(
 def _scan(files: tuple[Path, ...], stages: tuple[str, ...]) -> dict[str, np.ndarray]:
     found, rejected = [], Counter[str]()
     for number, file in enumerate(files):
-        with _open(file) as transaction:
+        with reading(file) as transaction:
             for key, content in transaction.cursor():
                 usable, reasons = _unpack(content, stages, key)
                 rejected += reasons
@@ -370,25 +342,15 @@ def write_pubchemqcr(path: Path, structures: Sequence[Structure], stage: str = "
         ImportError: lmdb is not installed.
         ValueError: A structure is periodic, has no energy or forces, or its group is empty or too long for a key.
     """
-    try:
-        import lmdb
-    except ImportError as error:
-        raise ImportError("LMDB files need lmdb: pip install 'tdn-theory[pubchemqcr]'") from error
     steps: dict[bytes, list[Any]] = {}
     for structure in structures:
         key = structure.group.encode()
         if structure.pbc.any() or structure.energy is None or structure.forces is None or not 0 < len(key) < 512:
             raise ValueError(f"{structure} must be a molecule with energy, forces, and a group of 1 to 511 bytes")
         steps.setdefault(key, []).append(_step(structure))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        part = Path(folder) / path.name
-        records = {key: {name: found if name == stage else None for name in STAGES} for key, found in steps.items()}
-        database = lmdb.open(str(part), subdir=False, lock=False, map_size=2**40)
-        with database, database.begin(write=True) as transaction:
-            for key, record in records.items():
-                transaction.put(key, gzip.compress(plain_pickle.dumps(record), mtime=0))
-        os.replace(part, path)
+    records = {key: {name: found if name == stage else None for name in STAGES} for key, found in steps.items()}
+    packed = ((key, gzip.compress(plain_pickle.dumps(record), mtime=0)) for key, record in records.items())
+    lmdb_file.write(path, packed)
 
 
 def _step(structure: Structure) -> dict[str, Any]:

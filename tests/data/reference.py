@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -69,3 +70,18 @@ def assert_same_catalyst(got: Structure, wanted: Structure) -> None:
     for name in CATALYST_FIELDS:
         value, other = getattr(got, name), getattr(wanted, name)
         assert np.array_equal(value, other), f"{name} is {value!r}, but should be {other!r}"
+
+
+def systems(count: int = 3) -> tuple[list[Structure], list[Structure]]:
+    """Catalysts before and after a relaxation, with numbers that float32 holds."""
+    first, relaxed = [], []
+    for number in range(count):
+        start = catalyst(number)
+        positions = np.float32(start.positions).astype(float)
+        forces = np.float32(start.forces).astype(float)
+        common = replace(start, positions=positions, sid=str(10 + number), fid="", reference_energy=None)
+        first.append(replace(common, energy=-1.25 - number, forces=forces))
+        relaxed.append(
+            replace(common, positions=np.float32(positions + 0.125).astype(float), energy=-2.5 - number, forces=None)
+        )
+    return first, relaxed
