@@ -47,6 +47,6 @@ def plot(record: dict[str, Any]) -> Figure:
         known = [(r, place) for r, place in zip(ranks, places, strict=True) if r is not None]
         axis.plot([r for r, _ in known], [place for _, place in known], linestyle="", **look)
     axis.plot([], [], "|", color="0.5", markersize=8, label="generic tensor")
-    axis.set(xlabel="CP rank $R$", ylabel="path, or a vector with harmonics", xlim=(0, None))
+    axis.set(xlabel="CP rank $R$", ylabel="path", xlim=(0, None))
     axis.legend(loc="upper right", ncols=1)
     return fig

@@ -1,15 +1,21 @@
-"""Ranks of single paths, and of a vector with harmonics: least exact ranks found, and proven lower bounds.
+"""Ranks of single paths l1 x l2 -> l3: least exact ranks found, and proven lower bounds.
 
 The rank of a path depends neither on its weight nor on the order of its degrees: exchanging modes changes the sign
-alone. That of `1 x l -> l-1, l+1` does not depend on the weights either, since each path has an output of its own. What
-has a scalar, or all outputs that there are, is left out: `0 x l -> l` takes 2l + 1 terms, and `l1 x l2 -> |l1-l2|, ..,
-l1+l2`, with any weights that are not 0, all (2l1 + 1)(2l2 + 1) products of components, by the ranks of unfoldings.
+alone. Left out is what is known:
+
+* `0 x l -> l` takes 2l + 1 terms, and `l1 x l2 -> |l1-l2|, .., l1+l2`, with any weights that are not 0, all (2l1 + 1)
+  (2l2 + 1) products of components, by the ranks of unfoldings.
+* `l1 x l2 -> l1+l2, l1+l2-2, .., |l1-l2|` takes as many terms as z has components, with any weights that are not 0,
+  since each path has an output of its own. No fewer, by an unfolding. No more: x and y are harmonics, whose product is
+  a function with these degrees, which its values at as many points determine if they are in general position. A vector
+  with harmonics, `1 x l -> l-1, l+1`, takes 2 (2l + 1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -39,7 +45,7 @@ class Size:
         lmax: Largest degree.
         power: Largest exterior power p of Koszul flattenings.
         starts: Starts at each rank, until one is exact.
-        iterations: Iterations without ridge of each start; ten times as many from the best one below the least rank.
+        iterations: Iterations without ridge of each start, and ten times as many more of the best one if none is exact.
     """
 
     lmax: int
@@ -56,18 +62,18 @@ SIZES = {
 
 
 def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
-    """One row for each path up to the order of its degrees, and each vector with harmonics: bounds, and what was tried.
+    """One row for each path up to the order of its degrees: bounds, and what was tried.
 
     Args:
         size: Size of the run.
         seed: First seed of the starts, and seed of the projections.
         jobs: Where finished parts are kept.
     """
-    couplings = [*_paths(size.lmax), *(f"1 x {l} -> {l - 1}+{l + 1}" for l in range(1, size.lmax + 1))]
-    plan = [{"coupling": text, "power": size.power, "seed": seed} for text in couplings]
+    plan = [{"coupling": text, "power": size.power, "seed": seed} for text in _paths(size.lmax)]
     below = jobs.map(lower_bounds, plan, "bounding ranks from below")
     plan = [
-        {"coupling": text, "starts": size.starts, "iterations": size.iterations, "seed": seed} for text in couplings
+        {"coupling": text, "starts": size.starts, "iterations": size.iterations, "seed": seed}
+        for text in _paths(size.lmax)
     ]
     found = jobs.map(search, plan, "looking for exact decompositions")
     return {"rows": [low | high for low, high in zip(below, found, strict=True)]}
@@ -82,43 +88,38 @@ def _paths(lmax: int) -> Iterator[str]:
 
 
 def lower_bounds(coupling: str, power: int, seed: int) -> dict[str, Any]:
-    """The best bound on the border rank, that on the rank over the real numbers, and what they rest on."""
-    tensor = CouplingTensor(coupling)
-    flattenings = {
-        "flattening": rank.flattening_bound(tensor),
-        "Koszul": 0,
-        "substitution": rank.any_weights_bound(tensor.coupling),
-        "substitution, Koszul": 0,
+    """The best bound on the border rank of a path, that on its rank over the real numbers, and what they rest on."""
+    l1, l2, l3 = CouplingTensor(coupling).paths[0].degrees
+    flattening, substitution = 0, 0
+    for degrees in sorted({(l1, l2, l3), (l2, l3, l1), (l3, l1, l2)}):
+        tensor = CouplingTensor("{} x {} -> {}".format(*degrees))
+        d3, *_ = shape = tensor.coupling.shape
+        for p, mode in product(range(1, power + 1), (0, 1, 2)):
+            if 2 * p < shape[mode]:
+                flattening = max(flattening, rank.koszul_bound(tensor, p, seed, mode))
+            for steps in range(1, min(SUBSTITUTED, d3 - 1) + 1):
+                if 2 * p < shape[mode] - (steps if mode == 0 else 0):
+                    substitution = max(substitution, rank.border_substitution_bound(tensor, p, steps, seed, mode))
+    bounds = {
+        "flattening": rank.flattening_bound(CouplingTensor(coupling)),
+        "substitution": rank.any_weights_bound(coupling),
+        "Koszul": flattening,
+        "substitution, Koszul": substitution,
     }
-    single = len(tensor.paths) == 1
-    l1, l2, l3 = tensor.paths[0].degrees
-    orders = {(l1, l2, l3), (l2, l3, l1), (l3, l1, l2)}
-    for other in [CouplingTensor(f"{a} x {b} -> {c}") for a, b, c in sorted(orders)] if single else [tensor]:
-        d3 = other.coupling.shape[0]
-        for p in range(1, power + 1):
-            for mode in (0, 1, 2):
-                if 2 * p < other.coupling.shape[mode]:
-                    flattenings["Koszul"] = max(flattenings["Koszul"], rank.koszul_bound(other, p, seed, mode))
-                for steps in range(1, min(SUBSTITUTED, d3 - 1) + 1):
-                    left = d3 - steps if single else d3 - 2 * steps  # of two degrees each step may take one of each
-                    if 2 * p < (left if mode == 0 else other.coupling.shape[mode]) and left > 0:
-                        bound = rank.border_substitution_bound(other, p, steps, seed, mode)
-                        flattenings["substitution, Koszul"] = max(flattenings["substitution, Koszul"], bound)
-    border = max(flattenings.values())
-    real = rank.real_path_bound(l1, l2, l3) if single else border
-    return {"coupling": coupling, "bounds": flattenings, "border_lower": border, "lower": max(border, real)}
+    border, real = max(bounds.values()), rank.real_path_bound(l1, l2, l3)
+    return {"coupling": coupling, "bounds": bounds, "border_lower": border, "lower": max(border, real)}
 
 
 def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, Any]:
-    """Ranks from the generic one on, up until a start is exact, and down until none is; and what is near below.
+    """Ranks from the generic one on, up until a start is exact, and down until none is.
 
     Where the exchange of two modes leaves a path alone, so do the terms of a second search.
 
     Returns:
         `found`: The least rank at which a start is exact up to roundoff. `proven`: the least one at which exact factors
         are proven to be near, with the `symmetry` that makes the equations independent, or none. `attempts`: for each
-        symmetry and rank the starts, the least relative residual and its condition. `below`: the same of a long run
-        from the best start with one term less than `found`.
+        symmetry and rank the starts, the least relative residual and its condition. `below`: that of them which is
+        nearest with one term less than `found`.
     """
     tensor = CouplingTensor(coupling)
     generic = -(-prod(tensor.dims) // (sum(tensor.dims) - 2))
@@ -129,8 +130,12 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
         while len(solutions) < starts and not (solutions and solutions[-1].exact):
             solver = _solver(tensor, symmetry, terms, iterations, seed + len(solutions))
             solutions.append(solver.solve(tensor))
-        made.append(_Attempt(terms, symmetry, len(solutions), best(solutions)))
-        return made[-1].solution.exact
+        count, nearest = len(solutions), best(solutions)
+        if not nearest.exact:
+            longer = LevenbergMarquardt(terms, seed, max_iterations=10 * iterations, stall=1e-6)
+            nearest = longer.solve(tensor, nearest.factors)
+        made.append(_Attempt(terms, symmetry, count, nearest))
+        return nearest.exact
 
     with threadpool_limits(1):
         terms = generic
@@ -142,16 +147,13 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
                 attempt(symmetry, terms)
             terms = min(a.terms for a in made if a.solution.exact)
         proof = next((a for a in sorted(made, key=lambda a: a.terms) if a.proven(tensor)), None)
-        nearest = best([a.solution for a in made if a.terms == terms - 1])
-        below = LevenbergMarquardt(terms - 1, seed, max_iterations=10 * iterations, stall=1e-6)
-        limit = below.solve(tensor, nearest.factors)
     return {
         "generic": generic,
         "found": terms,
         "proven": proof and proof.terms,
         "symmetry": proof and proof.symmetry,
         "attempts": [{**_row(a.solution), "symmetry": a.symmetry, "starts": a.starts} for a in made],
-        "below": _row(limit),
+        "below": _row(best([a.solution for a in made if a.terms == terms - 1])),
     }
 
 
@@ -180,9 +182,9 @@ def _row(solution: CPSolution) -> dict[str, Any]:
 
 
 def _symmetries(tensor: CouplingTensor) -> list[str]:
-    """None; and all exchanges of equal modes, if they leave the tensor alone."""
+    """None; and all exchanges of equal modes, if they leave the path alone."""
     z, x, y = tensor.coupling.modes
-    if x != y or not all(path.even for path in tensor.paths):
+    if x != y or not tensor.paths[0].even:
         return ["C1"]
     return ["C1", "C1*S3" if z == x else "C1*Z2"]
 
@@ -201,7 +203,7 @@ def _solver(
 
 STUDY = Study(
     "path_ranks",
-    "Ranks of single paths and of vectors with harmonics: least exact ones found, and proven lower bounds",
+    "Ranks of single paths: least exact ones found, and proven lower bounds",
     Cost.COMPUTED,
     SIZES,
     run,
