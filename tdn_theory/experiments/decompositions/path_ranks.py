@@ -57,7 +57,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size(1, 1, starts=2, iterations=100),
     Preset.QUICK: Size(3, 2, starts=4, iterations=300),
-    Preset.FULL: Size(4, 3, starts=30, iterations=300),
+    Preset.FULL: Size(4, 3, starts=8, iterations=300),
 }
 
 
