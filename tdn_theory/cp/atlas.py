@@ -544,6 +544,7 @@ def construct(folder: FilePath = FOLDER) -> list[AtlasEntry]:
     made += [_cubature(lmax, ["gaunt", "bracket"], folder) for lmax in (4, 6, 8)]
     made += [_scalars(lmax, folder) for lmax in range(1, 5)]
     made += [_found(*search, folder) for search in SEARCHES]
+    made += [_single(*path, folder) for path in PATHS]
     made += [_completed_3(folder), _completed_6(folder)]
     return made + [_doubled(best(lmax, folder=folder), folder) for lmax in (1, 2, 3, 4)]
 
@@ -586,6 +587,24 @@ SEARCHES: tuple[tuple[_Solver, CouplingTensor, str], ...] = (
 )
 """Searches whose results are entries, with the tensors that anchor them, and the symmetry of what they find."""
 
+PATHS = (
+    ("1 x 1 -> 1", 5, "C1", 0),
+    ("1 x 1 -> 2", 6, "C1*Z2", 0),
+    ("2 x 2 -> 1", 8, "C1", 0),
+    ("3 x 3 -> 1", 11, "C1", 0),
+    ("4 x 4 -> 1", 14, "C1", 0),
+    ("2 x 2 -> 2", 10, "C1*S3", 0),
+    ("3 x 3 -> 2", 13, "C1*Z2", 0),
+    ("4 x 4 -> 2", 18, "C1*Z2", 0),
+    ("2 x 3 -> 4", 17, "C1", 0),
+    ("3 x 3 -> 3", 19, "C1", 0),
+    ("3 x 3 -> 4", 17, "C1*Z2", 8),
+    ("4 x 4 -> 3", 25, "C1", 0),
+    ("4 x 4 -> 4", 20, "C1*S3", 0),
+    ("5 x 5 -> 3", 32, "C1", 0),
+)
+"""Single paths: rank, symmetry and seed. With a symmetry, the exchange of equal modes leaves each term alone."""
+
 _DEGREE_2 = EquivariantLevenbergMarquardt(10, symmetry="C1*S3", orbits=("S3++++++",) * 10, free=False)
 _DEGREES_3_5 = LevenbergMarquardt(32)
 
@@ -617,6 +636,12 @@ def _found(solver: _Solver, tensor: CouplingTensor, symmetry: str, folder: FileP
     solution = solver.solve(tensor)
     fixed = not (isinstance(solver, EquivariantLevenbergMarquardt) and solver.free)
     return save(tensor.coupling, solution.factors, newton(tensor, symmetry, fixed), {}, solution.made_by, folder)
+
+
+def _single(text: str, rank: int, symmetry: str, seed: int, folder: FilePath) -> AtlasEntry:
+    alone = {"C1": (), "C1*Z2": ("S1+++",) * rank, "C1*S3": ("S3++++++",) * rank}[symmetry]
+    solver = EquivariantLevenbergMarquardt(rank, seed, symmetry, orbits=alone, free=False)
+    return _found(solver, CouplingTensor(text), symmetry, folder)
 
 
 def _doubled(entry: AtlasEntry, folder: FilePath) -> AtlasEntry:

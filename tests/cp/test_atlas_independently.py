@@ -81,6 +81,8 @@ SINGLE = [
     "0+1 x 0+1+2+3 -> 0+1",
     "0+1+2 x 0+1+2 -> 0+1",
     "0+1+2 x 0+1+2+3 -> 0+1+2",
+    "0e+1o+2e+0o+1e+2o x 0e+1o+2e -> 0e+1o",
+    *(text for text, _, symmetry, _ in atlas.PATHS if symmetry == "C1"),
     *(e.coupling.label for e in ENTRIES if str(e.coupling).endswith("-> 0e")),
 ]
 

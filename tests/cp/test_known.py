@@ -23,16 +23,26 @@ RANKS = {
     "0 x 0+1+2 -> 0+1+2": 9,
     "0o x 0e+1o -> 0o+1e": 4,
     "0o+0e+1o+1e x 0e+1o -> 0o+0e+1o+1e": 14,
-    "0o+1e x 0e+1o -> 0o+1e": None,  # its paths are those of even degrees alone: a part of L = 1, even
+    "0o+1e x 0e+1o -> 0o+1e": 6,  # its paths are those of even degrees alone: a part of L = 1, even
+    "2e x 2e -> 2e": 10,
+    # modes exchanged
+    "2 x 1 -> 2": 8,
+    "0e+1o x 0e+1o+2e+3o -> 0e+1o+2e+3o": 22,
+    "0+1 x 0+1+2+3 -> 0+1+2+3": 31,
+    "0+1+2+3 x 0+1+2 -> 0+1+2": 41,
+    # slots without a path: those of 0o, 1e and 2o
+    "0e+1o+2e+0o+1e+2o x 0e+1o+2e -> 0e": 9,
+    "0e+1o+2e+0o+1e+2o x 0e+1o+2e -> 0e+1o": 22,
+    "0+1+2 x 0+1+2+3 -> 0+1+2+3": 60,
+    "0+1+2+3+4 x 0+1+2+3+4 -> 0+1": 49,
 }
 
 
 @pytest.mark.parametrize(("text", "rank"), RANKS.items())
-def test_the_least_is_found_and_exact(text: str, rank: int | None, tmp_path: Path) -> None:
+def test_the_least_is_found_and_exact(text: str, rank: int, tmp_path: Path) -> None:
     tensor = CouplingTensor(text)
     factors = least_exact(tensor, Store(tmp_path))
-    if rank is not None:
-        assert factors.rank == rank
+    assert factors.rank == rank
     found = tensor.project(factors.array)
     assert error_relative_to_output(factors.array, found.array) < EXACT
     assert np.abs(found.weights).min() > 1e-3
