@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import tdn_theory
@@ -67,7 +68,7 @@ class Jobs:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns) as progress, self._backend():
+        with Progress(*columns, console=Console(stderr=True)) as progress, self._backend():
             task = progress.add_task(title, total=len(jobs), completed=len(jobs) - len(missing))
             started = takewhile(lambda _: time.monotonic() < self.until, missing)
             calls = (delayed(_compute)(function, dict(jobs[k]), files[k]) for k in started)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from scipy.spatial.transform import Rotation
 
 from tdn_theory.audit.consequences import consequences
 from tdn_theory.audit.derivatives import derivative_errors
@@ -16,7 +17,7 @@ from tdn_theory.audit.rotations import rotation_errors
 from tdn_theory.audit.smoothness import jumps
 from tdn_theory.audit.sources import calculator, fingerprint
 from tdn_theory.audit.symmetries import symmetry_errors
-from tdn_theory.audit.verdict import findings, summary
+from tdn_theory.audit.verdict import UNITS, findings, summary
 from tdn_theory.jobs import Jobs
 from tdn_theory.provenance import provenance
 
@@ -47,7 +48,8 @@ def audit(
         with_consequences: Also relax turned copies and run dynamics.
 
     Returns:
-        The record: `grade` and `answer`, `findings`, and per structure what was measured, or `refused`.
+        The record: `grade`, `answer` and `worst` rotation in words, `findings`, and per structure what was measured, or
+        `refused`.
 
     Raises:
         ValueError: No structure could be audited; the message has the first reason.
@@ -87,6 +89,7 @@ def audit(
         "degree": degree,
         "grade": verdict.value,
         "answer": answer,
+        "worst": _worst(done),
         "findings": [finding.as_json() for finding in found],
         "structures": done,
         "provenance": provenance(seed, "cpu"),
@@ -136,6 +139,17 @@ def measure(
         return consequences(own, atoms, seed)
     except Exception as error:  # whatever other people's calculators raise
         return {"refused": f"{type(error).__name__}: {error}"}
+
+
+def _worst(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """The worst rotation that was found of any structure, in words."""
+    found = {name: part["rotations"]["worst"] for name, part in parts.items() if "refused" not in part}
+    name = max(found, key=lambda name: found[name].get("forces", found[name]["energy"]))
+    turn = Rotation.from_matrix(found[name]["rotation"]).as_rotvec(degrees=True)
+    angle = float(np.linalg.norm(turn))
+    axis = ", ".join(f"{x:.3f}" for x in turn / (angle or 1.0))
+    errors = ", ".join(f"{key} off by {found[name][key]:.1e} {UNITS[key]}" for key in UNITS if key in found[name])
+    return f"{name}, by {angle:.1f} degrees about ({axis}): {errors}"
 
 
 def _as_json(atoms: Atoms) -> dict[str, Any]:
