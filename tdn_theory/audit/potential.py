@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
 import numpy as np
@@ -55,12 +55,11 @@ def audit(
         ValueError: No structure could be audited; the message has the first reason.
         TimeoutError: The time of `jobs` is over.
     """
-    package = source.split(":")[0].split(".")[0]
     base = {
         "source": source,
         "options": dict(options),
         "fingerprint": fingerprint(source),
-        "version": _version(package),
+        "version": version_of(source.split(":")[0].split(".")[0]),
         "seed": seed,
     }
     rows = {name: {**base, "structure": _as_json(atoms)} for name, atoms in structures.items()}
@@ -161,8 +160,10 @@ def _as_json(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Version of what is installed that a package is imported from; None if that is not known."""
     try:
         return version(package)
-    except PackageNotFoundError:
-        return None
+    except (PackageNotFoundError, ValueError):
+        installed = packages_distributions().get(package)  # as mace, of mace-torch
+        return version(installed[0]) if installed else None
