@@ -1,17 +1,18 @@
-"""The floor of roundoff, measured from the model itself, whatever precision it computes in.
+"""The floor of roundoff, measured from the model itself, in single or double precision.
 
 Along a line through space every property is a smooth function of the step plus rounding errors, which change from step
 to step as if at random. The k-th difference of the values at equal steps h removes the smooth part up to `h^k f^(k)`
 and leaves noise of `binomial(2k, k)` times the variance of the rounding errors (Moré and Wild, "Estimating
 computational noise", SIAM J. Sci. Comput. 33 (2011) 1292). An error of symmetry is a smooth function of the positions,
-so that it does not count, however large; a rounding to float32 or float16 on the way does, and so does what differs
-when the same is computed again.
+so that it does not count, however large; a rounding to float32 on the way does, and so does what differs when the same
+is computed again. Half precision is coarser than what a step changes, and its floor comes out too low.
 
 How sure such a floor is: neighbouring k-th differences are correlated by `r_j = binomial(2k, k + j) / binomial(2k, k)`,
 so that the mean square of many of them is worth `1 / (1 + 2 sum_j r_j^2)` degrees of freedom of chi^2 each, of order 6
 about a third. For a single number, as the energy, the lines below are worth 13 in all. If an error of mere roundoff is
-tried T times, its mean square over that of the floor has the distribution F(T, 13), which is above `verdict.ROUNDOFF^2`
-with a probability of 2e-5 if T = 4 (6e-4 if it were tried once).
+tried T times, its mean square over that of the floor has the distribution F(T, 13), but for the noisiest line, which is
+left out and would add a third. Sampled with that, it is above `verdict.ROUNDOFF^2` with a probability of 1.5e-5 for four
+trials, and of 6e-4 for one.
 """
 
 from __future__ import annotations
