@@ -11,8 +11,8 @@ How sure such a floor is: neighbouring k-th differences are correlated by `r_j =
 so that the mean square of many of them is worth `1 / (1 + 2 sum_j r_j^2)` degrees of freedom of chi^2 each, of order 6
 about a third. For a single number, as the energy, the lines below are worth 13 in all. If an error of mere roundoff is
 tried T times, its mean square over that of the floor has the distribution F(T, 13), but for the noisiest line, which is
-left out and would add a third. Sampled with that, it is above `verdict.ROUNDOFF^2` with a probability of 1.5e-5 for four
-trials, and of 6e-4 for one.
+left out and would add a third. Sampled with that, it is above `verdict.ROUNDOFF^2` with a probability of 1.5e-5 for
+four trials, and of 6e-4 for one.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import torch
 from ase.build import bulk
 
 from tdn_theory import checkout
+from tdn_theory.audit import sources
 from tdn_theory.audit.prediction import predict
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.structure import Structure
@@ -59,6 +60,16 @@ def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(audits, "one", nobody)
     values = audits.run(audits.Size(("water",), 2), 0, Jobs(tmp_path))
     assert values == {"rows": [], "missing": [{"name": "Nobody", "reason": "no module named nobodys"}], "costs": []}
+
+
+def test_what_an_audit_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audited, "sevennet", lambda: Moments(0))
+    sources._calculator.cache_clear()
+    found = audits.cost(4, 0)
+    sources._calculator.cache_clear()
+    assert found["atoms"] == 4
+    assert found["seconds"] > 0
+    assert 0.01 < found["gigabytes"] < 100
 
 
 def test_stretched_space_is_wrong_in_proportion() -> None:
