@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from joblib import Parallel, delayed, parallel_config
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import tdn_theory
@@ -73,7 +74,7 @@ class Jobs:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns) as progress, self._backend():
+        with Progress(*columns, console=Console(stderr=True)) as progress, self._backend():
             task = progress.add_task(title, total=len(jobs), completed=len(jobs) - len(missing))
             started = takewhile(lambda _: time.monotonic() < self.until, missing)
             made = None if self.units is None else self.device

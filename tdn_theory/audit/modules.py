@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from tdn_theory.audit.noise import POINTS, STEP, of_differences
+from tdn_theory.audit.rotations import turned_quadrature
 from tdn_theory.audit.verdict import Grade, grade
 from tdn_theory.coupling import CouplingLike
 from tdn_theory.so3.irreps import irreps_dim, parse_irreps
-from tdn_theory.so3.quadrature import rotation_quadrature
-from tdn_theory.so3.rotation import haar_rotations, representation
+from tdn_theory.so3.rotation import representation
 from tdn_theory.theory.equivariance import (
     mean_square_error,
     rms_error_relative_to_output,
@@ -96,10 +96,9 @@ def module(function: torch.nn.Module, inputs: str, outputs: str, degree: int = 4
         return found
 
     straight = at(x)
-    nodes, weights = rotation_quadrature(degree)
-    before, after = haar_rotations(2, rng)
+    nodes, weights = turned_quadrature(degree, rng)
     squares = []
-    for node in before @ nodes @ after:
+    for node in nodes:
         D1, D2 = representation(first, node), representation(second, node)
         squares.append(np.mean((at(x @ D1.T) @ D2 - straight) ** 2))
     direction = rng.standard_normal(x.shape)

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from tdn_theory.audit.verdict import ROUNDOFF, Grade
+from tdn_theory.audit.verdict import ROUNDOFF, UNITS, Grade
 
 COLORS = {Grade.ROUNDOFF: "#4c9f70", Grade.APPROXIMATE: "#e3a008", Grade.BROKEN: "#c0392b"}
 
@@ -45,7 +45,8 @@ def page(record: Mapping[str, Any]) -> str:
         f"<p>{len(record['structures'])} structures; rotations by a quadrature exact to degree {record['degree']}; "
         f"{escape(record['provenance']['device'])}, {record['provenance']['time'][:10]}.</p>"
         f"<h2>Errors over their floors</h2>{_svg(_bars(record))}"
-        f"<h2>Degrees of the errors under rotations</h2>{_svg(_degrees(record))}"
+        f"<h2>Errors under rotations</h2><p>Farthest from the mean: {escape(record['worst'])}.</p>"
+        f"{_svg(_degrees(record))}"
         f"<h2>All numbers</h2><table><tr><th>check<th>property<th>error<th>unit<th>floor<th>relative<th>grade<th></tr>"
         f"{rows}</table>" + (f"<h2>Left out</h2><ul>{refused}</ul>" if refused else "") + "</html>"
     )
@@ -74,7 +75,7 @@ def _degrees(record: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     axes = figure.add_subplot()
     parts = [part["rotations"] for part in record["structures"].values() if "rotations" in part]
-    for name in ("energy", "forces", "stress"):
+    for name in UNITS:
         powers = [part["powers"][name] for part in parts if name in part["powers"]]
         total = sum(part["squares"][name] for part in parts if name in part["squares"])
         if powers and total:

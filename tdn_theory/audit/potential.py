@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from scipy.spatial.transform import Rotation
 
 from tdn_theory.audit.consequences import consequences
 from tdn_theory.audit.derivatives import derivative_errors
@@ -16,7 +17,7 @@ from tdn_theory.audit.rotations import rotation_errors
 from tdn_theory.audit.smoothness import jumps
 from tdn_theory.audit.sources import calculator, fingerprint
 from tdn_theory.audit.symmetries import symmetry_errors
-from tdn_theory.audit.verdict import findings, summary
+from tdn_theory.audit.verdict import UNITS, findings, summary
 from tdn_theory.jobs import Jobs
 from tdn_theory.provenance import provenance
 
@@ -47,18 +48,18 @@ def audit(
         with_consequences: Also relax turned copies and run dynamics.
 
     Returns:
-        The record: `grade` and `answer`, `findings`, and per structure what was measured, or `refused`.
+        The record: `grade`, `answer` and `worst` rotation in words, `findings`, and per structure what was measured, or
+        `refused`.
 
     Raises:
         ValueError: No structure could be audited; the message has the first reason.
         TimeoutError: The time of `jobs` is over.
     """
-    package = source.split(":")[0].split(".")[0]
     base = {
         "source": source,
         "options": dict(options),
         "fingerprint": fingerprint(source),
-        "version": _version(package),
+        "version": version_of(source.split(":")[0].split(".")[0]),
         "seed": seed,
     }
     rows = {name: {**base, "structure": _as_json(atoms)} for name, atoms in structures.items()}
@@ -87,6 +88,7 @@ def audit(
         "degree": degree,
         "grade": verdict.value,
         "answer": answer,
+        "worst": _worst(done),
         "findings": [finding.as_json() for finding in found],
         "structures": done,
         "provenance": provenance(seed, "cpu"),
@@ -138,6 +140,17 @@ def measure(
         return {"refused": f"{type(error).__name__}: {error}"}
 
 
+def _worst(parts: Mapping[str, Mapping[str, Any]]) -> str:
+    """The worst rotation that was found of any structure, in words."""
+    found = {name: part["rotations"]["worst"] for name, part in parts.items() if "refused" not in part}
+    name = max(found, key=lambda name: found[name].get("forces", found[name]["energy"]))
+    turn = Rotation.from_matrix(found[name]["rotation"]).as_rotvec(degrees=True)
+    angle = float(np.linalg.norm(turn))
+    axis = ", ".join(f"{x:.3f}" for x in turn / (angle or 1.0))
+    errors = ", ".join(f"{key} off by {found[name][key]:.1e} {UNITS[key]}" for key in UNITS if key in found[name])
+    return f"{name}, by {angle:.1f} degrees about ({axis}): {errors}"
+
+
 def _as_json(atoms: Atoms) -> dict[str, Any]:
     return {
         "numbers": atoms.numbers.tolist(),
@@ -147,8 +160,10 @@ def _as_json(atoms: Atoms) -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """Version of what is installed that a package is imported from; None if that is not known."""
     try:
         return version(package)
-    except PackageNotFoundError:
-        return None
+    except (PackageNotFoundError, ValueError):
+        installed = packages_distributions().get(package)  # as mace, of mace-torch
+        return version(installed[0]) if installed else None

@@ -30,6 +30,15 @@ START = 0.3
 """Size of its first steps, radians."""
 
 
+def turned_quadrature(
+    degree: int, rng: np.random.Generator
+) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, " n"]]:
+    """Nodes of `rotation_quadrature`, turned from both sides at random, and weights."""
+    nodes, weights = rotation_quadrature(degree)
+    before, after = haar_rotations(2, rng)
+    return before @ nodes @ after, weights
+
+
 def rotation_errors(calculator: Any, atoms: Atoms, degree: int, seed: int) -> dict[str, Any]:
     """Variance over SO(3), its degrees, and the worst rotation found from the worst node.
 
@@ -44,9 +53,7 @@ def rotation_errors(calculator: Any, atoms: Atoms, degree: int, seed: int) -> di
         part in each degree l = 1 .. degree/2; `worst`: `rotation` at which the forces (the energy, if there are none)
         are farthest from the mean, and root mean square errors of all properties there.
     """
-    nodes, weights = rotation_quadrature(degree)
-    before, after = haar_rotations(2, np.random.default_rng(seed))
-    nodes = before @ nodes @ after
+    nodes, weights = turned_quadrature(degree, np.random.default_rng(seed))
     values = [turned_back(predict(calculator, transformed(atoms, node)), node) for node in nodes]
     means, squares, powers = {}, {}, {}
     characters = {l: _characters(l, np.einsum("iab,jab->ij", nodes, nodes)) for l in range(1, degree // 2 + 1)}

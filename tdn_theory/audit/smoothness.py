@@ -7,19 +7,20 @@ half an interval; a jump stays.
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from tdn_theory.audit.noise import POINTS, variance
+from tdn_theory.audit.noise import variance
 from tdn_theory.audit.prediction import Properties, predict
 
 INTERVALS = 48
 HALVINGS = 22
 """Afterwards a smooth change has become four million times smaller, and what bends it the square of that."""
-BESIDE = 1e-5
-"""Relative step of the points beside the last interval, from which the roundoff there is taken: as `noise.STEP`."""
+BESIDE, POINTS = 1e-5, 10
+"""Relative step, and number, of the points beside the last interval from which the roundoff there is taken."""
 PERIODIC, FINITE = 1.7, 6.0
 """How many times longer distances become: all that are within this factor of a cutoff leave through it. Second
 neighbours of the common crystals are at most 1.63 times as far as first ones, so that some shell does."""
@@ -39,8 +40,9 @@ def jumps(calculator: Any, atoms: Atoms) -> dict[str, Any]:
         distances are where it is.
     """
     largest = PERIODIC if atoms.pbc.any() else FINITE
+    at = cache(partial(_expanded, calculator, atoms))  # energy and forces often jump at the same place
     scales = np.geomspace(1.0, largest, INTERVALS + 1)
-    values = [_at(calculator, atoms, scale) for scale in scales]
+    values = [at(scale) for scale in scales]
     result: dict[str, Any] = {"squares": {}, "noise": {}, "scale": {}}
     for name in values[0]:
         fourth = np.linalg.norm(np.diff([value[name].ravel() for value in values], 4, axis=0), axis=1)
@@ -50,22 +52,22 @@ def jumps(calculator: Any, atoms: Atoms) -> dict[str, Any]:
         steps = []
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            at = _at(calculator, atoms, middle)
-            if np.linalg.norm(at[name] - left[name]) > np.linalg.norm(right[name] - at[name]):
-                high, right = middle, at
+            between = at(middle)
+            if np.linalg.norm(between[name] - left[name]) > np.linalg.norm(right[name] - between[name]):
+                high, right = middle, between
             else:
-                low, left = middle, at
+                low, left = middle, between
             steps.append(float(np.sqrt(np.mean((right[name] - left[name]) ** 2))))
         # a jump J and a smooth change s make J + s, and J + s/2 in half the interval
         growth = max(1.0, float(np.linalg.norm(left[name]) / (np.linalg.norm(values[0][name]) or np.inf)))
         result["squares"][name] = (max(0.0, 2 * steps[-1] - steps[-2]) / growth) ** 2
-        beside = [_at(calculator, atoms, low * (1 - BESIDE * n)) for n in range(POINTS)]
+        beside = [at(low * (1 - BESIDE * n)) for n in range(POINTS)]
         result["noise"][name] = variance(beside, name, len(atoms)) / growth**2
         result["scale"][name] = float((low + high) / 2)
     return result
 
 
-def _at(calculator: Any, atoms: Atoms, scale: float) -> Properties:
+def _expanded(calculator: Any, atoms: Atoms, scale: float) -> Properties:
     moved = atoms.copy()
     moved.set_cell(scale * np.array(atoms.cell))
     moved.positions = scale * atoms.positions

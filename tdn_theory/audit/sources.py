@@ -109,11 +109,8 @@ def structures(file: Path | None, names: Sequence[str] = (), seed: int = 0) -> d
 
 def shipped(seed: int = 0) -> dict[str, Atoms]:
     """Molecules, crystals and slabs, rattled: small ones of common elements, from `ase.build`."""
-    from ase.build import add_adsorbate, bulk, fcc111, molecule
+    from ase.build import bulk, molecule
 
-    slab = fcc111("Cu", (2, 2, 3), vacuum=8.0)
-    add_adsorbate(slab, "O", 1.2, "fcc")
-    slab.pbc = True
     found = {
         "water": molecule("H2O"),
         "methanol": molecule("CH3OH"),
@@ -121,10 +118,20 @@ def shipped(seed: int = 0) -> dict[str, Atoms]:
         "silicon": bulk("Si", cubic=True),
         "rock salt": bulk("NaCl", "rocksalt", 5.64, cubic=True),
         "iron": bulk("Fe", cubic=True) * (2, 1, 1),
-        "oxygen on copper": slab,
+        "oxygen on copper": adsorbed("Cu", "O", 1.2),
     }
     rng = np.random.default_rng(seed)
     for atoms in found.values():
         atoms.positions += RATTLE * rng.standard_normal(atoms.positions.shape)
         atoms.set_velocities(np.zeros(atoms.positions.shape))
     return {name: Atoms(a.numbers, a.positions, cell=a.cell, pbc=a.pbc) for name, a in found.items()}
+
+
+def adsorbed(metal: str, adsorbate: str | Atoms, height: float) -> Atoms:
+    """An atom or a molecule, at a height in Angstrom, on three layers of (2x2) of the surface (111) of an fcc metal."""
+    from ase.build import add_adsorbate, fcc111
+
+    slab = fcc111(metal, (2, 2, 3), vacuum=8.0)
+    add_adsorbate(slab, adsorbate, height, "fcc")
+    slab.pbc = True
+    return slab

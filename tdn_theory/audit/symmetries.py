@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from tdn_theory.audit.noise import SHIFT
+from tdn_theory.audit.arrangements import moved, other_images
+from tdn_theory.audit.noise import STEP
 from tdn_theory.audit.prediction import Properties, predict, turned_back
+
+TRIALS = 4
+"""Of each symmetry: one number in single precision is too little to tell an error from roundoff, see `noise`."""
 
 
 def symmetry_errors(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
@@ -21,6 +26,9 @@ def symmetry_errors(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
     * `images`: atoms are replaced by periodic images, in another basis of the same lattice.
     * `supercell`: two cells along the shortest periodic direction are twice one.
 
+    Each is tried on the structure and on others beside it, which are so near that the errors are alike, and so far that
+    their rounding errors are not.
+
     Args:
         calculator: Any calculator of ASE.
         atoms: A structure.
@@ -31,48 +39,39 @@ def symmetry_errors(calculator: Any, atoms: Atoms, seed: int) -> dict[str, Any]:
         themselves, less the energy, whose zero is arbitrary.
     """
     rng = np.random.default_rng(seed)
-    n = len(atoms)
-    wanted = predict(calculator, atoms)
-    inverted = atoms.copy()
-    inverted.positions = -atoms.positions
-    trials: dict[str, tuple[Atoms, Any]] = {"inversion": (inverted, -np.eye(3))}
-    moved = atoms.copy()
-    moved.positions += SHIFT * rng.uniform(-1, 1, 3)
-    trials["translation"] = (moved, None)
+    direction = rng.standard_normal(atoms.positions.shape)
     squares: dict[str, dict[str, float]] = {}
-    for name, (changed, matrix) in trials.items():
-        found = predict(calculator, changed)
-        squares[name] = _squares(found if matrix is None else turned_back(found, matrix), wanted)
-    if n > 1:
-        order = rng.permutation(n)
-        found = predict(calculator, atoms[order])
-        if "forces" in found:
-            found["forces"] = found["forces"][np.argsort(order)]
-        squares["permutation"] = _squares(found, wanted)
-    if atoms.pbc.any():
-        squares["images"] = _squares(predict(calculator, _images(atoms, rng)), wanted)
-        lengths = np.where(atoms.pbc, atoms.cell.lengths(), np.inf)
-        times = np.ones(3, int)
-        times[int(np.argmin(lengths))] = 2
-        found = predict(calculator, atoms.repeat(tuple(times)))
-        twice = {name: np.tile(value, (2, 1)) if name == "forces" else value for name, value in wanted.items()}
-        squares["supercell"] = _squares(found, twice)
-    sizes = {name: float(np.mean(value**2)) for name, value in wanted.items() if name != "energy"}
+    sizes: dict[str, float] = {}
+    for k in range(TRIALS):
+        near = atoms.copy()
+        near.positions = atoms.positions + STEP * k * direction
+        wanted = predict(calculator, near)
+        for name in wanted.keys() - {"energy"}:
+            sizes[name] = sizes.get(name, 0.0) + float(np.mean(wanted[name] ** 2)) / TRIALS
+        for check, (changed, back) in _trials(near, rng).items():
+            found, own = back(predict(calculator, changed)), squares.setdefault(check, {})
+            for name in wanted.keys() & found.keys():
+                error = found[name].reshape(-1, *wanted[name].shape) - wanted[name]  # of every cell of a supercell
+                own[name] = own.get(name, 0.0) + float(np.mean(error**2)) / TRIALS
     return {"squares": squares, "sizes": sizes}
 
 
-def _squares(found: Properties, wanted: Properties) -> dict[str, float]:
-    return {name: float(np.mean((found[name] - wanted[name]) ** 2)) for name in wanted if name in found}
-
-
-def _images(atoms: Atoms, rng: np.random.Generator) -> Atoms:
-    """Other images of the atoms, and, with two periodic directions, a + b in place of a."""
-    moved = atoms.copy()
-    shifts = rng.integers(-1, 2, (len(atoms), 3)) * atoms.pbc
-    moved.positions = atoms.positions + shifts @ np.array(atoms.cell)
-    cell = np.array(atoms.cell)
-    periodic = np.flatnonzero(atoms.pbc)
-    if len(periodic) > 1:
-        cell[periodic[0]] += cell[periodic[1]]
-    moved.set_cell(cell)
-    return moved
+def _trials(atoms: Atoms, rng: np.random.Generator) -> dict[str, tuple[Atoms, Callable[[Properties], Properties]]]:
+    """Per symmetry, what it makes of a structure, and how to get the properties of this one from those of that."""
+    inverted = atoms.copy()
+    inverted.positions = -atoms.positions
+    found = {
+        "inversion": (inverted, lambda p: turned_back(p, -np.eye(3))),
+        "translation": (moved(atoms, rng), lambda p: p),
+    }
+    n = len(atoms)
+    if n > 1:
+        order = rng.permutation(n)
+        back = np.argsort(order)
+        found["permutation"] = (atoms[order], lambda p: p | {"forces": p["forces"][back]} if "forces" in p else p)
+    if atoms.pbc.any():
+        times = np.ones(3, int)
+        times[int(np.argmin(np.where(atoms.pbc, atoms.cell.lengths(), np.inf)))] = 2
+        found["images"] = (other_images(atoms, rng), lambda p: p)
+        found["supercell"] = (atoms.repeat(tuple(times)), lambda p: p)
+    return found

@@ -22,16 +22,19 @@ from typing import Any
 
 import numpy as np
 
-ROUNDOFF = 4.0
-"""Errors are differences of values, and larger than the rounding errors of one: by root 2 if these are independent, and
-more where the floor, which a few lines of steps give, is underestimated. Between that and 10, an error which must not
-be missed; the study `audit_benchmark` counts."""
+ROUNDOFF = 5.0
+"""Half of an error of 10 times the floor, which must not be missed; `noise` derives how rarely roundoff reaches it, and
+the study `audit_benchmark` counts."""
 BROKEN = 0.05
 FAULT = 1e-4
 REPEAT = 2.0**-20
 """Relative: what the order of sums may change when the same is computed again, in single precision."""
 LENGTH = 1.0
 """Angstrom: an energy per atom is compared with the force on an atom times this, since its zero is arbitrary."""
+DIFFERENCES = {"inversion": 2, "translation": 2, "permutation": 2, "images": 2, "supercell": 3}
+"""How many times the variance of a rounding error the mean square of a difference of two values is that differ by mere
+roundoff. Rounding errors of a sum of n terms grow, against the sum, as root n: with twice as many atoms, the energy per
+atom has up to twice the variance."""
 DESIGN = ("permutation", "translation", "images", "supercell", "smoothness")
 UNITS = {
     "energy": "eV/atom",
@@ -122,55 +125,55 @@ def findings(parts: Sequence[Mapping[str, Any]]) -> list[Finding]:
         for name in UNITS
     }
     sizes["energy"] = LENGTH * sizes["forces"]
-    measured = {
-        (part, name): _root([own["noise"][part][name] for own in parts if name in own["noise"][part]])
-        for part in ("squares", "repeat")
-        for name in UNITS
-    }
-    floors = {
-        name: float(np.linalg.norm([measured["squares", name], measured["repeat", name], 2.0**-51 * (sizes[name] + 1)]))
-        for name in UNITS
-    }
     found: list[Finding] = []
 
-    def add(check: str, name: str, squares: list[float], floor: float, hint: str = "") -> None:
-        if squares:
-            error, size = _root(squares), sizes[name] or None
-            verdict = grade(check, error, floor, size)
-            hint = "" if verdict is Grade.ROUNDOFF else hint
-            found.append(Finding(check, name, error, floor, size, verdict, hint))
+    def add(check: str, name: str, error: float, floor: float, hint: str = "") -> None:
+        verdict = grade(check, error, floor, sizes[name] or None)
+        found.append(
+            Finding(
+                check, name, error, floor, sizes[name] or None, verdict, hint if verdict is not Grade.ROUNDOFF else ""
+            )
+        )
+
+    def noise(name: str, own: Sequence[Mapping[str, Any]]) -> float:
+        """Root mean square of the rounding errors of a property, of those structures that an error is of."""
+        return float(np.hypot(_root([part["noise"]["squares"][name] for part in own]), 2.0**-51 * (sizes[name] + 1)))
 
     for name in UNITS:
-        own = [part["rotations"]["squares"][name] for part in parts if name in part["rotations"]["squares"]]
-        add("rotation", name, own, floors[name], _precision(_root(own), sizes[name]) if name == "forces" else "")
-    for check in ("inversion", "translation", "permutation", "images", "supercell"):
+        own = [part for part in parts if name in part["rotations"]["squares"]]
+        if own:
+            error = _root([part["rotations"]["squares"][name] for part in own])
+            add("rotation", name, error, noise(name, own), _precision(error, sizes[name]) if name == "forces" else "")
+    for check, times in DIFFERENCES.items():
         for name in UNITS:
-            own = [
-                part["symmetries"]["squares"][check][name]
-                for part in parts
-                if name in part["symmetries"]["squares"].get(check, {})
-            ]
-            add(check, name, own, 2**0.5 * floors[name])
+            own = [part for part in parts if name in part["symmetries"]["squares"].get(check, {})]
+            if own:
+                error = _root([part["symmetries"]["squares"][check][name] for part in own])
+                add(check, name, error, times**0.5 * noise(name, own))
     for name in ("energy", "forces"):
-        own = [part["smoothness"]["squares"][name] for part in parts if name in part["smoothness"]["squares"]]
-        rough = _root([part["smoothness"]["noise"][name] for part in parts if name in part["smoothness"]["noise"]])
-        add("smoothness", name, own, 4 * float(np.hypot(floors[name], rough)))
+        own = [part for part in parts if name in part["smoothness"]["squares"]]
+        if own:
+            rough = _root([part["smoothness"]["noise"][name] for part in own])
+            error = _root([part["smoothness"]["squares"][name] for part in own])
+            add("smoothness", name, error, 4 * float(np.hypot(noise(name, own), rough)))
     for check, key, name in (
         ("energy gradient", "forces", "forces"),
         ("curl", "curl", "forces"),
         ("strain", "stress", "stress"),
     ):
-        rows = [part["derivatives"][key] for part in parts if key in part["derivatives"]]
-        if rows:
+        own = [part for part in parts if key in part["derivatives"]]
+        if own:
+            rows = [part["derivatives"][key] for part in own]
             error, floor, size, other = (_root([row[k] for row in rows]) for k in ("error", "floor", "size", "flipped"))
             hint = "its sign is the other one" if other < BROKEN * error else ""
-            floor = float(np.hypot(floor, floors[name]))
+            floor = float(np.hypot(floor, noise(name, own)))
             found.append(
                 Finding(check, name, error, floor, size or None, grade(check, error, floor, size or None), hint)
             )
     for name in UNITS:
-        if measured["repeat", name]:
-            add("determinism", name, [measured["repeat", name] ** 2], REPEAT * sizes[name])
+        error = _root([part["noise"]["repeat"][name] for part in parts if name in part["noise"]["repeat"]])
+        if error:
+            add("determinism", name, error, REPEAT * sizes[name])
     return found
 
 

@@ -7,9 +7,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from tdn_theory.cli.common import OutOption, SeedOption, WorkersOption, console, errors_as_messages
+from tdn_theory.cli.tables import Column, JsonOption, show_rows, show_values
+
+COLUMNS = (
+    Column("check", "check", "what was tried", 15),
+    Column("of", "quantity", "property", 14),
+    Column("error", "error", "root mean square over structures, rotations, trials, components", 7, "{:.1e}".format),
+    Column("unit", "unit", "of the error; energies are per atom", 7),
+    Column("floor", "floor", "what roundoff, or a finite difference, explains", 5, "{:.0e}".format),
+    Column("rel.", "relative", "error over the size of the property", 5, lambda r: "" if r is None else f"{r:.0e}"),
+    Column("grade", "grade", "at roundoff, approximate or broken", 11),
+)
 
 
 def audit(
@@ -42,6 +52,7 @@ def audit(
     seed: SeedOption = 0,
     workers: WorkersOption = 1,
     out: OutOption = Path("audit"),
+    as_json: JsonOption = False,
 ) -> None:
     """Is it equivariant and consistent: at roundoff, approximate, or broken?
 
@@ -76,17 +87,16 @@ def audit(
                 found = modules.module(_made(named(str(module))), inputs, outputs, degree, seed)
             record, limits = {"audited": given[0], **found, "provenance": provenance(seed, "cpu")}, []
         write_json(out / "audit.json", record)
-    if calculator is not None:
+    if as_json:
+        show_values(record, as_json)
+    elif calculator is not None:
         _show(record)
     else:
-        table = Table("", "value", title=given[0], width=80)
-        for key, value in record.items():
-            if isinstance(value, float | str) and key != "audited":
-                table.add_row(key, f"{value:.3g}" if isinstance(value, float) else value)
-        console.print(table)
-    console.print(f"written: {out / 'audit.json'}", highlight=False, markup=False)
+        show_values({name: value for name, value in record.items() if isinstance(value, float | str)})
+    if not as_json:
+        console.print(f"written: {out / 'audit.json'}", highlight=False, markup=False)
     for limit in limits:
-        console.print(limit, style="red", highlight=False, markup=False)
+        typer.echo(limit, err=True)
     if limits or record["grade"] == "broken":
         raise typer.Exit(1)
 
@@ -125,20 +135,13 @@ def _limits(record: dict[str, Any], limits: dict[str, float | None]) -> list[str
 
 
 def _show(record: dict[str, Any]) -> None:
-    table = Table("check", "of", "error", "unit", "floor", "relative", "grade", width=80, pad_edge=False)
-    styles = {"at roundoff": "green", "approximate": "yellow", "broken": "red"}
-    for row in record["findings"]:
-        relative = "" if row["relative"] is None else f"{row['relative']:.0e}"
-        numbers = (f"{row['error']:.1e}", row["unit"], f"{row['floor']:.0e}", relative)
-        table.add_row(row["check"], row["quantity"], *numbers, row["grade"], style=styles[row["grade"]])
-    console.print(table)
+    show_rows(record["findings"], COLUMNS)
+    values: dict[str, Any] = {}
     for name, part in record["structures"].items():
         if "refused" in part:
-            console.print(f"left out {name}: {part['refused']}", style="yellow", highlight=False, markup=False)
-    for name, part in record["structures"].items():
+            values[f"left out: {name}"] = part["refused"]
         if "consequences" in part:
             energies, drifts = part["consequences"]["energies"], part["consequences"]["drifts"]
-            spread = 1e3 * (max(energies) - min(energies))
-            drift = 1e3 * max(map(abs, drifts))
-            console.print(f"{name}: relaxed energies spread over {spread:.2g} meV/atom, drift {drift:.2g} meV/atom/ps")
-    console.print(record["answer"], style=f"bold {styles[record['grade']]}", highlight=False, markup=False)
+            spread, drift = 1e3 * (max(energies) - min(energies)), 1e3 * max(map(abs, drifts))
+            values[name] = f"relaxed energies spread over {spread:.2g} meV/atom, drift {drift:.2g} meV/atom/ps"
+    show_values(values | {"worst rotation": record["worst"], "answer": record["answer"]})

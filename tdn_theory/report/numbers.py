@@ -145,6 +145,11 @@ def _audit(name: str, column: str) -> Callable[[Values], str]:
     return entry
 
 
+def _spoilt(dtype: str) -> Callable[[Values], str]:
+    """The largest error, relative to the forces, of the spoilt models of the benchmark of audits."""
+    return lambda v: f"{max(row['relative'] for row in v['audit_benchmark']['rows'] if row['dtype'] == dtype):.0e}"
+
+
 NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"exact rank at L = {lmax}": _frontier("all", lmax) for lmax in range(1, 7)},
     **{f"even rank at L = {lmax}": _frontier("even", lmax) for lmax in range(1, 7)},
@@ -185,6 +190,10 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     "audit models": lambda v: str(v["audit_benchmark"]["models"]),
     "audit false alarms": lambda v: str(v["audit_benchmark"]["false_alarms"]),
     "audit misses": lambda v: str(v["audit_benchmark"]["misses"]),
+    **{f"audit relative error, {dtype}": _spoilt(dtype) for dtype in ("float32", "float64")},
+    "audit cost: atoms": lambda v: str(v["audits"]["costs"][0]["atoms"]),
+    "audit cost: seconds": lambda v: f"{v['audits']['costs'][0]['seconds']:.0f}",
+    "audit cost: gigabytes": lambda v: f"{v['audits']['costs'][0]['gigabytes']:.1f}",
     "speed-up claimed": lambda v: _span(list(v["F3c"]["paper_speedups"].values()), 0),
 }
 """Name -> what the values of the records (see `Results.values`) say, as text."""

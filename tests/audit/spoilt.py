@@ -209,11 +209,35 @@ class Refusing(Exact):
 
 
 class Dipole(Exact):
-    """With a dipole moment: of charges that depend on the number of the element."""
+    """With a dipole moment, of charges that depend on the number of the element, and a polarizability."""
 
-    implemented_properties = ["energy", "forces", "dipole"]  # noqa: RUF012
+    implemented_properties = ["energy", "forces", "dipole", "polarizability"]  # noqa: RUF012
+    spoil = 0.0
 
     def evaluate(self, atoms: Atoms) -> dict:
         found = super().evaluate(atoms)
         charges = atoms.numbers - atoms.numbers.mean()
-        return {**{n: found[n] for n in ("energy", "forces")}, "dipole": charges @ atoms.positions}
+        places = atoms.positions - atoms.positions.mean(0)
+        polarizability = places.T @ places
+        polarizability[0, 1] *= 1 + self.spoil
+        results = {**found, "dipole": charges @ atoms.positions, "polarizability": polarizability}
+        return {name: results[name] for name in self.implemented_properties}
+
+
+class Skew(Dipole):
+    """The polarizability is wrong in one component."""
+
+    spoil = 1e-3
+
+
+class Summed(Exact):
+    """Large energies of the atoms are added one by one in single precision, and the rest at the end."""
+
+    constant = np.float32(-4.4567)
+
+    def evaluate(self, atoms: Atoms) -> dict:
+        found = super().evaluate(atoms)
+        total = np.float32(0)
+        for _ in atoms:
+            total += self.constant
+        return {**found, "energy": float(total + np.float32(found["energy"]))}

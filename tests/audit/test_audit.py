@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from importlib.metadata import version
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +16,13 @@ from ase.calculators.emt import EMT
 from typer.testing import CliRunner
 
 from tdn_theory.audit import modules, potential, sources
-from tdn_theory.audit.noise import rounding_noise
+from tdn_theory.audit.noise import LINES, ORDER, POINTS, of_differences, rounding_noise
 from tdn_theory.audit.page import page
 from tdn_theory.audit.potential import audit
 from tdn_theory.audit.prediction import predict
 from tdn_theory.audit.rotations import rotation_errors
-from tdn_theory.audit.verdict import BROKEN, FAULT, ROUNDOFF, Finding, Grade, grade, summary
+from tdn_theory.audit.symmetries import symmetry_errors
+from tdn_theory.audit.verdict import BROKEN, DIFFERENCES, FAULT, ROUNDOFF, Finding, Grade, grade, summary
 from tdn_theory.cli.app import app
 from tdn_theory.cli.common import console
 from tdn_theory.coupling import CouplingTensor
@@ -62,7 +65,8 @@ def test_what_is_right_is_at_roundoff(name: str, tmp_path: Path) -> None:
     checks = {row["check"] for row in record["findings"]}
     assert {"rotation", "inversion", "translation", "permutation", "images", "supercell", "smoothness"} <= checks
     assert {"energy gradient", "curl"} <= checks
-    assert ("dipole" in {row["quantity"] for row in record["findings"]}) == (name == "Dipole")
+    moments = {"dipole", "polarizability"} & {row["quantity"] for row in record["findings"]}
+    assert moments == ({"dipole", "polarizability"} if name == "Dipole" else set())
 
 
 def test_a_calculator_of_ase_is_at_roundoff(tmp_path: Path) -> None:
@@ -98,6 +102,7 @@ def test_every_fault_is_named(name: str, tmp_path: Path) -> None:
 def test_faults_are_not_taken_for_others(tmp_path: Path) -> None:
     assert wrong(audited("Compressed", tmp_path)) == {("strain", "stress")}
     assert {check for check, _ in wrong(audited("Direct", tmp_path))} == {"energy gradient", "curl"}
+    assert wrong(audited("Skew", tmp_path)) == {("rotation", "polarizability")}
     chiral = {check for check, _ in wrong(audited("Chiral", tmp_path, {"m": small()["molecule"]}))}
     assert chiral == {"inversion", "permutation"}  # its atoms are taken by number
 
@@ -116,6 +121,49 @@ def test_the_floor_is_that_of_the_precision_and_not_the_error() -> None:
     assert 1e-9 * size < floors["Single"] < 1e-6 * size
     assert floors["Anisotropic"] < 1e-13 * size
     assert floors["Broken"] < 1e-13 * size
+
+
+def test_noise_is_found_and_as_surely_as_is_derived() -> None:
+    """The estimate on lines of noise of variance one: mean 1, variance 2 / nu, nu as the module says.
+
+    Means of N lines err by root (variance / N), variances by about twice their size over root N: 6 of these.
+    """
+    count, m = 4000, POINTS - ORDER
+    rng = np.random.default_rng(0)
+    found = np.array([of_differences(rng.standard_normal(POINTS)) for _ in range(count)])
+    r = [comb(2 * ORDER, ORDER + j) / comb(2 * ORDER, ORDER) for j in range(1, ORDER + 1)]
+    # the j-th neighbours of m differences are m - j pairs
+    nu = m / (1 + 2 * sum((1 - j / m) * x**2 for j, x in enumerate(r, 1)))
+    assert_close(found.mean(), 1.0, 6 * np.sqrt(2 / nu / count), "mean")
+    assert_close(found.var(), 2 / nu, 6 * 2 * (2 / nu) / np.sqrt(count), "variance")
+    assert 12 < (LINES - 1) * nu < 14
+
+
+def test_like_terms_that_are_rounded_alike_belong_to_the_floor() -> None:
+    """Sums of equal terms in single precision: twice as many have another error per atom, which no line shows."""
+    from tests.audit import spoilt
+
+    cell = small()["crystal"]
+    atoms, largest = cell.repeat((3, 2, 1)), 0.0
+    for constant in np.random.default_rng(1).uniform(-6, -2, 3).astype(np.float32):
+        model = spoilt.Summed()
+        model.constant = constant
+        noise = rounding_noise(model, atoms, 0)["squares"]["energy"]
+        error = symmetry_errors(model, atoms, 0)["squares"]["supercell"]["energy"]
+        assert error <= ROUNDOFF**2 * DIFFERENCES["supercell"] * noise
+        largest = max(largest, error / noise * (len(atoms) / 2) ** 2)
+    assert largest > ROUNDOFF**2 * DIFFERENCES["supercell"]  # with the rounding of the last sum alone
+
+
+def test_an_error_is_compared_with_the_floor_of_the_structures_that_it_is_of(tmp_path: Path) -> None:
+    """Supercells are of crystals; a molecule, however exact, does not lower the floor."""
+    found = [
+        {(row["check"], row["quantity"]): row["floor"] for row in audited("Single", tmp_path, structures)["findings"]}
+        for structures in (small(), {"crystal": small()["crystal"]})
+    ]
+    for quantity in ("energy", "stress"):
+        both, crystal = (floors["supercell", quantity] for floors in found)
+        assert_close(both, crystal, 1e-6 * crystal, f"floor of {quantity}")
 
 
 def test_variance_and_degrees_are_those_of_the_error() -> None:
@@ -234,6 +282,8 @@ def test_where_calculators_come_from(tmp_path: Path) -> None:
     assert next(found.potential.parameters()).dtype == torch.float64
     assert sources.fingerprint(str(saved)) is not None
     assert sources.fingerprint("ase.calculators.emt:EMT") is None
+    assert potential.version_of("PIL") == version("pillow")
+    assert potential.version_of("nowhere") is None
     with refuses(ValueError, "names nothing", "module:name"):
         sources.named("emt")
     with refuses(ValueError, "no 'Nothing'", "Exact"):
@@ -319,11 +369,15 @@ def test_the_command(tmp_path: Path, structures: Path, monkeypatch: pytest.Monke
     result = runner.invoke(app, ["audit", "--calculator", f"{SPOILT}:Exact", *map(str, common)])
     assert result.exit_code == 0
     assert "at roundoff: symmetric and consistent" in result.output
-    assert max(len(line) for line in result.output.splitlines() if "│" in line) <= 80
+    assert max(map(len, result.output.replace(str(tmp_path), "").splitlines())) <= 80
+    assert "degrees about" in result.output
     record = read_json(tmp_path / "out" / "audit.json")
     assert record["grade"] == "at roundoff"
+    again = runner.invoke(app, ["audit", "--calculator", f"{SPOILT}:Exact", *map(str, common), "--json"])
+    assert json.loads(again.stdout)["findings"] == record["findings"]
     html = (tmp_path / "out" / "audit.html").read_text()
     assert html.count("<svg") == 2
+    assert record["worst"] in html
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]*"|<metadata>.*?</metadata>', "", html, flags=re.DOTALL)
     run("--calculator", f"{SPOILT}:Broken", *common, code=1)
     run("--calculator", f"{SPOILT}:Anisotropic", *common)

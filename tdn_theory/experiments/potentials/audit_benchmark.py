@@ -26,7 +26,7 @@ from tdn_theory.study import Cost, Study
 SOURCE = "tdn_theory.experiments.potentials.moments:Moments"
 TIMES = 10.0
 """Error of the spoilt models over the floor."""
-TRIAL = 1e-2
+TRIAL = 1e-3
 """Stretch at which the error is measured, to find the stretch that is wanted: errors are proportional to it."""
 DEGREE = 2
 

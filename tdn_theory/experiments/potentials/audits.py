@@ -2,17 +2,23 @@
 
 The packages exclude each other, so each is audited in an environment of its own: run this study with the same folder in
 one after the other. What is done is kept, and what is not installed is named in the record.
+
+What an audit costs is measured with SevenNet-0 on a crystal of copper.
 """
 
 from __future__ import annotations
 
+import resource
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tdn_theory.audit.potential import audit
-from tdn_theory.audit.sources import structures
+import numpy as np
+
+from tdn_theory.audit.potential import audit, version_of
+from tdn_theory.audit.sources import RATTLE, structures
+from tdn_theory.experiments.measuring import seconds_of, single_thread
 from tdn_theory.experiments.potentials.audited import FAULTS
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
@@ -35,6 +41,9 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
 }
 """By name: the function of `audited`, its arguments, and the package that it needs."""
 
+CRYSTALS = {"CHGNet": ["silicon", "rock salt"]}
+"""What is audited instead with potentials that take crystals only."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -44,15 +53,17 @@ class Size:
         structures: Of the shipped set.
         degree: Of the quadrature over rotations.
         cases: How many, from the end of the list; None: all.
+        copper: Atoms of the crystal for the cost; None: it is not measured.
     """
 
     structures: tuple[str, ...]
     degree: int
     cases: int | None = None
+    copper: int | None = 20
 
 
 SIZES = {
-    Preset.SMALLEST: Size(("water",), 2, 2),
+    Preset.SMALLEST: Size(("water",), 2, 2, None),
     Preset.QUICK: Size(("ethanol", "silicon"), 4),
     Preset.FULL: Size(("water", "methanol", "ethanol", "silicon"), 6),
 }
@@ -66,7 +77,8 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         job = {
             "function": function,
             "options": options,
-            "names": list(size.structures),
+            "package": package,
+            "names": CRYSTALS.get(name, list(size.structures)),
             "degree": size.degree,
             "seed": seed,
         }
@@ -74,10 +86,37 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
             rows.append({"name": name, "package": package, **jobs.map(one, [job], name)[0]})
         except ModuleNotFoundError as error:
             missing.append({"name": name, "reason": str(error)})
-    return {"rows": rows, "missing": missing}
+    costs = []
+    if size.copper is not None and "SevenNet-0" in {row["name"] for row in rows}:
+        costs = jobs.map(cost, [{"atoms": size.copper, "seed": seed}], "cost of an audit")
+    return {"rows": rows, "missing": missing, "costs": costs}
 
 
-def one(function: str, options: dict[str, Any], names: list[str], degree: int, seed: int) -> dict[str, Any]:
+def cost(atoms: int, seed: int) -> dict[str, Any]:
+    """Time and memory of an audit with SevenNet-0.
+
+    Args:
+        atoms: Of a rattled crystal of copper, a multiple of four.
+        seed: Of everything random.
+
+    Returns:
+        `atoms`; `seconds` of the processor; `gigabytes`, the most that this process has ever held, packages included.
+    """
+    from ase.build import bulk
+
+    crystal = bulk("Cu") * (2, 2, atoms // 4)
+    crystal.positions += RATTLE * np.random.default_rng(seed).standard_normal(crystal.positions.shape)
+    with tempfile.TemporaryDirectory() as folder, single_thread():
+        seconds = seconds_of(
+            lambda: audit(f"{HERE}:sevennet", {}, {"copper": crystal}, Jobs(Path(folder)), seed=seed), "cpu"
+        )
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"atoms": len(crystal), "seconds": seconds, "gigabytes": 1024e-9 * kilobytes}
+
+
+def one(
+    function: str, options: dict[str, Any], package: str, names: list[str], degree: int, seed: int
+) -> dict[str, Any]:
     """One audit, without what each structure measured."""
     with tempfile.TemporaryDirectory() as folder:
         record = audit(f"{HERE}:{function}", options, structures(None, names, seed), Jobs(Path(folder)), degree, seed)
@@ -87,6 +126,7 @@ def one(function: str, options: dict[str, Any], names: list[str], degree: int, s
         "answer": record["answer"],
         "findings": record["findings"],
         "refused": refused,
+        "version": version_of(package),
         "versions": record["provenance"]["versions"],
         "device": record["provenance"]["device"],
     }

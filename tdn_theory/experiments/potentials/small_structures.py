@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tdn_theory.audit.sources import adsorbed
 from tdn_theory.experiments.potentials.fitting import spread
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def small_structures(share: float = 1.0, seed: int = 0) -> dict[str, list[Atoms]
         share: Share of each kind to take, evenly spread; one structure at least.
         seed: Seed of the displacements.
     """
-    from ase.build import add_adsorbate, fcc111, molecule
+    from ase.build import molecule
     from ase.collections import g2
 
     rng = np.random.default_rng(seed)
@@ -66,14 +67,12 @@ def small_structures(share: float = 1.0, seed: int = 0) -> dict[str, list[Atoms]
     molecules = [g2[name].copy() for name in spread(names, 60)]
     perfect = crystals()
     rattled = [_rattled(atoms * (2, 1, 1) if len(atoms) > 1 else atoms * (2, 2, 1), rng) for atoms in perfect.values()]
-    adsorbed = []
-    for metal in SURFACES:
-        for name in ADSORBATES:
-            slab = fcc111(metal, (2, 2, 3), vacuum=8.0)
-            add_adsorbate(slab, molecule(name) if len(name) > 1 else name, 1.6, "fcc")
-            slab.pbc = True
-            adsorbed.append(_displaced(slab, RATTLE / 2, rng))
-    found = dict(zip(KINDS, (molecules, list(perfect.values()), rattled, adsorbed), strict=True))
+    adsorbates = [
+        _displaced(adsorbed(metal, molecule(name) if len(name) > 1 else name, 1.6), RATTLE / 2, rng)
+        for metal in SURFACES
+        for name in ADSORBATES
+    ]
+    found = dict(zip(KINDS, (molecules, list(perfect.values()), rattled, adsorbates), strict=True))
     return {kind: spread(structures, max(1, round(share * len(structures)))) for kind, structures in found.items()}
 
 

@@ -11,6 +11,7 @@ import torch
 from ase.build import bulk
 
 from tdn_theory import checkout
+from tdn_theory.audit import sources
 from tdn_theory.audit.prediction import predict
 from tdn_theory.data.graph import build_graph
 from tdn_theory.data.structure import Structure
@@ -32,7 +33,7 @@ NAMED = {
 @pytest.mark.parametrize("fault", audited.FAULTS)
 def test_every_fault_is_found_and_named(fault: str) -> None:
     function, options, _ = audits.CASES[fault]
-    found = audits.one(function, options, ["silicon"], 2, 0)
+    found = audits.one(function, options, "", ["silicon"], 2, 0)
     assert found["grade"] != "at roundoff"
     assert NAMED[fault] in found["answer"]
 
@@ -49,7 +50,7 @@ def test_the_record_of_audits(tmp_path: Path) -> None:
     assert checkout.load("figures", "audits").plot(record).axes
 
 
-def nobody(function: str, options: dict, names: list[str], degree: int, seed: int) -> dict:
+def nobody(function: str, options: dict, package: str, names: list[str], degree: int, seed: int) -> dict:
     """An audit of what is not installed."""
     raise ModuleNotFoundError(f"no module named {function}")
 
@@ -58,7 +59,17 @@ def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(audits, "CASES", {"Nobody": ("nobodys", {}, "nobodys")})
     monkeypatch.setattr(audits, "one", nobody)
     values = audits.run(audits.Size(("water",), 2), 0, Jobs(tmp_path))
-    assert values == {"rows": [], "missing": [{"name": "Nobody", "reason": "no module named nobodys"}]}
+    assert values == {"rows": [], "missing": [{"name": "Nobody", "reason": "no module named nobodys"}], "costs": []}
+
+
+def test_what_an_audit_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audited, "sevennet", lambda: Moments(0))
+    sources._calculator.cache_clear()
+    found = audits.cost(4, 0)
+    sources._calculator.cache_clear()
+    assert found["atoms"] == 4
+    assert found["seconds"] > 0
+    assert 0.01 < found["gigabytes"] < 100
 
 
 def test_stretched_space_is_wrong_in_proportion() -> None:
