@@ -35,11 +35,11 @@ def rates_of_processor(request: pytest.FixtureRequest) -> Iterator[None]:
     if all("so3" in item.path.parts for item in request.session.items):
         yield
         return
-    from tdn_theory.nn import product
+    from tdn_theory.nn import plans
     from tdn_theory.nn.planner import Rates
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(product, "rates", lambda with_loops: Rates(7e10, 5e10, 1e10, 9e10, 4e10, 8e10, 16))
+        patch.setattr(plans, "rates", lambda with_loops: Rates(7e10, 5e10, 1e10, 9e10, 4e10, 8e10, 16))
         yield
 
 

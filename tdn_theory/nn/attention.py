@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tdn_theory.nn.edge_product import EdgeProduct
 from tdn_theory.nn.kernels.rows import Rows
-from tdn_theory.nn.layers import SHARP_EPS, GatedLinear, LayerNorm, Linear, RadialMLP, ReferenceGatedLinear
-from tdn_theory.nn.product import TensorProduct
+from tdn_theory.nn.layers import SHARP_EPS, GatedLinear, LayerNorm, Linear, RadialMLP
 from tdn_theory.so3.irreps import dim
 
 
@@ -24,7 +23,7 @@ class Edges:
         target: Node that it goes to, ascending.
         basis: Radial basis.
         envelope: Smooth cutoff, zero at the cutoff.
-        matrices: `M_kij y_j` of the harmonics y of every edge, by `product.matrices`.
+        prepared: What `product.prepare` made of the harmonics of every edge.
         product: The product of features with the harmonics.
         ends: Sources and targets as rows of the nodes' features, if all layers are to share the sorting of them.
     """
@@ -33,23 +32,23 @@ class Edges:
     target: Int[Tensor, " e"]
     basis: Float[Tensor, "e basis"]
     envelope: Float[Tensor, " e"]
-    matrices: Float[Tensor, "e 1 all"]
-    product: TensorProduct
+    prepared: Tensor
+    product: EdgeProduct
     ends: tuple[Rows, Rows] | None = None
 
     def couple(
         self, x: Float[Tensor, "e d c"], weights: Float[Tensor, "e w"], degrees: slice = slice(None)
     ) -> Float[Tensor, "e k c"]:
         """`w M (x (x) y)`, of the degrees asked for."""
-        return self.product.multiply(self.matrices, x, self._shaped(weights), degrees)
+        return self.product.couple(self.prepared, x, self._shaped(weights), degrees)
 
     def couple_ends(
         self, source: Float[Tensor, "n d c"], target: Float[Tensor, "n d c"], weights: Float[Tensor, "e w"]
     ) -> Float[Tensor, "e d c"]:
         """`w M ((S + T) (x) y)` of the features S of the source and T of the target."""
         rows, other_rows = self._ends(source.shape[0])
-        return self.product.message(
-            self.matrices, source, self._shaped(weights), rows=rows, other=target, other_rows=other_rows
+        return self.product.couple(
+            self.prepared, source, self._shaped(weights), rows=rows, other=target, other_rows=other_rows
         )
 
     def couple_and_sum(
@@ -60,7 +59,7 @@ class Edges:
         degrees: slice = slice(None),
     ) -> Float[Tensor, "n k c"]:
         """The sum of `w M (x (x) y)` over the edges that arrive at each node."""
-        return self.product.message(self.matrices, x, self._shaped(weights), degrees, into=self._ends(nodes)[1])
+        return self.product.couple(self.prepared, x, self._shaped(weights), degrees, into=self._ends(nodes)[1])
 
     def _ends(self, nodes: int) -> tuple[Rows, Rows]:
         return self.ends or (Rows(self.source, nodes), Rows(self.target, nodes, ascending=True))
@@ -135,20 +134,6 @@ class Attention(torch.nn.Module):
         return attention.repeat_interleave(self.head.shape[1], 1)
 
 
-class ReferenceAttention(Attention):
-    """The same in the released order: everything is computed for all degrees, and what is not read is dropped."""
-
-    gated = ReferenceGatedLinear
-
-    def forward(self, x: Float[Tensor, "n d c"], edges: Edges, degrees: slice = slice(None)) -> Float[Tensor, "n k c"]:
-        """The degrees of z asked for."""
-        message, weights = self._message(x, edges)
-        attention = self._attention(self.logits(message)[:, 0], edges, x.shape[0])
-        values = edges.couple(self.value(message), weights)
-        z = self.project(edges.sum(values * attention.unsqueeze(1), x.shape[0]))
-        return z[:, components(degrees, z.shape[1])]
-
-
 class FeedForward(torch.nn.Module):
     """Linear, gate, linear.
 
@@ -157,7 +142,7 @@ class FeedForward(torch.nn.Module):
         channels: Channels of input and gate.
         outputs: Channels of the result.
         shared: One matrix for all degrees in linear layers (E4).
-        gated: `GatedLinear` or its reference.
+        gated: `GatedLinear`, or one in another order of operations.
     """
 
     def __init__(self, lmax: int, channels: int, outputs: int, shared: bool, gated: type[GatedLinear]) -> None:
@@ -224,21 +209,6 @@ class DegreeEmbedding(torch.nn.Module):
 
     def _weights(self, edges: Edges) -> Tensor:
         return self.radial(edges.basis) * (edges.envelope / self.neighbors**0.5).unsqueeze(1)
-
-
-class ReferenceDegreeEmbedding(DegreeEmbedding):
-    """The same in the released order: the product of all components, each edge projected before the sum."""
-
-    def forward(self, edges: Edges, nodes: int) -> Float[Tensor, "n d c"]:
-        """The embedding of all nodes."""
-        weights = self._weights(edges)
-        d = edges.product.coupling.dims[0]
-        ones = self.expand(F.pad(weights.new_ones(nodes, 1, self.expand.weight.shape[-1]), (0, 0, 0, d - 1)))
-        messages = self.project.mix(edges.couple(ones.index_select(0, edges.source), weights))
-        z = edges.sum(messages, nodes)
-        if self.project.bias is not None:
-            z[:, 0] += self.project.bias  # once for a node: one for every edge would jump where an edge begins
-        return z
 
 
 def smooth_leaky_relu(x: Float[Tensor, "*n"], slope: float = 0.2) -> Float[Tensor, "*n"]:

@@ -1,233 +1,273 @@
-"""How a bilinear map of features is evaluated in torch: batched matrices, one large matrix product, or sparse loops.
+"""The forms of `planner.FORMS`: how a product in normal form is computed, one class each.
 
-Every form is differentiable any number of times. A product is trilinear in its tensor's modes, so its derivatives are
-products of the same kind with the modes exchanged:
-
-    z_k = M_kij x_i y_j,      dx_i = M_kij g_k y_j,      dy_j = M_kij g_k x_i.
-
-`torch.compile` and `torch.export` see plain torch operations; the autograd functions below, which save memory and
-passes over it, are used outside of them.
+A form takes features x (e, d1, u), y (e, d2, v) and weights of every edge, or one set for all, (1 or e, [paths], ...).
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tdn_theory.nn.kernels import gpu, loops
-from tdn_theory.nn.planner import MAX_TERMS
-
-CHUNK_BYTES = {"cpu": 1 << 19, "cuda": 1 << 28}
-"""Size of the outer products that `DenseForm` holds at a time: well inside a CPU's second-level cache; large enough to
-keep all of a GPU busy."""
+from tdn_theory.nn.bilinear import DenseTensor, SparseTensor, apply_matrices, bilinear, factored
+from tdn_theory.nn.precision import Constants
+from tdn_theory.nn.spec import ProductSpec
+from tdn_theory.so3.irreps import irreps_dim, slot_slices
 
 
-# --- one matrix per edge
-
-
-class _ScaledMatrices(torch.autograd.Function):
-    """`z_ku = w_u sum_i G_ki x_iu`; with `h = G^T g`: `dx = w h`, `dw = sum_i h x`, `dG = (g w) x^T`."""
-
-    @staticmethod
-    def forward(G: Tensor, x: Tensor, w: Tensor, fused: bool) -> Tensor:
-        return loops.scaled_matrices(G, x, w) if fused else torch.bmm(G, x).mul_(w)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor, bool], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:3])
-        ctx.fused = inputs[3]
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        G, x, w = ctx.saved_tensors
-        needs_G, needs_x, needs_w, _ = ctx.needs_input_grad
-        again = torch.is_grad_enabled()  # a derivative of this one will be taken, so nothing may happen in place
-        dG = dx = dw = None
-        if ctx.fused and not again:
-            if needs_x or needs_w:
-                dx, dw = loops.scaled_matrices_backward(G, x, w, g)
-        else:
-            h = torch.bmm(G.mT, g) if needs_x or needs_w else None
-            if needs_w and h is not None:
-                dw = (h * x).sum(1, keepdim=True)
-            if needs_x and h is not None:
-                dx = h * w if again else h.mul_(w)
-        if dw is not None and w.shape[0] == 1:
-            dw = dw.sum(0, keepdim=True)
-        if needs_G:
-            dG = torch.bmm(g * w, x.mT)
-        return dG, dx, dw, None
-
-
-def apply_matrices(
-    G: Float[Tensor, "e d3 d1"], x: Float[Tensor, "e d1 u"], w: Float[Tensor, "#e 1 u"] | None, fused: bool
-) -> Float[Tensor, "e d3 u"]:
-    """`z_ku = w_u sum_i G_ki x_iu` for every edge: the product once M has met y.
+class ProductForm(Constants, ABC):
+    """One way to compute a product.
 
     Args:
-        G: Matrices `G_ki = M_kij y_j`.
-        x: Features.
-        w: Weights of edges and channels, or None for 1.
-        fused: Run one kernel, a compiled loop on CPU or a Triton kernel on a GPU, instead of a batched matrix product
-            and a scaling.
+        spec: The product, in normal form.
+        **masters: Constants that it takes.
     """
-    if fused and gpu.runs_on(x):
-        from tdn_theory.nn.kernels.message import couple
 
-        return couple(G, None if w is None else w.squeeze(1), x)
+    def __init__(self, spec: ProductSpec, **masters: np.ndarray) -> None:
+        super().__init__(**masters)
+        self.mode = spec.mode
+        # no array of numpy: in a compiled graph, it would be compared at every call
+        self.shapes = [tensor.shape for tensor in spec.tensors]
+        self.paths = [tuple(path) for path in spec.coupling.paths] if spec.per_path else []
+        self.x_sizes, self.y_sizes, self.z_sizes = (
+            [irrep.dim for irrep in irreps] for irreps in (spec.coupling.x, spec.coupling.y, spec.coupling.z)
+        )
+        self.z_slots = slot_slices(spec.coupling.z)
+        self.channels_of_z = spec.sizes[2]
+
+    def components(self, slots: slice) -> slice:
+        """Components of some irreps of z, which lie behind each other."""
+        wanted = self.z_slots[slots]
+        return slice(wanted[0].start, wanted[-1].stop)
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """Dtype of the constants, if there are any."""
+        for name in self._masters:
+            return getattr(self, name).dtype
+        return None
+
+    @abstractmethod
+    def contract(self, x: Tensor, y: Tensor, w: Tensor | None, fused: bool) -> Float[Tensor, "e d3 w"]:
+        """The product.
+
+        Args:
+            x: Features.
+            y: Features.
+            w: Weights; None for 1.
+            fused: Run one kernel, where there is one.
+        """
+
+    def by_path(
+        self,
+        x: Float[Tensor, "e i u"],
+        w: Tensor | None,
+        product: Callable[[int, Tensor, Tensor | None], Tensor],
+        slots: slice = slice(None),
+    ) -> Float[Tensor, "e k w"]:
+        """The sum of the products of all paths, from the first irreps of x to the irreps of z that are wanted.
+
+        Tensors are taken apart once, not path by path: the gradient of a slice is a whole tensor, mostly zero.
+        """
+        given, size = 0, x.shape[1]
+        while given < len(self.x_sizes) and size >= self.x_sizes[given]:
+            size -= self.x_sizes[given]
+            given += 1
+        parts = x.split(self.x_sizes[:given], 1)
+        weights = [None] * len(self.paths) if w is None else w.unbind(1)
+        wanted = range(len(self.z_sizes))[slots]
+        terms: list[list[Tensor]] = [[] for _ in self.z_sizes]
+        for number, (start, _, end) in enumerate(self.paths):
+            if end in wanted and start < given:
+                terms[end].append(product(number, parts[start], weights[number]))
+        sums = [
+            _sum(terms[n]) if terms[n] else x.new_zeros(x.shape[0], self.z_sizes[n], self.channels_of_z) for n in wanted
+        ]
+        return torch.cat(sums, 1)
+
+
+class YFirst(ProductForm):
+    """M meets y first: one matrix `M_kij y_jv` for every edge and channel of y, applied to x (modes uvu and uvw)."""
+
+    to_matrices: Tensor
+
+    def __init__(self, spec: ProductSpec) -> None:
+        super().__init__(spec, to_matrices=_y_to_matrices(spec))
+
+    def matrices(self, y: Float[Tensor, "e d2 v"]) -> Float[Tensor, "e v all"]:
+        """`M_kij y_jv` of every edge, those of all paths behind each other."""
+        # one matrix product of all rows: with an axis of edges in front, torch makes one for every edge
+        rows = torch.mm(y.mT.reshape(-1, y.shape[1]).to(self.to_matrices.dtype), self.to_matrices)
+        return rows.view(y.shape[0], y.shape[2], rows.shape[1])
+
+    def contract(self, x: Tensor, y: Tensor, w: Tensor | None, fused: bool) -> Float[Tensor, "e d3 w"]:
+        """See `ProductForm`."""
+        return self.multiply(self.matrices(y), x, w, fused)
+
+    def multiply(
+        self,
+        matrices: Float[Tensor, "e v all"],
+        x: Float[Tensor, "e i u"],
+        w: Tensor | None,
+        fused: bool,
+        slots: slice | None = None,
+    ) -> Float[Tensor, "e k w"]:
+        """The product from the matrices of y.
+
+        Args:
+            matrices: What `matrices` made of y.
+            x: Features of all irreps of x, or, if y has one channel, of the first few if the others are zero.
+            w: Weights.
+            fused: Run one kernel, where there is one.
+            slots: The irreps of z that are wanted, if y has one channel; None for all.
+        """
+        v = matrices.shape[1]
+        if not self.paths:
+            d3, d1, _ = self.shapes[0]
+            G = matrices.reshape(-1, v * d3, d1) if slots is None else self.of_part(matrices, slots, x.shape[1])
+            return self._apply_matrices(G, x, w, v, fused)
+        split = matrices.split([d3 * d1 for d3, d1, _ in self.shapes], -1)
+
+        def product(number: int, x: Tensor, w: Tensor | None) -> Tensor:
+            d3, d1, _ = self.shapes[number]
+            return self._apply_matrices(split[number].reshape(-1, v * d3, d1), x, w, v, fused)
+
+        return self.by_path(x, w, product, slice(None) if slots is None else slots)
+
+    def of_part(self, matrices: Float[Tensor, "e 1 all"], slots: slice, inputs: int) -> Float[Tensor, "e k i"]:
+        """The matrix of each edge, from the first components of x to some irreps of z; paths share weights."""
+        d3, d1, _ = self.shapes[0]
+        return matrices.reshape(-1, d3, d1)[:, self.components(slots), :inputs]
+
+    def _apply_matrices(self, G: Tensor, x: Tensor, w: Tensor | None, v: int, fused: bool) -> Tensor:
+        """The product by matrices (e, v d3, d1)."""
+        if v == 1:
+            scale = w.mT if self.mode == "uvu" and w is not None else None
+            z = apply_matrices(G, x, scale, fused)  # (e, d3, u)
+            return z if self.mode == "uvu" else _mix(z, _given(w).flatten(1, 2))
+        z = torch.bmm(G, x).unflatten(1, (v, -1))  # (e, v, d3, u)
+        if self.mode == "uvu":
+            return z.sum(1) if w is None else (z * w.mT.unsqueeze(2)).sum(1)
+        return _mix(z.permute(0, 2, 3, 1).flatten(2), _given(w).flatten(1, 2))  # uvw: (e, d3, u v)
+
+
+class Pairwise(ProductForm):
+    """A form in which each channel of x meets one of y."""
+
+    @abstractmethod
+    def pairwise(
+        self, number: int, x: Float[Tensor, "e i #u"], y: Float[Tensor, "e j #u"], fused: bool
+    ) -> Float[Tensor, "e k u"]:
+        """`z_ku = M_kij x_iu y_ju`, with a tensor of the product; one channel stands for all."""
+
+    def contract(self, x: Tensor, y: Tensor, w: Tensor | None, fused: bool) -> Float[Tensor, "e d3 w"]:
+        """See `ProductForm`."""
+        if not self.paths:
+            return self._weighted(0, x, y, w, fused)
+        parts = y.split(self.y_sizes, 1)
+        return self.by_path(
+            x, w, lambda number, x, w: self._weighted(number, x, parts[self.paths[number][1]], w, fused)
+        )
+
+    def _weighted(self, number: int, x: Tensor, y: Tensor, w: Tensor | None, fused: bool) -> Tensor:
+        if self.mode == "uvu" and y.shape[2] > 1:  # the weights go to y, which then has the channels of x
+            y = y.sum(-1, keepdim=True) if w is None else torch.matmul(y, w.mT)
+            w = None
+        z = self.pairwise(number, x, y, fused)
+        if w is None:
+            return z
+        if self.mode == "uuw":
+            return _mix(z, w)
+        return z * (w.squeeze(-1) if self.mode == "uvu" else w).unsqueeze(1)
+
+
+class Dense(Pairwise):
+    """One matrix product of M with all `x_i y_j`."""
+
+    def __init__(self, spec: ProductSpec) -> None:
+        super().__init__(spec, **{f"M{number}": tensor for number, tensor in enumerate(spec.tensors)})
+
+    def pairwise(self, number: int, x: Tensor, y: Tensor, fused: bool) -> Tensor:
+        """See `Pairwise`."""
+        return bilinear(DenseTensor(getattr(self, f"M{number}")), x, y, fused)
+
+
+class Sparse(Pairwise):
+    """One term for every nonzero of M."""
+
+    def __init__(self, spec: ProductSpec) -> None:
+        super().__init__(spec)
+        self.tensors = [SparseTensor(tensor) for tensor in spec.tensors]
+
+    def pairwise(self, number: int, x: Tensor, y: Tensor, fused: bool) -> Tensor:
+        """See `Pairwise`."""
+        return bilinear(self.tensors[number], x, y, fused)
+
+
+class Factored(Pairwise):
+    """`A ((B^T x) * (C^T y))`."""
+
+    A: Tensor
+    B: Tensor
+    C: Tensor
+
+    def __init__(self, spec: ProductSpec) -> None:
+        if spec.factors is None:
+            raise ValueError(f"{spec} has no CP factors; use method 'cp' or 'cubature'")
+        super().__init__(spec, A=spec.factors.A, B=spec.factors.B, C=spec.factors.C)
+
+    def pairwise(self, number: int, x: Tensor, y: Tensor, fused: bool) -> Tensor:
+        """See `Pairwise`."""
+        return factored(self.A, self.B, self.C, x, y, fused)
+
+    def contract(self, x: Tensor, y: Tensor, w: Tensor | None, fused: bool) -> Float[Tensor, "e d3 w"]:
+        """See `ProductForm`."""
+        if self.mode != "uvw":
+            return super().contract(x, y, w, fused)
+        pairs = torch.matmul(self.B.T, x).unsqueeze(-1) * torch.matmul(self.C.T, y).unsqueeze(-2)
+        return torch.matmul(self.A, _mix(pairs.flatten(2), _given(w).flatten(1, 2)))
+
+
+CLASSES: dict[str, type[YFirst | Dense | Sparse | Factored]] = {
+    "y_first": YFirst,
+    "dense": Dense,
+    "sparse": Sparse,
+    "factored": Factored,
+}
+"""The class of each form."""
+
+
+def _y_to_matrices(spec: ProductSpec) -> Float[np.ndarray, "d2 all"]:
+    """The matrix that takes y to `M_kij y_j` of one tensor, or of those of all paths, flattened as (k, i)."""
+    columns = [tensor.transpose(2, 0, 1).reshape(tensor.shape[2], -1) for tensor in spec.tensors]
+    if not spec.per_path:
+        return columns[0]
+    slots = slot_slices(spec.coupling.y)
+    ends = np.cumsum([0, *(column.shape[1] for column in columns)])
+    result = np.zeros((irreps_dim(spec.coupling.y), ends[-1]))
+    for path, column, (start, end) in zip(spec.coupling.paths, columns, pairwise(ends), strict=True):
+        result[slots[path.y], start:end] = column
+    return result
+
+
+def _given(w: Tensor | None) -> Tensor:
     if w is None:
-        return torch.bmm(G, x)
-    fused = fused and x.is_cpu
-    if torch.compiler.is_compiling():
-        return (G.unsqueeze(-1) * x.unsqueeze(1)).sum(2) * w if fused else torch.bmm(G, x) * w
-    if not torch.is_grad_enabled():  # autograd's bookkeeping takes longer than a small product
-        return loops.scaled_matrices(G, x, w) if fused else torch.bmm(G, x).mul_(w)
-    return _ScaledMatrices.apply(G, x, w, fused)  # pyright: ignore[reportReturnType]
+        raise ValueError("this mode needs weights")
+    return w
 
 
-# --- both inputs with channels
+def _mix(z: Float[Tensor, "e k c"], w: Float[Tensor, "#e c new"]) -> Float[Tensor, "e k new"]:
+    """Mix channels; weights without an axis of edges make one matrix product of all."""
+    return torch.matmul(z, w[0] if w.shape[0] == 1 else w)
 
 
-class DenseForm:
-    """`z_ku = M_kij x_iu y_ju` as one matrix product of M with all `x_i y_j`, in chunks of edges.
-
-    Attributes:
-        M: The tensor, shape (d3, d1, d2).
-    """
-
-    def __init__(self, M: Float[Tensor, "d3 d1 d2"]) -> None:
-        self.M = M
-
-    def permuted(self, *modes: int) -> DenseForm:
-        """The form with the tensor's modes exchanged."""
-        return DenseForm(self.M.permute(modes))
-
-    def traced(self, x: Tensor, y: Tensor) -> Tensor:
-        """The product in plain torch operations."""
-        pairs = x.unsqueeze(2) * y.unsqueeze(1)
-        return torch.matmul(self.M.flatten(1), pairs.flatten(1, 2))
-
-    def __call__(self, x: Float[Tensor, "e d1 u"], y: Float[Tensor, "e d2 u"]) -> Float[Tensor, "e d3 u"]:
-        """The product, without a graph."""
-        per_edge = x.shape[1] * y.shape[1] * x.shape[2] * x.element_size()
-        count = max(1, CHUNK_BYTES["cpu" if x.is_cpu else "cuda"] // max(per_edge, 1))
-        M = self.M.flatten(1)
-        z = x.new_empty(x.shape[0], M.shape[0], x.shape[2])
-        for start in range(0, x.shape[0], count):
-            part = slice(start, start + count)
-            pairs = x[part].unsqueeze(2) * y[part].unsqueeze(1)
-            torch.matmul(M, pairs.flatten(1, 2), out=z[part])
-        return z
-
-
-class SparseForm:
-    """`z_ku = M_kij x_iu y_ju` over the nonzeros of M.
-
-    Attributes:
-        M: The tensor, shape (d3, d1, d2), float64.
-        fused: Run one compiled loop on CPU; otherwise torch code runs term by term.
-    """
-
-    def __init__(self, M: Float[np.ndarray, "d3 d1 d2"], fused: bool) -> None:
-        self.M = M
-        self.fused = fused
-        # for every k the i with their j and M[k, i, j], zeros left out; unless there are too many to write out
-        self._terms = _terms(M) if np.count_nonzero(M) <= MAX_TERMS else None
-        self._permuted: dict[tuple[int, ...], SparseForm] = {}
-
-    def permuted(self, *modes: int) -> SparseForm:
-        """The form with the tensor's modes exchanged, made once."""
-        if modes not in self._permuted:
-            self._permuted[modes] = SparseForm(self.M.transpose(modes), self.fused)
-        return self._permuted[modes]
-
-    def traced(self, x: Tensor, y: Tensor) -> Tensor:
-        """The product in plain torch operations: term by term, or above `MAX_TERMS` as one matrix product."""
-        if self._terms is None:
-            return DenseForm(torch.tensor(self.M, dtype=x.dtype, device=x.device)).traced(x, y)
-        z = []
-        for row in self._terms:
-            total = torch.zeros_like(x[:, 0])
-            for i, inner in row:
-                total = total + x[:, i] * sum(value * y[:, j] for j, value in inner)
-            z.append(total)
-        return torch.stack(z, 1)
-
-    def __call__(self, x: Float[Tensor, "e d1 u"], y: Float[Tensor, "e d2 u"]) -> Float[Tensor, "e d3 u"]:
-        """The product, without a graph."""
-        return self._sparse.product(x, y) if self.fused and x.is_cpu else self.traced(x, y)
-
-    @cached_property
-    def _sparse(self) -> loops.SparseTensor:
-        return loops.SparseTensor(self.M)
-
-
-def _terms(M: np.ndarray) -> list[list[tuple[int, list[tuple[int, float]]]]]:
-    return [
-        [(i, [(int(j), float(row[j])) for j in np.flatnonzero(row)]) for i, row in enumerate(matrix) if row.any()]
-        for matrix in M
-    ]
-
-
-class _Bilinear(torch.autograd.Function):
-    """The product of a form; its derivatives are products of the permuted forms, so any order of them exists."""
-
-    @staticmethod
-    def forward(x: Tensor, y: Tensor, form: DenseForm | SparseForm) -> Tensor:
-        return form(x, y)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Any], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-        ctx.form = inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, y = ctx.saved_tensors
-        needs_x, needs_y, _ = ctx.needs_input_grad
-        dx = _Bilinear.apply(g, y, ctx.form.permuted(1, 0, 2)) if needs_x else None
-        dy = _Bilinear.apply(g, x, ctx.form.permuted(2, 0, 1)) if needs_y else None
-        return dx, dy, None
-
-
-def bilinear(
-    form: DenseForm | SparseForm, x: Float[Tensor, "e d1 #u"], y: Float[Tensor, "e d2 #u"]
-) -> Float[Tensor, "e d3 u"]:
-    """`z_ku = M_kij x_iu y_ju`; one of x and y may have a single channel, which stands for all of them."""
-    channels = max(x.shape[2], y.shape[2])
-    x, y = x.expand(-1, -1, channels), y.expand(-1, -1, channels)
-    if torch.compiler.is_compiling():
-        return form.traced(x, y)
-    if not torch.is_grad_enabled():
-        return form(x, y)
-    return _Bilinear.apply(x, y, form)  # pyright: ignore[reportReturnType]
-
-
-def factored(
-    A: Float[Tensor, "d3 R"],
-    B: Float[Tensor, "d1 R"],
-    C: Float[Tensor, "d2 R"],
-    x: Float[Tensor, "e d1 #u"],
-    y: Float[Tensor, "e d2 #u"],
-    fused: bool = False,
-) -> Float[Tensor, "e d3 u"]:
-    """`z = A ((B^T x) * (C^T y))` (E3); one of x and y may have a single channel, which stands for all of them.
-
-    Args:
-        A: Factor of z.
-        B: Factor of x.
-        C: Factor of y.
-        x: Features.
-        y: Features.
-        fused: Run one Triton kernel on a GPU, which takes the factors as constants, if x and y have equal channels.
-    """
-    if fused and gpu.runs_on(x) and x.shape[2] == y.shape[2]:
-        from tdn_theory.nn.kernels.cp import cp_product
-
-        return cp_product(A, B, C, x, y)
-    return torch.matmul(A, torch.matmul(B.T, x) * torch.matmul(C.T, y))
+def _sum(terms: list[Tensor]) -> Tensor:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total

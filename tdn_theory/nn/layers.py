@@ -169,16 +169,6 @@ class GatedLinear(Linear):
         return torch.cat([activated, self.mix(x[:, 1:], 1, self.values) * gates], 1)
 
 
-class ReferenceGatedLinear(GatedLinear):
-    """The same in the released order: values and gates of all components, most gates unread."""
-
-    def forward(self, x: Float[Tensor, "n d i"], first: int = 0) -> Float[Tensor, "n d o"]:
-        """The gated values of degrees 0, 1, ..."""
-        z = Linear.forward(self, x)
-        values, gates = z[..., self.values], torch.sigmoid(z[:, :1, self.gates])
-        return torch.cat([F.silu(values[:, :1]), values[:, 1:] * gates], 1)
-
-
 class Readout(torch.nn.Module):
     """A scalar of each node: linear, SiLU, linear, on component 0.
 
@@ -196,15 +186,6 @@ class Readout(torch.nn.Module):
     def forward(self, x: Float[Tensor, "n d c"]) -> Float[Tensor, " n"]:
         """The scalars."""
         return self.out.scalars(F.silu(self.hidden.scalars(x[:, 0]))).squeeze(1)
-
-
-class ReferenceReadout(Readout):
-    """The same in the released order: both layers of all components, of which one is read."""
-
-    def forward(self, x: Float[Tensor, "n d c"]) -> Float[Tensor, " n"]:
-        """The scalars."""
-        z = self.hidden(x)
-        return self.out(torch.cat([F.silu(z[:, :1]), z[:, 1:]], 1))[:, 0, 0]
 
 
 class LayerNorm(torch.nn.Module):

@@ -12,6 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from tdn_theory.nn.spec import ProductSpec
+
 Form = Literal["y_first", "dense", "sparse", "factored"]
 MAX_TERMS = 5000
 """Most nonzeros that torch operations are written out for; beyond, the sparse form runs as the dense one."""
@@ -77,6 +81,13 @@ class Shapes:
     w: int
     rank: int | None
     fused: bool | None
+
+    @classmethod
+    def of(cls, spec: ProductSpec, fused: bool | None) -> Shapes:
+        """Those of a product in normal form."""
+        blocks = [(d1, d2, d3, int(np.count_nonzero(M))) for M in spec.tensors for d3, d1, d2 in [M.shape]]
+        rank = None if spec.factors is None else spec.factors.rank
+        return cls(spec.mode, tuple(blocks), *spec.sizes, rank, fused)
 
 
 @dataclass(frozen=True)

@@ -20,15 +20,9 @@ from tdn_theory.cp.store import Store
 from tdn_theory.data.elements import check_elements
 from tdn_theory.data.graph import Graph
 from tdn_theory.files import safetensors_bytes, write_bytes
-from tdn_theory.nn.attention import (
-    Attention,
-    Block,
-    DegreeEmbedding,
-    Edges,
-    FeedForward,
-    ReferenceAttention,
-    ReferenceDegreeEmbedding,
-)
+from tdn_theory.nn.attention import Attention, Block, DegreeEmbedding, Edges, FeedForward
+from tdn_theory.nn.baselines.reference import ReferenceAttention, ReferenceDegreeEmbedding, ReferenceReadout
+from tdn_theory.nn.edge_product import EdgeProduct, YFirstProduct
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.kernels.rows import Rows
 from tdn_theory.nn.layers import (
@@ -39,12 +33,11 @@ from tdn_theory.nn.layers import (
     LayerNorm,
     Linear,
     Readout,
-    ReferenceReadout,
     envelope,
 )
 from tdn_theory.nn.precision import DoubleBuffers
-from tdn_theory.nn.product import METHODS, Method, TensorProduct
 from tdn_theory.nn.seeded import seeded
+from tdn_theory.nn.spec import METHODS, Method, ProductSpec
 from tdn_theory.provenance import versions
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.irreps import check_lmax
@@ -67,7 +60,7 @@ class PotentialConfig:
         basis: Radial basis.
         basis_size: Number of its functions.
         neighbors: Typical number of neighbours, by whose root the sum over neighbours in the embedding is divided.
-        method: Product of features with harmonics, see `TensorProduct`: `exact`, `cubature`, `cp`, or `per_path`, which
+        method: Product of features with harmonics, see `ProductSpec`: `exact`, `cubature`, `cp`, or `per_path`, which
             alone has weights for every path instead of shared ones (E4). `cubature` has even paths only, which makes
             energies those of mirror images too; with odd paths they can differ.
         rank: Rank of the CP factors from the store; None for the paper's 7 L^2. Only for `cp`.
@@ -132,6 +125,22 @@ class PotentialConfig:
         direct = self.forces == "direct"
         return 2 if "polarizability" in self.outputs else 1 if direct or "dipole" in self.outputs else 0
 
+    def product(self, factors: CPFactors | None = None) -> ProductSpec:
+        """The product of features with harmonics.
+
+        Args:
+            factors: CP factors to use instead of those in the store.
+
+        Raises:
+            ValueError: Factors are given, but the method is not `cp`.
+            LookupError: No CP factors of the rank are stored.
+        """
+        if factors is not None and self.method != "cp":
+            raise ValueError(f"factors are given, but the method is {self.method!r}; choose method 'cp'")
+        if factors is None and self.rank is not None:
+            factors = Store().best(CouplingTensor(self.lmax), self.rank).factors
+        return ProductSpec(self.lmax, self.channels, method=factors or self.method, weights="external")
+
     def to_dict(self) -> dict[str, Any]:
         """All settings, as JSON has them."""
         return {**asdict(self), "elements": list(self.elements), "outputs": list(self.outputs)}
@@ -185,9 +194,11 @@ class Potential(DoubleBuffers):
         config: What it is made of.
         seed: Seed of the initial weights.
         factors: CP factors to use instead of those in the store. Only for method `cp`.
+        product: The product of features with harmonics, e.g. one in another order of operations; None for the one that
+            `config` and `factors` say, M meeting the harmonics first.
 
     Raises:
-        ValueError: Factors are given, but the method is not `cp`.
+        ValueError: Factors are given, but the method is not `cp`, or the product is another one than `config` says.
         LookupError: No CP factors of the rank are stored.
 
     >>> potential = Potential(PotentialConfig(elements=(1, 6, 8), lmax=2, channels=16, layers=2))
@@ -200,17 +211,18 @@ class Potential(DoubleBuffers):
     index: Tensor
     traceless: Tensor
 
-    def __init__(self, config: PotentialConfig, seed: int = 0, factors: CPFactors | None = None) -> None:
+    def __init__(
+        self,
+        config: PotentialConfig,
+        seed: int = 0,
+        factors: CPFactors | None = None,
+        *,
+        product: EdgeProduct | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
-        if factors is not None and config.method != "cp":
-            raise ValueError(f"factors are given, but the method is {config.method!r}; choose method 'cp'")
-        if factors is None and config.rank is not None:
-            factors = Store().best(CouplingTensor(config.lmax), config.rank).factors
         lmax, channels, shared = config.lmax, config.channels, config.share_linear
-        self.product = TensorProduct(
-            lmax, channels, method=factors or config.method, weights="external", form="y_first"
-        )
+        self.product = YFirstProduct(config.product(factors)) if product is None else _fitting(product, config)
         common = {
             "basis": config.basis_size,
             "paths": self.product.weight_shape[0] if config.method == "per_path" else 1,
@@ -321,7 +333,7 @@ class Potential(DoubleBuffers):
             graph.target,
             self.basis(distance),
             envelope(distance, self.config.cutoff),
-            self.product.matrices(self.harmonics(vectors).unsqueeze(-1)),
+            self.product.prepare(self.harmonics(vectors)),
             self.product,
             (Rows(graph.source, nodes), Rows(graph.target, nodes, ascending=True)),
         )
@@ -383,6 +395,17 @@ class Potential(DoubleBuffers):
 
 FACTORS = "factors."
 """What the names of CP factors in a file begin with."""
+
+
+def _fitting(product: EdgeProduct, config: PotentialConfig) -> EdgeProduct:
+    """The product, if it is one of the potential's features."""
+    found, wanted = product.spec, (config.lmax, config.channels, config.method)
+    if not found.coupling.cube or (found.coupling.lmax, found.channels[0], found.method) != wanted:
+        raise ValueError(
+            f"product is {product}; it must have the features and the method of the configuration: lmax "
+            f"{config.lmax}, {config.channels} channels, {config.method!r}"
+        )
+    return product
 
 
 def _sum(values: Tensor, graph: Graph) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,4 +42,29 @@ class DoubleBuffers(torch.nn.Module):
             moved = self._buffers[name]
             if moved is not None and moved.dtype != value.dtype:
                 self._buffers[name] = value.to(moved.device)
+        return self
+
+
+class Constants(torch.nn.Module):
+    """Constants that are made anew from float64 when the module moves to another dtype, in at least float32.
+
+    Args:
+        **masters: The constants, which become buffers of these names.
+    """
+
+    def __init__(self, **masters: np.ndarray) -> None:
+        super().__init__()
+        self._masters = masters
+        dtype = torch.promote_types(torch.get_default_dtype(), torch.float32)
+        for name, master in masters.items():
+            self.register_buffer(name, torch.tensor(master, dtype=dtype), persistent=False)
+
+    def _apply(self, fn, recurse: bool = True):
+        before = {name: getattr(self, name).dtype for name in self._masters}
+        super()._apply(fn, recurse)
+        for name, master in self._masters.items():
+            moved = getattr(self, name)
+            if moved.dtype != before[name]:
+                dtype = torch.promote_types(moved.dtype, torch.float32)
+                setattr(self, name, torch.tensor(master, dtype=dtype, device=moved.device))
         return self

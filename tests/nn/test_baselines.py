@@ -10,10 +10,9 @@ import torch
 
 from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.networks.variants import ELEMENTS
-from tdn_theory.nn import TensorProduct
+from tdn_theory.nn import ProductSpec, TensorProduct, YFirstProduct, from_e3nn, to_e3nn
 from tdn_theory.nn.baselines.equiformer import DepthwiseProduct, Equiformer
 from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths
-from tdn_theory.nn.product import from_e3nn, to_e3nn
 from tdn_theory.paper import NETWORKS
 from tdn_theory.testing.assertions import assert_close
 from tdn_theory.testing.potential import Model, PotentialContract
@@ -91,18 +90,28 @@ def test_orders_of_operations_agree(name):
     lmax, channels, edges = 2, 4, 7
     make, method = ORDERS[name]
     product = make(lmax, channels)
-    reference = TensorProduct(lmax, channels, method=method, weights="external", form="y_first")
+    reference = YFirstProduct(ProductSpec(lmax, channels, method=method, weights="external"))
     assert product.weight_shape == reference.weight_shape
-    x, y = torch.randn(edges, 9, channels, requires_grad=True), torch.randn(edges, 9, 1)
+    x, y = torch.randn(edges, 9, channels, requires_grad=True), torch.randn(edges, 9)
     w = torch.randn(edges, *product.weight_shape, requires_grad=True)
     for inputs in (9, 1):
         for degrees in (slice(None), slice(1, 2)):
             results = []
             for some in (product, reference):
-                z = some.multiply(some.matrices(y), x[:, :inputs], w, degrees)
+                z = some.couple(some.prepare(y), x[:, :inputs], w, degrees)
                 results.append([z, *torch.autograd.grad(z.sin().sum(), (x, w))])
             for got, wanted in zip(*results, strict=True):
                 assert_close(got.detach(), wanted.detach(), 1e-12, f"{name}, {inputs}, {degrees}")
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_a_call_is_the_product_of_every_edge(name):
+    """Not of something else that the order of operations happens to take: one row of the result for each edge."""
+    torch.manual_seed(0)
+    make, method = ORDERS[name]
+    product, reference = make(1, 8), TensorProduct(1, 8, method=method, weights="external")
+    x, y, w = torch.randn(16, 4, 8), torch.randn(16, 4, 1), torch.randn(16, *product.weight_shape)
+    assert_close(product(x, y, w), reference(x, y, w), 1e-12, name)
 
 
 def test_layouts_are_inverse():

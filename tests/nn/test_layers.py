@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given
 
+from tdn_theory.nn.baselines.reference import ReferenceGatedLinear, ReferenceReadout
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.layers import (
     BesselBasis,
@@ -18,8 +19,6 @@ from tdn_theory.nn.layers import (
     Linear,
     RadialMLP,
     Readout,
-    ReferenceGatedLinear,
-    ReferenceReadout,
     envelope,
 )
 from tdn_theory.nn.precision import DoubleBuffers

@@ -17,7 +17,7 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.store import Store
-from tdn_theory.nn import TensorProduct, from_e3nn, to_e3nn
+from tdn_theory.nn import ProductSpec, TensorProduct, YFirstProduct, from_e3nn, to_e3nn
 from tdn_theory.nn.parts import whole
 from tdn_theory.nn.planner import Form
 from tdn_theory.so3 import rotation
@@ -106,7 +106,7 @@ def test_cp_values_are_those_of_the_factors(coupling, mode, channels):
         for form in forms_of(coupling, channels, mode, method):
             product = TensorProduct(coupling, channels, mode=mode, method=method, form=form).double()
             x, y = inputs(product)
-            atol = 1e-12 * np.linalg.norm(product.tensors[0]) * 20
+            atol = 1e-12 * np.linalg.norm(product.array) * 20
             assert_close(product(x, y).detach(), wanted(product, x, y, product.weight), atol, f"{product}, {form}")
 
 
@@ -167,7 +167,7 @@ def test_cubature_products_are_equivariant(lmax, form):
     product = TensorProduct(irreps, 1, method="cubature", form=form, weights="none").double()
     assert_equivariant(as_map(product), lmax, norm=CouplingTensor.even(lmax).norm, name=str(product))
     assert product.equivariance_error < 1e-13
-    projection = CouplingTensor(lmax).project(product.tensors[0])
+    projection = CouplingTensor(lmax).project(product.array)
     assert (
         min(abs(weight) for path, weight in zip(projection.paths, projection.weights, strict=True) if path.even) > 1e-3
     )
@@ -322,11 +322,11 @@ def test_low_precision_is_rounded_once(mode, channels, dtype):
 
 
 @pytest.mark.parametrize("method", ["exact", "per_path"])
-def test_multiply_gives_zero_where_no_path_leads(method):
+def test_couple_gives_zero_where_no_path_leads(method):
     """From scalars only, no path leads to degree 1."""
-    product = TensorProduct("0e+1o x 0e -> 0e+1o", 2, method=method, weights="external", form="y_first")
+    product = YFirstProduct(ProductSpec("0e+1o x 0e -> 0e+1o", 2, method=method, weights="external"))
     x, weights = torch.ones(3, 1, 2), torch.ones(3, *product.weight_shape)
-    z = product.multiply(product.matrices(torch.ones(3, 1, 1)), x, weights)
+    z = product.couple(product.prepare(torch.ones(3, 1)), x, weights)
     assert torch.equal(z, torch.cat([x, torch.zeros(3, 3, 2)], 1))
 
 

@@ -90,15 +90,3 @@ def test_potentials(monkeypatch):
     assert len(calls) == 3  # the embedding and both products of the attention, once, without a trace of the plain form
     for got, wanted in zip(*results, strict=True):
         torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-10)
-
-
-def test_a_subclass_keeps_its_own_order_of_operations():
-    class Doubled(TensorProduct):
-        def multiply(self, *arguments, **options):
-            return 2 * super().multiply(*arguments, **options)
-
-    x, y, w = (random(2, *shape, dtype=torch.float32) for shape in ((4, 3), (4, 1), (3, 1)))
-    product, doubled = (kind(1, 3, weights="external", form="y_first").to(DEVICE) for kind in (TensorProduct, Doubled))
-    torch.testing.assert_close(
-        doubled.message(doubled.matrices(y), x, w), 2 * product.message(product.matrices(y), x, w)
-    )

@@ -25,8 +25,8 @@ from tdn_theory.experiments.measuring import seconds_of, single_thread
 from tdn_theory.experiments.networks.variants import Variant
 from tdn_theory.experiments.potentials.fitting import TINY, configuration, present
 from tdn_theory.jobs import Jobs
-from tdn_theory.nn.convert import convert
-from tdn_theory.nn.product import Method
+from tdn_theory.nn.conversion import convert
+from tdn_theory.nn.spec import Method
 from tdn_theory.paper import EXCHANGED
 from tdn_theory.preset import Preset
 from tdn_theory.training.average import follow

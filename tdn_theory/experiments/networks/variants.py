@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tdn_theory.data.graph import Graph
     from tdn_theory.nn import Potential, PotentialConfig
     from tdn_theory.nn.baselines.equiformer import Equiformer
-    from tdn_theory.nn.product import Method
+    from tdn_theory.nn.edge_product import EdgeProduct
 
 Network = Literal["Equiformer", "TDN"]
 Product = Literal["e3nn paths", "fused paths", "exact", "cubature", "CP released", "CP naive"]
@@ -101,23 +101,21 @@ class Variant:
         from tdn_theory.nn.baselines.equiformer import Equiformer
         from tdn_theory.nn.baselines.products import CPOrder, E3nnPaths, TiedPaths
 
-        lmax, channels = config.lmax, config.channels
         if self.network == "Equiformer":
             sizes = {name: getattr(config, name) for name in ("channels", "layers", "heads", "cutoff")}
-            return Equiformer(config.elements, lmax, **sizes, seed=seed)
-        methods: dict[Product, Method] = {"cubature": "cubature", "CP released": "cp", "CP naive": "cp"}
-        method = methods.get(self.product, "exact" if self.shared else "per_path")
-        options = {"method": method, "share_linear": self.shared_linear, "pruned": self.pruned}
-        model = Potential(replace(config, **options), seed)
-        if self.product == "e3nn paths":
-            model.product = E3nnPaths(lmax, channels, self.shared)
-        elif self.product == "fused paths" and self.shared:
-            model.product = TiedPaths(lmax, channels)
-        elif self.product == "CP released":
-            model.product = CPOrder(lmax, channels, "released")
-        elif self.product == "CP naive":
-            model.product = CPOrder(lmax, channels, "naive")
-        return model
+            return Equiformer(config.elements, config.lmax, **sizes, seed=seed)
+        orders: dict[Product, Callable[[int, int], EdgeProduct]] = {
+            "e3nn paths": partial(E3nnPaths, shared=self.shared),
+            "CP released": partial(CPOrder, order="released"),
+            "CP naive": partial(CPOrder, order="naive"),
+        }
+        if self.product == "fused paths" and self.shared:
+            orders["fused paths"] = TiedPaths
+        make = orders.get(self.product)
+        product = None if make is None else make(config.lmax, config.channels)
+        method = "cubature" if self.product == "cubature" else "exact" if self.shared else "per_path"
+        options = {"method": method if product is None else product.method, "share_linear": self.shared_linear}
+        return Potential(replace(config, **options, pruned=self.pruned), seed, product=product)
 
 
 EQUIFORMER = Variant("Equiformer")

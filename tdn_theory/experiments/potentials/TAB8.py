@@ -33,10 +33,11 @@ from tdn_theory.experiments.measuring import mean_and_error, single_thread
 from tdn_theory.files import sha256
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.attention import Attention, Block, DegreeEmbedding, Edges, FeedForward
+from tdn_theory.nn.edge_product import EdgeProduct, YFirstProduct
 from tdn_theory.nn.harmonics import SphericalHarmonics, length
 from tdn_theory.nn.layers import GatedLinear, GaussianBasis, Linear
-from tdn_theory.nn.product import TensorProduct
 from tdn_theory.nn.seeded import seeded
+from tdn_theory.nn.spec import ProductSpec
 from tdn_theory.paper import NBODY
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import dim
@@ -139,15 +140,15 @@ ATLAS: dict[str, atlas.Which] = {"atlas": "all", "atlas, even paths": "even"}
 """Entries of least rank: all paths alive, with weights of their own; the cubature product."""
 
 
-def layer(product: Product, channels: int) -> tuple[TensorProduct, CouplingTensor]:
-    """The product layer of a row, and the equivariant tensor that it is meant to be."""
+def layer(product: Product, channels: int) -> tuple[YFirstProduct, CouplingTensor]:
+    """The product of a row, and the equivariant tensor that it is meant to be."""
     tensor, method = CouplingTensor(LMAX), "exact"
     if product.kind == "cp":
         method = load(LMAX, product.rank or 0, product.name or "").factors
     elif product.kind in ATLAS:
         entry = atlas.best(LMAX, paths=ATLAS[product.kind])
         tensor, method = entry.tensor, entry.factors
-    return TensorProduct(tensor, channels, method=method, weights="external", form="y_first"), tensor
+    return YFirstProduct(ProductSpec(tensor, channels, method=method, weights="external")), tensor
 
 
 class Propagator(torch.nn.Module):
@@ -166,7 +167,7 @@ class Propagator(torch.nn.Module):
     source: Tensor
     target: Tensor
 
-    def __init__(self, product: TensorProduct, channels: int, seed: int) -> None:
+    def __init__(self, product: EdgeProduct, channels: int, seed: int) -> None:
         super().__init__()
         self.product = product
         with seeded(self, seed):
@@ -200,7 +201,7 @@ class Propagator(torch.nn.Module):
             target,
             torch.cat([radial, radial * (charges[source] * charges[target]).unsqueeze(1)], 1),
             torch.ones_like(distance),
-            self.product.matrices(self.harmonics(vectors).unsqueeze(-1)),
+            self.product.prepare(self.harmonics(vectors)),
             self.product,
         )
         scalars = self.scalars.scalars(torch.stack([charges, length(velocities)], 1)).unsqueeze(1)
@@ -255,7 +256,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
 def _measured(product: Product, channels: int, seed: int) -> dict[str, Any]:
     """What is known of a product without training: its errors (E6), sampled as in the paper and exactly."""
     made, tensor = layer(product, channels)
-    (array,) = made.tensors
+    array = made.array
     sampled = equivariance.monte_carlo(array, 1000, seed)
     return {
         **product._asdict(),

@@ -86,7 +86,7 @@ SIZES = {
 ZERO = 1e-9
 """Relative error up to which a student has the teacher's function."""
 
-BUFFER = "product._y_to_matrices"
+BUFFER = "product.form.to_matrices"
 """What the product layer keeps of its tensor: `M[k, i, j]` as a matrix from j to (k, i)."""
 
 

@@ -204,7 +204,7 @@ def _message(lmax: int, c: int, e: int, dtype: torch.dtype) -> tuple[dict[str, M
     """Methods on features of nodes."""
     import torch
 
-    from tdn_theory.nn import TensorProduct
+    from tdn_theory.nn import ProductSpec, TensorProduct, YFirstProduct
     from tdn_theory.nn.kernels.rows import Rows
 
     d, n = dim(lmax), max(1, e // NEIGHBORS)
@@ -215,8 +215,10 @@ def _message(lmax: int, c: int, e: int, dtype: torch.dtype) -> tuple[dict[str, M
         _on(x, TensorProduct(lmax, c, weights="external", form="y_first", fused=fused)) for fused in (True, False)
     )
 
+    whole = _on(x, YFirstProduct(ProductSpec(lmax, c, weights="external"), fused=True))
+
     def fused(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-        return kernel.message(kernel.matrices(y.float()), x, w, rows=sources, into=targets)
+        return whole.couple(whole.prepare(y.squeeze(-1).float()), x, w, rows=sources, into=targets)
 
     def unfused(product: TensorProduct) -> Callable[..., Tensor]:
         def step(x: Tensor, y: Tensor, w: Tensor) -> Tensor:

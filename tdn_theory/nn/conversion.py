@@ -25,7 +25,8 @@ from tdn_theory.cp.store import Store
 from tdn_theory.nn.e3nn_convolution import ChannelProduct, StandIn, in_place_of, sign
 from tdn_theory.nn.kernels import loops
 from tdn_theory.nn.parts import whole
-from tdn_theory.nn.product import METHODS, MODES, Method, Mode, TensorProduct
+from tdn_theory.nn.product import TensorProduct
+from tdn_theory.nn.spec import METHODS, MODES, Method, Mode
 from tdn_theory.so3.irreps import Irrep, slot_slices
 
 Key = tuple[Mode, bool, bool, int, int, int]
