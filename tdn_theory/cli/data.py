@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import track
+from rich.progress import Progress, track
 
 from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages
 from tdn_theory.cli.labels import (
@@ -52,6 +52,7 @@ def data_list(as_json: JsonOption = False) -> None:
         ("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory[gfn2]', data make-gfn2"),
         ("pubchemqcr", "relaxations of compounds of PubChem, GFN2-xTB", "'tdn-theory[make-data]', data make-molecules"),
         ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
+        ("surfaces", "adsorbates on metals, relaxed with EMT", "lmdb; made by data make-surfaces"),
         ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
         ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
@@ -145,6 +146,23 @@ def data_make_nbody(out: OutFileOption = Path("nbody.npz")) -> None:
         write_bytes(out, npz_bytes(arrays))
     sizes = ", ".join(f"{split} {len(part)}" for split, part in parts.items())
     console.print(f"{out}: {sizes}", highlight=False, soft_wrap=True)
+
+
+@app.command("make-surfaces")
+def data_make_surfaces(
+    out: Annotated[Path, typer.Option(help="Folder for the LMDB files.")] = Path("surfaces"),
+    systems: Annotated[int, typer.Option(min=1, help="About how many systems.")] = 500,
+    workers: WorkersOption = 1,
+    seed: SeedOption = 0,
+) -> None:
+    """Relax adsorbates on metals with EMT: five files of the kind of OC20's IS2RE, in less than a minute of a core."""
+    from tdn_theory.data.surfaces import make_surfaces
+
+    with errors_as_messages(), Progress(console=console, transient=True) as progress:
+        task = progress.add_task("relaxing", total=systems)
+        sizes = make_surfaces(out, systems, workers, seed, lambda done: progress.advance(task, done))
+    found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    console.print(f"{out}: {found}", highlight=False, soft_wrap=True)
 
 
 @app.command("check")

@@ -140,7 +140,7 @@ def evaluate(
         show_values(result, as_json)
         return
     found = {"potential": model, "structures": len(structures)}
-    for part in ("errors", "rotation_errors"):
+    for part in ("errors", "catalyst_errors", "rotation_errors"):
         found |= {name: _value(metric) for name, metric in result[part].items()}
     found["energy_mae of constants per element"] = _value(result["constant_per_element"])
     found["speed"] = f"{result['structures_per_second']:.1f} structures/s"

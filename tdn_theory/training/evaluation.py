@@ -19,6 +19,7 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.nn.potential import Potential
 from tdn_theory.so3.rotation import haar_rotations
 from tdn_theory.training.batches import Graphs
+from tdn_theory.training.catalyst_metrics import catalyst_metrics
 from tdn_theory.training.config import Precision
 from tdn_theory.training.loss import Loss
 from tdn_theory.training.metrics import UNITS, Metric, error_sums, mean, summarize
@@ -190,6 +191,8 @@ def report(
 ) -> dict[str, Any]:
     """Errors, rotation errors, speed, and the energy error of constants per element, as JSON.
 
+    Of catalysts (the first structure has tags) also the metrics of OC20 and OC22.
+
     Args:
         model: A potential; its device and dtype are used.
         structures: With labels.
@@ -213,11 +216,13 @@ def report(
     model.eval()
     found = evaluate(model, graphs, batch_size, parts=parts, processes=Processes(device=weight.device))
     turned = rotation_errors(model, graphs, batch_size, rotations=rotations, seed=seed) if rotations else {}
+    of_catalysts = catalyst_metrics(model, graphs, batch_size) if structures[0].tags is not None else {}
     constants = baseline(model.shifts.tolist(), model.config.elements, structures)
     return {
         "structures": len(structures),
         "errors": as_json(found.metrics),
         "errors_by": {} if by is None else {by: {name: as_json(part) for name, part in found.parts.items()}},
+        "catalyst_errors": as_json(of_catalysts),
         "rotation_errors": as_json(turned),
         "constant_per_element": constants.to_dict(),
         "structures_per_second": found.structures_per_second,

@@ -1,0 +1,60 @@
+"""Splits by what is new: every system is in the part that its names say, whatever the seed."""
+
+from dataclasses import replace
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from tdn_theory.data.catalyst_splits import PARTS, adsorbate, composition, split_catalysts
+from tests.assertions import refuses
+from tests.data.reference import catalyst
+
+ADSORBATES = [name for name in ("H", "O", "CO", "OH", "NH") for _ in range(12)]
+COMPOSITIONS = ["Cu", "Pt", "Cu-Pt", "Ag"] * 15
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 2**31), st.floats(0.05, 0.6), st.floats(0.05, 0.6), st.floats(0.05, 0.5))
+def test_systems_are_where_their_names_say(seed: int, ads: float, cat: float, inside: float):
+    parts = split_catalysts(ADSORBATES, COMPOSITIONS, (ads, cat), inside, seed)
+    assert tuple(parts) == PARTS
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(60))
+    trained = {name: {names[k] for k in parts["train"]} for name, names in (("a", ADSORBATES), ("c", COMPOSITIONS))}
+    new = {"id": (False, False), "ood_ads": (True, False), "ood_cat": (False, True), "ood_both": (True, True)}
+    held = [{names[k] for k in parts["ood_both"]} for names in (ADSORBATES, COMPOSITIONS)]
+    assert len(held[0]) == max(1, round(ads * 5))
+    assert len(held[1]) == max(1, round(cat * 4))
+    for name, wanted in new.items():
+        for k in parts[name]:
+            assert (ADSORBATES[k] in held[0], COMPOSITIONS[k] in held[1]) == wanted
+    assert not held[0] & trained["a"]
+    assert not held[1] & trained["c"]
+    again = split_catalysts(ADSORBATES, COMPOSITIONS, (ads, cat), inside, seed)
+    assert all(np.array_equal(parts[name], again[name]) for name in PARTS)
+
+
+def test_the_seed_chooses():
+    found = {tuple(split_catalysts(ADSORBATES, COMPOSITIONS, seed=seed)["ood_both"]) for seed in range(8)}
+    assert len(found) > 3
+
+
+@pytest.mark.parametrize("fractions", [((0.0, 0.2), 0.1), ((0.2, 1.0), 0.1), ((0.2, 0.2), 0.0)])
+def test_fractions_that_make_no_sense_are_refused(fractions):
+    with refuses(ValueError, "between 0 and 1"):
+        split_catalysts(ADSORBATES, COMPOSITIONS, *fractions)
+
+
+def test_too_few_systems_are_refused():
+    with refuses(ValueError, "2 systems", "train", "more systems"):
+        split_catalysts(["H", "O"], ["Cu", "Cu"])
+
+
+def test_names_come_from_tags():
+    structure = catalyst()
+    assert (adsorbate(structure), composition(structure)) == ("HO", "Cu")
+    assert composition(replace(structure, numbers=np.array([78, 29, 8, 1]))) == "Cu-Pt"
+    assert adsorbate(replace(structure, tags=np.array([0, 1, 1, 0]))) == ""
+    with refuses(ValueError, "no tags"):
+        adsorbate(replace(structure, tags=None))
