@@ -1,4 +1,4 @@
-"""Structures with quantum-chemical labels: list, make, check, convert."""
+"""Structures with quantum-chemical labels: list, make, check, convert, clear."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
-from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages
+from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages, tell
 from tdn_theory.cli.labels import (
     EnergyKey,
     EnergyUnit,
@@ -22,7 +22,9 @@ from tdn_theory.cli.labels import (
 )
 from tdn_theory.cli.tables import Column, JsonOption, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, check, convert.")
+app = typer.Typer(
+    no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, check, convert, clear."
+)
 
 OutFileOption = Annotated[Path, typer.Option(help="File to write.")]
 
@@ -48,6 +50,7 @@ def data_list(as_json: JsonOption = False) -> None:
         ("relaxations", shipped, "nothing: shipped with the package"),
         ("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory[gfn2]', data make-gfn2"),
         ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
+        ("npz", "archives, as data convert writes them", "files of yours"),
         ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
         ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
@@ -142,8 +145,17 @@ def data_check(
     with errors_as_messages():
         keys = keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, missing)
         for file in files:
-            found = summary(read_structures(file, keys), cutoff)
+            found = summary(read_structures(file, keys, tell), cutoff)
             console.print(f"{file}: {found}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("clear")
+def data_clear() -> None:
+    """Remove what was kept of files that were read; they are read again when needed."""
+    from tdn_theory.data.kept import clear, folder
+
+    with errors_as_messages():
+        console.print(f"removed {clear()} sets of structures from {folder()}", highlight=False, soft_wrap=True)
 
 
 @app.command("convert")
@@ -165,6 +177,6 @@ def data_convert(
     with errors_as_messages():
         check_writable(target)
         keys = keys_of(energy_key, energy_unit, length_unit, forces_key, force_unit, stress_key, stress_unit, "without")
-        structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys)
+        structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys, tell)
         write_structures(target, structures, source)
     console.print(f"{target}: {len(structures)} structures", highlight=False, soft_wrap=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
+from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import Structure
 
 FORMATS = {
@@ -14,6 +17,19 @@ FORMATS = {
     "vasprun.xml": "vasp-xml",
 }
 """ASE's name of a format by the end of a file's name. None of them executes what it reads."""
+
+
+@dataclass(frozen=True)
+class AseReader(Reader):
+    """Reads files as `read_ase` does, each as one part."""
+
+    def read(self, file: Path, part: tuple[()]) -> tuple[list[Structure], Counter[str]]:
+        """All structures of a file; none is left out.
+
+        Raises:
+            ValueError: As `read_ase`.
+        """
+        return read_ase(file), Counter()
 
 
 def read_ase(path: Path) -> list[Structure]:

@@ -92,7 +92,7 @@ def evaluate(
         if loss is not None and sums is not None:
             sums += loss.sums(output, graph)
         progress(len(batch))
-    groups = [structure.group for structure in graphs.structures]
+    groups = graphs.structures.groups
     metrics = summarize({label: processes.sum(values).cpu().numpy() for label, values in rows.items()}, groups)
     value = math.nan if loss is None or sums is None else float(loss.value(processes.sum(sums))[0])
     return Evaluation(metrics, value, sum(map(len, mine)) / max(seconds, 1e-9))
@@ -136,7 +136,7 @@ def rotation_errors(
             known = straight[label].double()[~torch.isnan(straight[label])]
             square = torch.stack((known.square().sum(), known.new_tensor(known.numel())))
             squares[label] = squares.get(label, torch.zeros_like(square)) + square
-    groups = [structure.group for structure in graphs.structures]
+    groups = graphs.structures.groups
     metrics = {}
     for label, parts in found.items():
         sum_of_squares, number = squares[label].tolist()
