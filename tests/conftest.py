@@ -43,6 +43,14 @@ def rates_of_processor(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def structures_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept of files that tests read is not kept among the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TDN_THEORY_STRUCTURES", str(tmp_path_factory.mktemp("structures")))
+        yield
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """Randomness that is the same in every run."""

@@ -48,6 +48,7 @@ def info(as_json: JsonOption = False) -> None:
     from platformdirs import user_cache_path
 
     from tdn_theory.cp.store import SHIPPED, Store, user_folder
+    from tdn_theory.data.kept import folder
     from tdn_theory.provenance import commit, cpu, vector_code, versions
 
     with errors_as_messages():
@@ -63,5 +64,6 @@ def info(as_json: JsonOption = False) -> None:
             "couplings stored": ", ".join(labels),
             "own solutions are in": user_folder(),
             "compiled loops are in": user_cache_path("tdn-theory"),
+            "structures that were read are in": folder(),
         }
     show_values(found, as_json)

@@ -34,6 +34,11 @@ class PathsName(StrEnum):
     EVEN = "even"
 
 
+def tell(line: str) -> None:
+    """Show a line as it is."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 @contextmanager
 def errors_as_messages() -> Iterator[None]:
     """Show the message of a foreseen error instead of a traceback."""

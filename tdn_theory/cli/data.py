@@ -1,4 +1,4 @@
-"""Structures with quantum-chemical labels: list, make, check, convert."""
+"""Structures with quantum-chemical labels: list, make, check, convert, clear."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, track
 
-from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages
+from tdn_theory.cli.common import SeedOption, WorkersOption, console, errors_as_messages, tell
 from tdn_theory.cli.labels import (
     EnergyKey,
     EnergyUnit,
@@ -25,7 +25,9 @@ from tdn_theory.cli.labels import (
 )
 from tdn_theory.cli.tables import Column, JsonOption, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, check, convert.")
+app = typer.Typer(
+    no_args_is_help=True, help="Structures with quantum-chemical labels: list, make, check, convert, clear."
+)
 
 OutFileOption = Annotated[Path, typer.Option(help="File to write.")]
 
@@ -53,6 +55,7 @@ def data_list(as_json: JsonOption = False) -> None:
         ("pubchemqcr", "relaxations of compounds of PubChem, GFN2-xTB", "'tdn-theory[make-data]', data make-molecules"),
         ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
         ("surfaces", "adsorbates on metals, relaxed with EMT", "lmdb; made by data make-surfaces"),
+        ("npz", "archives, as data convert writes them", "files of yours"),
         ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
         ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
@@ -191,8 +194,17 @@ def data_check(
     with errors_as_messages():
         keys = keys_of(options)
         for file in files:
-            found = summary(read_structures(file, keys), cutoff)
+            found = summary(read_structures(file, keys, tell), cutoff)
             console.print(f"{file}: {found}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("clear")
+def data_clear() -> None:
+    """Remove what was kept of files that were read; they are read again when needed."""
+    from tdn_theory.data.kept import clear, folder
+
+    with errors_as_messages():
+        console.print(f"removed {clear()} sets of structures from {folder()}", highlight=False, soft_wrap=True)
 
 
 @app.command("convert")
@@ -219,6 +231,6 @@ def data_convert(
         check_writable(target)
         stress = {} if virial_key else {"stress_key": "stress", "stress_unit": "eV/Angstrom^3"}
         keys = keys_of(options, **stress, missing="without")
-        structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys)
+        structures = read_structures(SHIPPED if source == "relaxations" else Path(source), keys, tell)
         write_structures(target, structures, source)
     console.print(f"{target}: {len(structures)} structures", highlight=False, soft_wrap=True)

@@ -6,12 +6,15 @@ What only catalysts have, from fixed atoms to reference energies, has no array w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import LABELS, Structure
 from tdn_theory.files import npz_arrays, npz_bytes, read_json, sha256, write_bytes, write_json
 
@@ -22,6 +25,20 @@ SHAPES: Mapping[str, tuple[int, ...]] = {"positions": (3,), "cell": (3, 3), **LA
 
 class DamagedError(ValueError):
     """A file does not hold what its manifest says."""
+
+
+@dataclass(frozen=True)
+class ArchiveReader(Reader):
+    """Reads what `write_archive` wrote, each file as one part: a large set is best written as several."""
+
+    def read(self, file: Path, part: tuple[()]) -> tuple[list[Structure], Counter[str]]:
+        """All structures of a file; none is left out.
+
+        Raises:
+            FileNotFoundError: Its manifest is missing.
+            DamagedError: The file does not have the checksum of its manifest.
+        """
+        return read_archive(file), Counter()
 
 
 def write_archive(path: Path, structures: Sequence[Structure], made_by: Mapping[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdn_theory.data.electrons import check_electrons, information
+from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import Structure
 
 if TYPE_CHECKING:
@@ -21,6 +23,25 @@ FORMATS = {
     **{f"{name}{packed}": format for name, format in VASP.items() for packed in ("", ".gz", ".xz")},
 }
 """ASE's name of a format by the end of a file's name. None of them executes what it reads."""
+
+
+@dataclass(frozen=True)
+class AseReader(Reader):
+    """Reads files as `read_ase` does, each as one part.
+
+    Attributes:
+        ignore: Total `charge` or `spin`, which are refused otherwise (`check_electrons`).
+    """
+
+    ignore: tuple[str, ...] = ()
+
+    def read(self, file: Path, part: tuple[()]) -> tuple[list[Structure], Counter[str]]:
+        """All structures of a file; none is left out.
+
+        Raises:
+            ValueError: As `read_ase`.
+        """
+        return read_ase(file, self.ignore), Counter()
 
 
 def read_ase(path: Path, ignore: Sequence[str] = ()) -> list[Structure]:

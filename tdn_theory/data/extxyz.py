@@ -15,8 +15,10 @@ import io
 import lzma
 import re
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -25,6 +27,7 @@ from scipy.spatial import cKDTree
 
 from tdn_theory.data import units
 from tdn_theory.data.electrons import check_electrons, check_ignored
+from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import Structure, fixed_atoms
 from tdn_theory.files import write_bytes
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 
 CLOSEST = 0.1
 """Atoms closer than this (Angstrom) are an error of the file."""
+
+PART_BYTES = 2**24
+"""What a process reads at a time."""
 
 ISOLATED_ATOM = "IsolatedAtom"
 """Value of `config_type` that marks single atoms, whose energies are those of the elements."""
@@ -103,8 +109,73 @@ class Keys:
         return found
 
 
+@dataclass(frozen=True)
+class ExtxyzReader(Reader):
+    """Reads extended XYZ files, `.xyz` or `.extxyz`, also with `.gz` or `.xz`.
+
+    Blank lines between frames do not matter.
+
+    Attributes:
+        keys: Names and units of what is read.
+    """
+
+    keys: Keys
+
+    def parts(self, file: Path) -> list[tuple[int, int | None, int, int]]:
+        """Whole frames of about `PART_BYTES` each: first byte, end, and the numbers of the first frame and line.
+
+        What is compressed is one part, and what comes after a frame that is not as it should be belongs to its part,
+        whose reading tells what is wrong.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        if file.suffix in (".gz", ".xz"):
+            return [(0, None, 0, 1)]
+        parts, (begin, frame, line) = [], (0, 0, 1)
+        place, frames, lines = 0, 0, 1
+        with file.open("rb") as stream:
+            while head := stream.readline():
+                atoms = 0
+                if head.strip():
+                    if place - begin >= PART_BYTES:
+                        parts.append((begin, place, frame, line))
+                        begin, frame, line = place, frames, lines
+                    try:
+                        atoms = int(head)
+                    except ValueError:
+                        break
+                    if atoms < 1:
+                        break
+                    place += sum(map(len, islice(stream, atoms + 1)))
+                    frames, lines = frames + 1, lines + atoms + 1
+                place, lines = place + len(head), lines + 1
+        return [*parts, (begin, None, frame, line)]
+
+    def read(self, file: Path, part: tuple[int, int | None, int, int]) -> tuple[list[Structure], Counter[str]]:
+        """The structures of a part; none is left out.
+
+        Raises:
+            ValueError: The file, or a frame, is not as it should be; the message has file, frame and line.
+        """
+        begin, end, frame, line = part
+        with file.open("rb") as stream:
+            stream.seek(begin)
+            content = stream.read(-1 if end is None else end - begin)
+        factors, structures = self.keys.factors(), []
+        for number, (start, text) in enumerate(_frames(file, content, frame, line), frame):
+            try:
+                structures.append(_structure(text, self.keys, factors))
+            except (TypeError, ValueError, LookupError, OverflowError) as error:
+                reason = f"no element {error}" if isinstance(error, KeyError) else error
+                raise ValueError(f"{file}, frame {number} (line {start}): {reason}") from error
+        if not structures:
+            raise ValueError(f"{file} holds no frame; it must be an extended XYZ file")
+        return structures, Counter()
+
+
 def read_extxyz(path: Path, keys: Keys) -> list[Structure]:
-    """Read all frames of an extended XYZ file; blank lines between them do not matter.
+    """All frames of an extended XYZ file, as `ExtxyzReader` reads them.
 
     Args:
         path: File, `.xyz` or `.extxyz`, also with `.gz` or `.xz`.
@@ -114,27 +185,26 @@ def read_extxyz(path: Path, keys: Keys) -> list[Structure]:
         FileNotFoundError: There is no such file.
         ValueError: The file, or a frame, is not as it should be; the message has file, frame and line.
     """
-    factors, structures = keys.factors(), []
-    for number, (line, text) in enumerate(_frames(path)):
-        try:
-            structures.append(_structure(text, keys, factors))
-        except (TypeError, ValueError, LookupError, OverflowError) as error:
-            reason = f"no element {error}" if isinstance(error, KeyError) else error
-            raise ValueError(f"{path}, frame {number} (line {line}): {reason}") from error
-    if not structures:
-        raise ValueError(f"{path} holds no frame; it must be an extended XYZ file")
-    return structures
+    reader = ExtxyzReader(keys)
+    return [structure for part in reader.parts(path) for structure in reader.read(path, part)[0]]
 
 
-def _frames(path: Path) -> Iterator[tuple[int, str]]:
-    """The number of the first line of each frame, from 1, and its text."""
-    lines = _text(path).splitlines()
-    place = number = 0
+def _frames(path: Path, content: bytes, number: int, first: int) -> Iterator[tuple[int, str]]:
+    """The number of the first line of each frame, and its text.
+
+    Args:
+        path: The file, for messages.
+        content: Of the file, or of a part.
+        number: Of the first frame in it, from 0.
+        first: Number of its first line, from 1.
+    """
+    lines = _text(path, content, first).splitlines()
+    place = 0
     while place < len(lines):
         if not lines[place].strip():
             place += 1
             continue
-        here = f"{path}, frame {number} (line {place + 1})"
+        here = f"{path}, frame {number} (line {place + first})"
         try:
             atoms = int(lines[place])
         except ValueError as error:
@@ -149,13 +219,12 @@ def _frames(path: Path) -> Iterator[tuple[int, str]]:
             raise ValueError(f"{here}: {atoms} atoms, but the file ends after {len(lines) - place - 2}: it is cut off")
         short = next((k for k in range(place + 2, end) if not lines[k].strip()), None)
         if short is not None:
-            raise ValueError(f"{here}: {atoms} atoms, but line {short + 1} is blank: atoms are missing")
-        yield place + 1, "\n".join(lines[place:end]) + "\n"
+            raise ValueError(f"{here}: {atoms} atoms, but line {short + first} is blank: atoms are missing")
+        yield place + first, "\n".join(lines[place:end]) + "\n"
         place, number = end, number + 1
 
 
-def _text(path: Path) -> str:
-    content = path.read_bytes()
+def _text(path: Path, content: bytes, first: int) -> str:
     try:
         if path.suffix == ".gz":
             content = gzip.decompress(content)
@@ -166,7 +235,7 @@ def _text(path: Path) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        line = content[: error.start].count(b"\n") + first
         raise ValueError(f"{path}, line {line}: not UTF-8 text ({error.reason}); write the file as UTF-8") from error
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tdn_theory.data.archive import read_archive, write_archive
-from tdn_theory.data.ase_files import FORMATS, read_ase
-from tdn_theory.data.extxyz import Keys, read_extxyz, write_extxyz
-from tdn_theory.data.pubchemqcr import read_pubchemqcr, write_pubchemqcr
+from tdn_theory.data.archive import ArchiveReader, write_archive
+from tdn_theory.data.ase_files import FORMATS, AseReader
+from tdn_theory.data.extxyz import ExtxyzReader, Keys, write_extxyz
+from tdn_theory.data.kept import kept
+from tdn_theory.data.packed import Packed
+from tdn_theory.data.pubchemqcr import PubChemQCRReader, write_pubchemqcr
 from tdn_theory.data.structure import Structure
 from tdn_theory.provenance import provenance
 
@@ -17,27 +19,27 @@ READABLE = (".npz", ".lmdb", *TEXT, *FORMATS)
 WRITABLE = (".npz", ".lmdb", ".xyz", ".extxyz")
 
 
-def read_structures(file: Path, keys: Keys) -> list[Structure]:
-    """All structures of a file.
+def read_structures(file: Path, keys: Keys, say: Callable[[str], None] = lambda line: None) -> Packed:
+    """All structures of a file; they are kept for the next time (`kept`).
 
     Args:
         file: File with one of the suffixes `READABLE`.
         keys: What an extended XYZ file calls its labels; other formats say it themselves.
+        say: Called with a line where reading takes time or something was left out.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The suffix is none of these, or the file is damaged.
     """
     suffix = _suffix(file, READABLE)
-    if not file.is_file():
-        raise FileNotFoundError(f"there is no file {file}")
+    reader = ExtxyzReader(keys)
     if suffix == ".npz":
-        return read_archive(file)
-    if suffix == ".lmdb":
-        return list(read_pubchemqcr([file]))
-    if suffix in FORMATS:
-        return read_ase(file, keys.ignore)
-    return read_extxyz(file, keys)
+        reader = ArchiveReader()
+    elif suffix == ".lmdb":
+        reader = PubChemQCRReader()
+    elif suffix in FORMATS:
+        reader = AseReader(keys.ignore)
+    return kept(reader, [file], say)
 
 
 def check_writable(file: Path) -> None:

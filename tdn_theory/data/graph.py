@@ -62,6 +62,12 @@ class Graph:
         shifts = torch.einsum("ea,eax->ex", self.offsets, self.cell[self.batch[self.target]])
         return self.positions[self.source] + shifts - self.positions[self.target]
 
+    @property
+    def bytes(self) -> int:
+        """Of its tensors."""
+        tensors = (self.numbers, self.positions, self.batch, self.source, self.target, self.offsets, self.cell)
+        return sum(tensor.nbytes for tensor in (*tensors, *self.labels.values()))
+
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Graph:
         """The graph on another device, or with another type of its real numbers, except the energies."""
         # a copy to the processor would not be waited for, and read before it is there

@@ -15,24 +15,25 @@ import gzip
 import io
 import random
 import zlib
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
 from tdn_theory.data import lmdb_file, plain_pickle
 from tdn_theory.data.lmdb_file import UnusableError, reading
+from tdn_theory.data.packed import Packed
+from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.units import BOHR, HARTREE
-from tdn_theory.files import npz_arrays, npz_bytes, sha256, write_bytes
 
 STAGES = ("pm3", "hf", "DFT_1st", "DFT_2nd")
+PART_BYTES = 2**20
+"""Packed records that a process reads at a time."""
 LARGEST_RECORD = 2**28
 """Bytes of an unpacked record; larger ones are not read."""
 MOST_STEPS = 100_000
@@ -140,192 +141,77 @@ def _unpack(content: bytes, stages: Sequence[str], key: bytes) -> tuple[list[Str
         return [], Counter([str(reason)])
 
 
-@lru_cache(maxsize=256)
-def _trajectory(file: Path, key: bytes, stages: tuple[str, ...]) -> list[Structure]:
-    with reading(file) as transaction:
-        content = transaction.get(key)
-    return _unpack(content, stages, key)[0]
-
-
-@dataclass(frozen=True, eq=False)
-class Trajectories(Sequence[Structure]):
-    """Usable snapshots of trajectories in LMDB files, read when they are asked for.
-
-    As a sequence, it is in the order of the trajectories; `stream` shuffles and shares out among processes.
+@dataclass(frozen=True)
+class PubChemQCRReader(Reader):
+    """Reads the usable snapshots of LMDB files, trajectory by trajectory.
 
     Attributes:
-        files: LMDB files.
-        stages: Stages of a relaxation that are read.
-        file_number: Number of the file of each trajectory (t,).
-        key: Key of each trajectory (t,), in hexadecimal.
-        snapshots: Usable snapshots of each trajectory (t,), at least one.
-        rejected: How often what was rejected, in all records of the files.
-    """
-
-    files: tuple[Path, ...]
-    stages: tuple[str, ...]
-    file_number: Int64[np.ndarray, " t"]
-    key: np.ndarray
-    snapshots: Int64[np.ndarray, " t"]
-    rejected: Mapping[str, int]
-
-    def __repr__(self) -> str:
-        """Sizes, and what was rejected."""
-        reasons = ", ".join(f"{number} x {reason}" for reason, number in self.rejected.items()) or "nothing"
-        return f"Trajectories({len(self.snapshots)} trajectories, {len(self)} snapshots; rejected {reasons})"
-
-    @cached_property
-    def _first(self) -> list[int]:
-        """Number of the first snapshot of each trajectory, and the number of all snapshots."""
-        return np.cumsum([0, *self.snapshots]).tolist()
-
-    def __len__(self) -> int:
-        """Number of snapshots."""
-        return self._first[-1]
-
-    @overload
-    def __getitem__(self, number: int) -> Structure: ...
-
-    @overload
-    def __getitem__(self, number: slice) -> list[Structure]: ...
-
-    def __getitem__(self, number: int | slice) -> Structure | list[Structure]:
-        """One snapshot, or all of a slice."""
-        if isinstance(number, slice):
-            return [self[k] for k in range(len(self))[number]]
-        number = range(len(self))[number]
-        trajectory = bisect_right(self._first, number) - 1
-        return self.trajectory(trajectory)[number - self._first[trajectory]]
-
-    def trajectory(self, number: int) -> list[Structure]:
-        """All usable snapshots of one trajectory."""
-        file, key = self.files[self.file_number[number]], bytes.fromhex(self.key[number])
-        return _trajectory(file, key, self.stages)
-
-    @property
-    def fingerprint(self) -> str:
-        """A hash of which trajectories these are, how many snapshots they have, and how large their files are."""
-        files = [str(file.stat().st_size) for file in self.files]
-        arrays = [array.tobytes() for array in (self.file_number, self.key, self.snapshots)]
-        return sha256("\n".join([*files, *self.stages]).encode() + b"".join(arrays))[:32]
-
-    def select(self, numbers: Int64[np.ndarray, " s"]) -> Trajectories:
-        """Only these trajectories, in this order."""
-        file_number, key, snapshots = (c[numbers] for c in (self.file_number, self.key, self.snapshots))
-        return replace(self, file_number=file_number, key=key, snapshots=snapshots)
-
-    def split(self, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 42) -> list[Trajectories]:
-        """Split by trajectory, by the rule of the released code, whose seed is 42.
-
-        Python's generator shuffles the trajectories; each part but the last has `int(fraction * t)` of them, and the
-        last the rest. What is released is the rule: its parts are the published ones if the same trajectories are
-        usable.
-
-        Raises:
-            ValueError: A fraction is negative, or they do not add up to 1.
-        """
-        if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
-            raise ValueError(f"fractions are {list(fractions)}; they must not be negative, and add up to 1")
-        order = list(range(len(self.snapshots)))
-        random.Random(seed).shuffle(order)
-        sizes = [int(fraction * len(order)) for fraction in fractions[:-1]]
-        return [self.select(part) for part in np.split(np.array(order, np.int64), np.cumsum(sizes))]
-
-    def stream(
-        self, seed: int, epoch: int = 0, rank: int = 0, ranks: int = 1, buffer: int = 1024
-    ) -> Iterator[Structure]:
-        """Snapshots of one epoch, shuffled, each trajectory unpacked once: no rank reads what another reads.
-
-        Trajectories come in an order drawn from (seed, epoch), each `ranks`-th on this rank, and their snapshots leave
-        a buffer at random. All ranks yield equally many: a few snapshots at the end of the longer ones are left out.
-
-        Args:
-            seed: Seed of the order.
-            epoch: Number of the epoch, from 0.
-            rank: This process.
-            ranks: Number of processes.
-            buffer: Snapshots to choose from.
-
-        Raises:
-            ValueError: There is no such rank, or the buffer is empty.
-        """
-        if not 0 <= rank < ranks or buffer < 1:
-            raise ValueError(f"rank={rank}, ranks={ranks}, buffer={buffer}; rank is 0 to ranks - 1, buffer at least 1")
-        order = np.random.default_rng((seed, epoch)).permutation(len(self.snapshots))
-        left = min(int(self.snapshots[order[other::ranks]].sum()) for other in range(ranks))
-        generator = np.random.default_rng((seed, epoch, rank))
-        waiting: list[Structure] = []
-        for number in order[rank::ranks]:
-            waiting += self.trajectory(int(number))
-            while len(waiting) > buffer and left:
-                yield _pop(waiting, generator)
-                left -= 1
-        while left:
-            yield _pop(waiting, generator)
-            left -= 1
-
-
-def _pop(waiting: list[Structure], generator: np.random.Generator) -> Structure:
-    chosen = int(generator.integers(len(waiting)))
-    waiting[chosen], waiting[-1] = waiting[-1], waiting[chosen]
-    return waiting.pop()
-
-
-def read_pubchemqcr(
-    files: Sequence[Path], stages: Sequence[str] = ("DFT_1st",), index: Path | None = None
-) -> Trajectories:
-    """All trajectories of some LMDB files that have a usable snapshot.
-
-    Args:
-        files: LMDB files; their order matters for `split` (the released code sorts them by name).
-        stages: Stages to read, of `pm3`, `hf`, `DFT_1st` and `DFT_2nd`; only the last two are B3LYP/6-31G*.
-        index: File (npz) that keeps what reading everything once has found; written if it does not exist.
+        stages: Stages of a relaxation that are read, of `STAGES`; only the last two are B3LYP/6-31G*.
 
     Raises:
-        FileNotFoundError: A file does not exist.
-        ImportError: lmdb is not installed.
-        ValueError: There is no such stage, no file, no usable snapshot, a file is not an LMDB file, or the index is of
-            other files or stages.
+        ValueError: There is no such stage.
     """
-    unknown = [stage for stage in stages if stage not in STAGES]
-    if unknown or not stages or not files:
-        raise ValueError(f"files {list(map(str, files))}, stages {list(stages)}; give files, and stages of {STAGES}")
-    paths = tuple(Path(file) for file in files)
-    _trajectory.cache_clear()  # a file may have been replaced since it was read
-    of = np.array([f"{file.name} {file.stat().st_size}" for file in paths] + list(stages))
-    if index is not None and index.exists():
-        known = npz_arrays(index.read_bytes())
-        if not np.array_equal(known["of"], of):
-            raise ValueError(
-                f"{index} is of other files or stages: {', '.join(known['of'])}; delete it, or name another"
-            )
-    else:
-        known = {"of": of, **_scan(paths, tuple(stages))}
-        if index is not None:
-            write_bytes(index, npz_bytes(known))
-    reasons = dict(zip(known["reason"].tolist(), known["times"].tolist(), strict=True))
-    if not len(known["snapshots"]):
-        raise ValueError(f"no usable snapshot of {list(stages)} in {', '.join(map(str, paths))}; rejected: {reasons}")
-    return Trajectories(paths, tuple(stages), known["file_number"], known["key"], known["snapshots"], reasons)
 
+    stages: tuple[str, ...] = ("DFT_1st",)
 
-def _scan(files: tuple[Path, ...], stages: tuple[str, ...]) -> dict[str, np.ndarray]:
-    found, rejected = [], Counter[str]()
-    for number, file in enumerate(files):
+    def __post_init__(self) -> None:
+        if not self.stages or any(stage not in STAGES for stage in self.stages):
+            raise ValueError(f"stages are {list(self.stages)}; give some of {', '.join(STAGES)}")
+
+    def parts(self, file: Path) -> list[tuple[str, int]]:
+        """Records of about `PART_BYTES` each: the first key, in hexadecimal, and how many.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ImportError: lmdb is not installed.
+            ValueError: It is not an LMDB file, or cut off.
+        """
+        parts, begin, count, size = [], "", 0, 0
         with reading(file) as transaction:
             for key, content in transaction.cursor():
-                usable, reasons = _unpack(content, stages, key)
+                if count and size >= PART_BYTES:
+                    parts.append((begin, count))
+                    count = size = 0
+                if not count:
+                    begin = key.hex()
+                count, size = count + 1, size + len(content)
+        return [*parts, *([(begin, count)] if count else [])]
+
+    def read(self, file: Path, part: tuple[str, int]) -> tuple[list[Structure], Counter[str]]:
+        """The usable snapshots of some records, and how often others were rejected for which reason."""
+        begin, count = part
+        found, rejected = list[Structure](), Counter[str]()
+        with reading(file) as transaction, transaction.cursor() as cursor:
+            cursor.set_key(bytes.fromhex(begin))
+            for key, content in islice(cursor, count):
+                usable, reasons = _unpack(content, self.stages, key)
+                found += usable
                 rejected += reasons
-                if usable:
-                    found.append((number, key.hex(), len(usable)))
-    numbers, keys, counts = zip(*found, strict=True) if found else ((), (), ())
-    return {
-        "file_number": np.array(numbers, np.int64),
-        "key": np.array(keys, str),
-        "snapshots": np.array(counts, np.int64),
-        "reason": np.array(list(rejected), str),
-        "times": np.array(list(rejected.values()), np.int64),
-    }
+        return found, rejected
+
+
+def split_by_trajectory(
+    structures: Packed, fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 42
+) -> list[Packed]:
+    """Split by trajectory, by the rule of the released code, whose seed is 42; a group is a trajectory.
+
+    Python's generator shuffles the trajectories; each part but the last has `int(fraction * t)` of them, and the last
+    the rest, in the order of the shuffle. What is released is the rule: its parts are the published ones if the same
+    trajectories are usable, and files are read in the order of their names.
+
+    Raises:
+        ValueError: A fraction is negative, or they do not add up to 1.
+    """
+    if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise ValueError(f"fractions are {list(fractions)}; they must not be negative, and add up to 1")
+    _, begins, trajectory = np.unique(structures.column("group"), return_index=True, return_inverse=True)
+    order = np.argsort(begins).tolist()
+    random.Random(seed).shuffle(order)
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    ends = np.cumsum([int(fraction * len(order)) for fraction in fractions[:-1]])
+    shuffled = np.argsort(place[trajectory], kind="stable")
+    return [structures.select(part) for part in np.split(shuffled, np.searchsorted(place[trajectory][shuffled], ends))]
 
 
 def write_pubchemqcr(path: Path, structures: Sequence[Structure], stage: str = "DFT_1st") -> None:

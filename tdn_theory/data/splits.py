@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from math import inf
 
 import numpy as np
 
+from tdn_theory.data.packed import Packed, pack
 from tdn_theory.data.structure import Structure
 
 TRIES = 200
@@ -19,7 +19,7 @@ FAR = 2.0
 
 def split_by_group(
     structures: Sequence[Structure], fractions: Sequence[float] = (0.6, 0.2, 0.2), seed: int = 0
-) -> list[list[Structure]]:
+) -> list[Packed]:
     """Split structures so that no group is in two parts; structures keep their order.
 
     Groups are dealt out at random. Where that gives a part more than `FAR` times its share of the structures, or less,
@@ -36,20 +36,22 @@ def split_by_group(
     shares = np.asarray(fractions, float)
     if not (shares >= 0).all() or abs(shares.sum() - 1) > 1e-9:
         raise ValueError(f"fractions are {list(fractions)}; they must not be negative, and add up to 1")
-    sizes = Counter(structure.group for structure in structures)
-    groups = sorted(sizes)
+    packed = pack(structures)
+    numbers, group, sizes = np.unique(packed.column("group"), return_inverse=True, return_counts=True)
+    names = [packed.names["group"][number] for number in numbers.tolist()]
+    groups = sorted(range(len(names)), key=names.__getitem__)  # so that the choice does not depend on their order
     if len(groups) < np.count_nonzero(shares):
         raise ValueError(
             f"{len(groups)} groups cannot fill {np.count_nonzero(shares)} parts without cutting a group "
-            f"(the first is {groups[:1]}); give each part files of its own, name finer groups, or choose "
-            "split = 'structure', where structures of one group are in all parts"
+            f"(the first is {[names[number] for number in groups[:1]]}); give each part files of its own, name finer "
+            "groups, or choose split = 'structure', where structures of one group are in all parts"
         )
     counts = np.maximum(np.floor(shares * len(groups)).astype(int), shares > 0)
     while counts.sum() < len(groups):
         counts[np.argmax(shares * len(groups) - counts)] += 1
     while counts.sum() > len(groups):
         counts[np.argmax(counts - shares * len(groups) - (counts <= 1) * len(groups))] -= 1
-    of_group = np.array([sizes[group] for group in groups])
+    of_group = sizes[groups]
     rng, best, nearest = np.random.default_rng(seed), np.zeros(0, int), inf
     for _ in range(TRIES):
         part = np.empty(len(groups), int)
@@ -65,8 +67,9 @@ def split_by_group(
         dealt = _dealt(of_group, shares)
         if _distance(np.bincount(dealt, of_group, len(shares)), shares) < nearest:
             best = dealt
-    chosen = dict(zip(groups, best.tolist(), strict=True))
-    return [[s for s in structures if chosen[s.group] == number] for number in range(len(shares))]
+    part_of = np.empty(len(groups), int)
+    part_of[groups] = best
+    return [packed.select(np.flatnonzero(part_of[group] == number)) for number in range(len(shares))]
 
 
 def _distance(sizes: np.ndarray, shares: np.ndarray) -> float:

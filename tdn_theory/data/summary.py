@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from tdn_theory.data.structure import LABELS, Structure
+from tdn_theory.data.packed import Packed, pack
+from tdn_theory.data.structure import Structure
 
 ABSURD_ENERGY = 100.0
 """Energies per atom that differ from those of constants per element by more than this (eV) look like an error."""
@@ -77,38 +75,34 @@ def summary(structures: Sequence[Structure], cutoff: float | None = None) -> Sum
         raise ValueError("there is no structure to sum up")
     from ase.data import chemical_symbols
 
-    counts, elements, places = Counter[str](), Counter[int](), set[str]()
-    low, high = {}, {}
-    nearest = np.inf
-    for structure in structures:
-        elements.update(set(structure.numbers.tolist()))
-        places.add(fingerprint([structure], labels=False))
-        for label in structure.labels:
-            values = np.atleast_1d(getattr(structure, label)) / (len(structure) if label == "energy" else 1)
-            counts[label] += 1
-            low[label] = min(low.get(label, np.inf), float(values.min()))
-            high[label] = max(high.get(label, -np.inf), float(values.max()))
-        if len(structure) > 1:
-            distances, _ = cKDTree(structure.positions).query(structure.positions, 2)
-            nearest = min(nearest, float(distances[:, 1].min()))
-    sizes = [len(structure) for structure in structures]
-    periodic = sum(bool(structure.pbc.any()) for structure in structures)
-    labels = {label: (counts[label], low[label], high[label]) for label in LABELS if label in counts}
+    packed = pack(structures)
+    elements, low, high = np.zeros(119, int), {}, {}
+    for part in packed.chunks():
+        elements += (part.counts(range(119)) > 0).sum(0)
+        for label in part.labels:
+            values = part.column(label)
+            if label == "energy":
+                values = values / part.column("atoms")
+            low[label] = min(low.get(label, np.inf), float(np.nanmin(values)))
+            high[label] = max(high.get(label, -np.inf), float(np.nanmax(values)))
+    atoms, nearest = packed.column("atoms"), float(packed.column("nearest").min())
+    periodic = int(packed.column("pbc").any(1).sum())
+    labels = {label: (int(packed.known(label).sum()), low[label], high[label]) for label in packed.labels}
     return Summary(
-        len(structures),
-        len({structure.group for structure in structures}),
-        (min(sizes), max(sizes)),
-        {chemical_symbols[z]: elements[z] for z in sorted(elements)},
+        len(packed),
+        len(np.unique(packed.column("group"))),
+        (int(atoms.min()), int(atoms.max())),
+        {chemical_symbols[z]: int(elements[z]) for z in packed.elements},
         periodic,
         labels,
         nearest,
-        len(structures) - len(places),
-        tuple(_warnings(structures, labels, nearest, periodic, cutoff)),
+        len(packed) - len(np.unique(packed.column("place"))),
+        tuple(_warnings(packed, labels, nearest, periodic, cutoff)),
     )
 
 
 def _warnings(
-    structures: Sequence[Structure],
+    structures: Packed,
     labels: dict[str, tuple[int, float, float]],
     nearest: float,
     periodic: int,
@@ -117,8 +111,8 @@ def _warnings(
     found = []
     if cutoff is not None and not periodic and nearest > cutoff:
         found.append(f"no two atoms are within the cutoff of {cutoff} A: are lengths in another unit?")
-    known = [structure for structure in structures if structure.energy is not None]
-    if known:
+    known = structures.select(np.flatnonzero(structures.known("energy")))
+    if len(known):
         left = _off_constants(known)
         worst = int(np.abs(left).argmax())
         if abs(left[worst]) > ABSURD_ENERGY:
@@ -133,24 +127,9 @@ def _warnings(
     return found
 
 
-def _off_constants(structures: Sequence[Structure]) -> np.ndarray:
+def _off_constants(structures: Packed) -> np.ndarray:
     """Energies per atom less those of constants per element, by least squares of energies per atom; eV/atom."""
-    elements = sorted({z for structure in structures for z in structure.numbers.tolist()})
-    counts = np.array([[np.count_nonzero(s.numbers == z) for z in elements] for s in structures], float)
-    sizes = counts.sum(1)
-    energies = np.array([structure.energy for structure in structures]) / sizes
-    fit = np.linalg.lstsq(counts / sizes[:, None], energies, rcond=None)[0]
-    return energies - counts @ fit / sizes
-
-
-def fingerprint(structures: Sequence[Structure], labels: bool = True) -> str:
-    """A hash of structures in their order: atoms, which are fixed, cells; labels and weights if asked for; no names."""
-    hashed = sha256()
-    for structure in structures:
-        names = ("numbers", "positions", "fixed", "cell", "pbc", *((*LABELS, "weight") if labels else ()))
-        for name in names:
-            value = getattr(structure, name)
-            hashed.update(name.encode() if value is not None else b"-")
-            if value is not None:
-                hashed.update(np.ascontiguousarray(value).tobytes())
-    return hashed.hexdigest()[:32]
+    sizes = structures.column("atoms")
+    parts = np.concatenate([part.counts(structures.elements) for part in structures.chunks()]) / sizes[:, None]
+    energies = structures.column("energy") / sizes
+    return energies - parts @ np.linalg.lstsq(parts, energies, rcond=None)[0]

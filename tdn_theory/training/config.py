@@ -32,8 +32,8 @@ class DataConfig:
     """Structures to train on, to validate with and to test on.
 
     Attributes:
-        source: `relaxations` (shipped with the package), or files of yours: `extxyz`, `pubchemqcr`, `ase` (`.traj`,
-            `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`).
+        source: `relaxations` (shipped with the package), or files of yours: `extxyz`, `pubchemqcr`, `npz` (of `data
+            convert`), `ase` (`.traj`, `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`).
         files: Files to train on; not for `relaxations`.
         validation_files: Files to validate with; without any, a fraction of the groups of `files`.
         test_files: Files to test on; without any, a fraction of the groups of `files`.
@@ -63,7 +63,7 @@ class DataConfig:
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
-    source: Literal["relaxations", "extxyz", "pubchemqcr", "ase"]
+    source: Literal["relaxations", "extxyz", "pubchemqcr", "npz", "ase"]
     files: tuple[str, ...] = ()
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()

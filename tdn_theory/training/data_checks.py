@@ -6,10 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tdn_theory.data.elements import check_elements
-from tdn_theory.data.pubchemqcr import Trajectories
 from tdn_theory.data.splits import FAR
-from tdn_theory.data.structure import Structure
-from tdn_theory.data.summary import fingerprint, summary
+from tdn_theory.data.summary import summary
 from tdn_theory.training.config import DataConfig
 from tdn_theory.training.sources import Splits
 
@@ -20,10 +18,7 @@ def check_labels(splits: Splits, terms: Iterable[str]) -> None:
     Raises:
         ValueError: A term has none in the training set.
     """
-    if isinstance(splits.train, Trajectories):
-        present = {"energy", "forces"}
-    else:
-        present = {label for structure in splits.train for label in structure.labels}
+    present = splits.train.labels
     for label in terms:
         if label not in present:
             raise ValueError(
@@ -39,15 +34,7 @@ def check_known_elements(splits: Splits, elements: Sequence[int]) -> None:
         ValueError: One has; the message names the set.
     """
     for name in ("validation", "test"):
-        structures: Sequence[Structure] = getattr(splits, name)
-        if not isinstance(structures, Trajectories):
-            numbers = {z for structure in structures for z in structure.numbers.tolist()}
-            check_elements(numbers, elements, f"the {name} set cannot be used: the potential")
-
-
-def content(structures: Sequence[Structure]) -> str:
-    """A hash of what a set holds, whatever its files are called."""
-    return structures.fingerprint if isinstance(structures, Trajectories) else fingerprint(structures)
+        check_elements(getattr(splits, name).elements, elements, f"the {name} set cannot be used: the potential")
 
 
 def describe(splits: Splits, config: DataConfig, elements: Sequence[int], cutoff: float) -> str:
@@ -63,8 +50,6 @@ def describe(splits: Splits, config: DataConfig, elements: Sequence[int], cutoff
 
     sets = {name: getattr(splits, name) for name in ("train", "validation", "test")}
     sizes = "structures: " + ", ".join(f"{name} {len(structures)}" for name, structures in sets.items())
-    if isinstance(splits.train, Trajectories):
-        return sizes
     found = summary(splits.train, cutoff)
     warnings = list(found.warnings)
     absent = [chemical_symbols[z] for z in elements if chemical_symbols[z] not in found.elements]

@@ -100,7 +100,7 @@ def evaluate(
         if loss is not None and sums is not None:
             sums += loss.sums(output, graph)
         progress(len(batch))
-    groups = np.array([structure.group for structure in graphs.structures])
+    groups = np.array(graphs.structures.groups)
     found = {label: processes.sum(values).cpu().numpy() for label, values in rows.items()}
     members = {name: np.array(parts) == name for name in sorted(set(parts))}
     of_parts = {
@@ -150,7 +150,7 @@ def rotation_errors(
             known = straight[label].double()[~torch.isnan(straight[label])]
             square = torch.stack((known.square().sum(), known.new_tensor(known.numel())))
             squares[label] = squares.get(label, torch.zeros_like(square)) + square
-    groups = [structure.group for structure in graphs.structures]
+    groups = graphs.structures.groups
     metrics = {}
     for label, parts in found.items():
         sum_of_squares, number = squares[label].tolist()

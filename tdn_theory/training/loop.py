@@ -27,7 +27,7 @@ from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.checkpoint import State
 from tdn_theory.training.config import TrainConfig, check_keys
-from tdn_theory.training.data_checks import check_known_elements, check_labels, content, describe
+from tdn_theory.training.data_checks import check_known_elements, check_labels, describe
 from tdn_theory.training.evaluation import Evaluation, as_json, autocast, dtype_of, evaluate
 from tdn_theory.training.folder import Interruption, locked
 from tdn_theory.training.frozen import freeze
@@ -95,7 +95,7 @@ class _Run:
         self.first_epoch = 0
         if config.batch_size % group.count:
             raise ValueError(f"batch_size is {config.batch_size}; it must be a multiple of the {group.count} processes")
-        self.splits = load(config.data) if splits is None else splits
+        self.splits = load(config.data, self._tell) if splits is None else splits
         if not self.splits.validation:
             raise ValueError(
                 "there is nothing to validate with; give data.validation_files or a larger data.validation"
@@ -133,7 +133,7 @@ class _Run:
             return self._loaded(settings)
         elements = settings.pop("elements", None)
         if elements is None:
-            elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
+            elements = list(self.splits.train.elements)
         config = PotentialConfig.from_dict({**settings, "elements": elements})
         shifts = energy_per_element(self.splits.train, config.elements, self.splits.atom_energies)
         if "forces" in self.loss.terms:
@@ -152,8 +152,9 @@ class _Run:
         for name, value in given.items():
             if own[name] != value:
                 raise ValueError(f"model.{name} is {value!r}, but {self.config.init} has {own[name]!r}; leave it out")
-        numbers = {z for structure in self.splits.train for z in structure.numbers.tolist()}
-        check_elements(numbers, model.config.elements, f"{self.config.init}, which training begins with,")
+        check_elements(
+            self.splits.train.elements, model.config.elements, f"{self.config.init}, which training begins with,"
+        )
         return model
 
     @cached_property
@@ -167,7 +168,7 @@ class _Run:
         if self.config.init:
             settings["init"] = sha256(Path(self.config.init).read_bytes())
         settings |= {f"model.{name}": value for name, value in self.model.config.to_dict().items()}
-        contents = {"training set": content(self.splits.train), "validation set": content(self.splits.validation)}
+        contents = {"training set": self.splits.train.fingerprint, "validation set": self.splits.validation.fingerprint}
         constants = [float(f"{value:.9g}") for value in [*self.model.shifts.tolist(), float(self.model.scale)]]
         return {**settings, **contents, "constants of the training set": constants}
 
@@ -175,6 +176,9 @@ class _Run:
     def evaluated(self) -> Potential:
         """The model with averaged weights, if they are averaged."""
         return self.state.average or self.model
+
+    def _tell(self, line: str) -> None:
+        self.console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         """This process's shares of the batches: a function of seed and epoch."""

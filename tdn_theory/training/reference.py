@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from tdn_theory.data.elements import check_elements
+from tdn_theory.data.packed import Packed, pack
 from tdn_theory.data.structure import Structure
 from tdn_theory.training.metrics import Metric, mean
 
@@ -32,17 +33,15 @@ def energy_per_element(
     Raises:
         ValueError: An element is missing in `elements`, or no structure has an energy.
     """
-    sums: dict[tuple[int, ...], list[float]] = {}
-    for structure in structures:
-        if structure.energy is not None:
-            composition = tuple(_composition(structure, elements).tolist())
-            row = sums.setdefault(composition, [0.0, 0.0])
-            row[0] += 1
-            row[1] += (structure.energy - row[1]) / row[0]  # running mean: no sum of 10^5 large numbers
-    if not sums:
+    labelled = _with_energies(structures)
+    if not labelled:
         raise ValueError("no structure has an energy, so there is nothing to fit a constant per element to")
-    counts = np.array(list(sums), dtype=float)
-    weights, means = np.array(list(sums.values())).T
+    energies = labelled.column("energy")
+    counts, first, place, weights = np.unique(
+        _compositions(labelled, elements), axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    # sums of differences, since total energies have many digits before those that differ
+    means = energies[first] + np.bincount(place, energies - energies[first][place]) / weights
     root, known = np.sqrt(weights), known or {}
     constants = np.array([known.get(element, 0.0) for element in elements])
     free = np.array([element not in known for element in elements])
@@ -59,13 +58,9 @@ def baseline_errors(
     Raises:
         ValueError: An element is missing in `elements`.
     """
-    return np.array(
-        [
-            (_composition(s, elements) @ constants - s.energy) / len(s.numbers)
-            for s in structures
-            if s.energy is not None
-        ]
-    )
+    labelled = _with_energies(structures)
+    energies = _compositions(labelled, elements) @ np.asarray(constants, float)
+    return (energies - labelled.column("energy")) / labelled.column("atoms")
 
 
 def baseline(constants: Sequence[float], elements: Sequence[int], structures: Sequence[Structure]) -> Metric:
@@ -75,8 +70,7 @@ def baseline(constants: Sequence[float], elements: Sequence[int], structures: Se
         ValueError: An element is missing in `elements`, or no structure has an energy.
     """
     errors = 1e3 * np.abs(baseline_errors(np.asarray(constants), elements, structures))
-    groups = [s.group for s in structures if s.energy is not None]
-    metric = mean(errors, np.ones(len(errors)), groups, "meV/atom")
+    metric = mean(errors, np.ones(len(errors)), _with_energies(structures).groups, "meV/atom")
     if metric is None:
         raise ValueError("no structure has an energy to compare with")
     return metric
@@ -89,18 +83,21 @@ def force_scale(structures: Iterable[Structure]) -> float:
         ValueError: No structure has such forces, or all are zero.
     """
     total, count = 0.0, 0
-    for structure in structures:
-        if structure.forces is not None:
-            free = structure.forces[~structure.fixed]
-            total += float(np.square(free).sum())
-            count += free.size
+    for part in pack(structures).chunks():
+        known = part.select(np.flatnonzero(part.known("forces")))
+        forces = known.column("forces")[~known.column("fixed")]
+        total += float(np.square(forces).sum())
+        count += forces.size
     if not total > 0:
         raise ValueError("no structure has forces other than zero on atoms that are not fixed, so they give no scale")
     return (total / count) ** 0.5
 
 
-def _composition(structure: Structure, elements: Sequence[int]) -> Float[np.ndarray, " elements"]:
-    counts = np.array([np.count_nonzero(structure.numbers == z) for z in elements], dtype=float)
-    if counts.sum() != len(structure.numbers):
-        check_elements(structure.numbers.tolist(), elements, f"the table of energies for {structure.group}")
-    return counts
+def _with_energies(structures: Iterable[Structure]) -> Packed:
+    packed = pack(structures)
+    return packed.select(np.flatnonzero(packed.known("energy")))
+
+
+def _compositions(structures: Packed, elements: Sequence[int]) -> Int64[np.ndarray, "structures elements"]:
+    check_elements(structures.elements, elements, "the table of energies")
+    return np.concatenate([np.empty((0, len(elements)), int), *(p.counts(elements) for p in structures.chunks())])

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 
-from tdn_theory.data.ase_files import read_ase
-from tdn_theory.data.extxyz import ISOLATED_ATOM, Keys, read_extxyz
-from tdn_theory.data.pubchemqcr import Trajectories, read_pubchemqcr
+import numpy as np
+from jaxtyping import Bool
+
+from tdn_theory.data.archive import ArchiveReader
+from tdn_theory.data.ase_files import AseReader
+from tdn_theory.data.extxyz import ISOLATED_ATOM, ExtxyzReader, Keys
+from tdn_theory.data.kept import kept
+from tdn_theory.data.packed import Packed, pack
+from tdn_theory.data.pubchemqcr import PubChemQCRReader, split_by_trajectory
+from tdn_theory.data.reader import Reader
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.splits import split_by_group
 from tdn_theory.data.structure import Structure
 from tdn_theory.training.config import DataConfig
 
 
-@dataclass(frozen=True)
 class Splits:
     """Three sets without a common group, unless files of their own are given for them.
 
-    Attributes:
+    Args:
         train: To fit to.
         validation: To choose the weights and the learning rate by.
         test: To report.
@@ -27,14 +33,23 @@ class Splits:
             in a set.
     """
 
-    train: Sequence[Structure]
-    validation: Sequence[Structure]
-    test: Sequence[Structure]
-    atom_energies: Mapping[int, float] = field(default_factory=dict)
+    def __init__(
+        self,
+        train: Sequence[Structure],
+        validation: Sequence[Structure],
+        test: Sequence[Structure],
+        atom_energies: Mapping[int, float] | None = None,
+    ):
+        self.train, self.validation, self.test = pack(train), pack(validation), pack(test)
+        self.atom_energies = dict(atom_energies or {})
 
 
-def load(config: DataConfig) -> Splits:
+def load(config: DataConfig, say: Callable[[str], None] = lambda line: None) -> Splits:
     """Read the files of `config`, and split off what has no files of its own.
+
+    Args:
+        config: Files, how to read them, and fractions.
+        say: Called with a line where reading takes time or something was left out.
 
     Raises:
         FileNotFoundError: A file does not exist.
@@ -44,15 +59,12 @@ def load(config: DataConfig) -> Splits:
     validation = 0.0 if config.validation_files else config.validation
     test = 0.0 if config.test_files else config.test
     fractions = (1 - validation - test, validation, test)
-    rest = read(config, config.files)
     atoms: dict[int, float] = {}
-    if isinstance(rest, Trajectories):
-        train, *parts = rest.split(fractions, config.split_seed)
-    else:
-        train, *parts = split_by_group(_without_atoms(rest, atoms), fractions, config.split_seed)
+    split = split_by_trajectory if config.source == "pubchemqcr" else split_by_group
+    train, *parts = split(_without_atoms(read(config, config.files, say), atoms), fractions, config.split_seed)
     files = (config.validation_files, config.test_files)
     validation, test = (
-        _without_atoms(read(config, own), atoms) if own else part for own, part in zip(files, parts, strict=True)
+        _without_atoms(read(config, own, say), atoms) if own else part for own, part in zip(files, parts, strict=True)
     )
     if config.atom_energies:
         from ase.data import atomic_numbers
@@ -62,35 +74,39 @@ def load(config: DataConfig) -> Splits:
     return Splits(train, validation, test, atoms)
 
 
-def _weighted(sets: Sequence[Sequence[Structure]], weights: Mapping[str, float]) -> Sequence[Sequence[Structure]]:
+def _weighted(sets: Sequence[Packed], weights: Mapping[str, float]) -> Sequence[Packed]:
     """The same sets with weights by `config_type`."""
     if not weights:
         return sets
-    if any(isinstance(structures, Trajectories) for structures in sets):
-        raise ValueError("data.weights are given, but pubchemqcr files have no config_type: leave them out")
-    present = {structure.config_type for structures in sets for structure in structures}
+    types = [structures.named("config_type") for structures in sets]
+    present = set().union(*types)
     strangers = sorted(weights.keys() - present)
     if strangers:
         there = ", ".join(sorted(present - {""})) or "none"
         raise ValueError(f"data.weights names {', '.join(strangers)}, but the config_types in the files are: {there}")
-    return [[replace(s, weight=s.weight * weights.get(s.config_type, 1.0)) for s in structures] for structures in sets]
+    return [
+        structures.weighted(np.array([weights.get(name, 1.0) for name in own]))
+        for structures, own in zip(sets, types, strict=True)
+    ]
 
 
-def _without_atoms(structures: Sequence[Structure], atoms: dict[int, float]) -> Sequence[Structure]:
+def _without_atoms(structures: Packed, atoms: dict[int, float]) -> Packed:
     """All but isolated atoms, whose energies are added to `atoms`."""
-    if isinstance(structures, Trajectories):
+    if ISOLATED_ATOM not in structures.names["config_type"]:
         return structures
-    for structure in structures:
-        if _isolated(structure) and structure.energy is not None:
+    isolated = _isolated(structures)
+    for structure in structures.select(np.flatnonzero(isolated)):
+        if structure.energy is not None:
             atoms.setdefault(int(structure.numbers[0]), structure.energy)
-    return [structure for structure in structures if not _isolated(structure)]
+    return structures.select(np.flatnonzero(~isolated))
 
 
-def _isolated(structure: Structure) -> bool:
-    return len(structure) == 1 and structure.config_type == ISOLATED_ATOM
+def _isolated(structures: Packed) -> Bool[np.ndarray, " n"]:
+    kind = structures.names["config_type"].index(ISOLATED_ATOM)
+    return (structures.column("atoms") == 1) & (structures.column("config_type") == kind)
 
 
-def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
+def read(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = lambda line: None) -> Packed:
     """The structures of `files`, or those shipped with the package; each is its own group if a split may cut groups.
 
     Raises:
@@ -101,24 +117,27 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
     if config.source == "relaxations":
         if files:
             raise ValueError(f"source 'relaxations' is shipped with the package, but files {list(files)} are given")
-        return _with_groups(relaxations(), config)
-    if not files:
-        raise ValueError(f"source {config.source!r} needs data.files")
+        found = pack(relaxations())
+    else:
+        if not files:
+            raise ValueError(f"source {config.source!r} needs data.files")
+        found = kept(_reader(config), [Path(file) for file in files], say)
+    if config.split == "group":
+        return found
+    return found.regrouped([f"{group} {number}" for number, group in enumerate(found.groups)])
+
+
+def _reader(config: DataConfig) -> Reader:
     if config.source == "pubchemqcr":
         if config.split == "structure":
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
-        return read_pubchemqcr([Path(file) for file in files], config.stages)
+        return PubChemQCRReader(config.stages)
     if config.source == "ase":
-        return _with_groups([structure for file in files for structure in read_ase(Path(file), config.ignore)], config)
+        return AseReader(config.ignore)
+    if config.source == "npz":
+        return ArchiveReader()
     given = {key.name: getattr(config, key.name) for key in fields(Keys)}
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
         raise ValueError(f"source 'extxyz' needs {', '.join(missing)}: the files themselves do not say")
-    keys = Keys(**given)
-    return _with_groups([structure for file in files for structure in read_extxyz(Path(file), keys)], config)
-
-
-def _with_groups(structures: list[Structure], config: DataConfig) -> list[Structure]:
-    if config.split == "group":
-        return structures
-    return [replace(structure, group=f"{structure.group} {number}") for number, structure in enumerate(structures)]
+    return ExtxyzReader(Keys(**given))

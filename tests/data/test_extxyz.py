@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from tdn_theory.data.extxyz import Keys, read_extxyz, write_extxyz
+from tdn_theory.data import extxyz
+from tdn_theory.data.extxyz import ExtxyzReader, Keys, read_extxyz, write_extxyz
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.structure import Structure
 from tdn_theory.data.units import BOHR, HARTREE
@@ -263,3 +265,57 @@ def test_types_and_weights(tmp_path: Path):
         read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, weight_key="w"))
     with refuses(ValueError, "frame 0", "config_type is 'bulk'", "number"):
         read_extxyz(tmp_path / "a.xyz", Keys(**KEYS, weight_key="config_type"))
+
+
+FRAMES = st.sampled_from(
+    [
+        cu4(),
+        cu4(3.0),
+        cu4().replace("\n", "\r\n"),
+        "\n",
+        "  \r\n",
+        "1\nE=1 Properties=species:S:1:pos:R:3:f:R:3\nH 0 0 0 0 0 0\n",
+        "1\n\nH 0 0 0\n",
+        "3\nProperties=species:S:1:pos:R:3\nH 0 0 0\n",
+        "0\n\n",
+        "-3\n\n",
+        "one\n",
+        cu4().replace("Cu", "Cu1"),
+        cu4(extra="\x0c"),
+        cu4().replace("\n", "\r"),
+        cu4().replace("E=", "E\u00e9=").encode("latin-1").decode("latin-1"),
+        "2\nE=1 Properties=species:S:1:pos:R:3\nCu 0 0 0\n\n",
+    ]
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(FRAMES, max_size=5), st.booleans(), st.sampled_from([1, 200, 500]))
+def test_parts_give_what_the_whole_gives(
+    tmp_path_factory: pytest.TempPathFactory, frames: list[str], stray: bool, size: int
+):
+    """Structures, or the error with its frame and line, do not depend on where a file is cut into parts."""
+    file = tmp_path_factory.mktemp("parts") / "a.xyz"
+    file.write_bytes("".join(frames).encode() + b"\xff" * stray)
+    found = []
+    for part_bytes in (size, 2**30):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(extxyz, "PART_BYTES", part_bytes)
+            try:
+                structures = read_extxyz(file, Keys(**KEYS, missing="without"))
+                found.append([(s.numbers.tolist(), s.energy, s.group) for s in structures])
+            except ValueError as error:
+                found.append(str(error))
+    if "not UTF-8" in found[1]:  # of the whole it is told before anything else
+        assert isinstance(found[0], str)
+    else:
+        assert found[0] == found[1]
+
+
+def test_a_file_is_cut_between_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "a.xyz"
+    file.write_text("".join([cu4(), "\n", cu4(), cu4(), "\n\n", cu4()]))
+    monkeypatch.setattr(extxyz, "PART_BYTES", 2 * len(cu4()))
+    length = len(cu4())
+    parts = ExtxyzReader(Keys(**KEYS)).parts(file)
+    assert parts == [(0, 2 * length + 1, 0, 1), (2 * length + 1, None, 2, 10)]

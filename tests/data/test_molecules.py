@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from tdn_theory.data import molecules as module
+from tdn_theory.data.kept import kept
 from tdn_theory.data.molecules import ELEMENTS, Compound, collect, compounds, make, relax, usable
-from tdn_theory.data.pubchemqcr import read_pubchemqcr
+from tdn_theory.data.pubchemqcr import PubChemQCRReader
 from tdn_theory.files import read_json, sha256
 from tests.assertions import refuses
 
@@ -86,10 +87,10 @@ def test_making_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Mon
     manifest = read_json(out.with_suffix(".json"))
     assert manifest["reasons"].keys() == {"1"}
     assert manifest["sha256"] == sha256(out.read_bytes())
-    read = read_pubchemqcr([out])
+    read = kept(PubChemQCRReader(), [out])
     assert len(read) == counts["snapshots"]
-    assert {read[k].group for k in range(len(read))} == {compound.number for compound in SMALL}
-    (step,) = (s for s in read.trajectory(0)[:1])
+    assert set(read.groups) == {compound.number for compound in SMALL}
+    step = read[0]
     wanted = relax(next(c for c in SMALL if c.number == step.group), 1)[0]
     np.testing.assert_allclose(step.energy, wanted.energy, rtol=1e-9)
     np.testing.assert_allclose(step.forces, wanted.forces, atol=1e-6)

@@ -5,7 +5,8 @@ import pickle
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,13 +17,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from tdn_theory.data import kept, pubchemqcr
+from tdn_theory.data.packed import Packed
 from tdn_theory.data.pubchemqcr import (
     STAGES,
-    Trajectories,
+    PubChemQCRReader,
     UnusableError,
-    read_pubchemqcr,
     read_record,
     read_steps,
+    split_by_trajectory,
     write_pubchemqcr,
 )
 from tdn_theory.data.relaxations import relaxations
@@ -59,15 +62,26 @@ def database(path: Path, records: dict[str, Any]) -> Path:
     return path
 
 
+def read(path: Path, stages: Sequence[str] = ("DFT_1st",)) -> tuple[list[Structure], dict[str, int]]:
+    """All usable snapshots of a file, and what was rejected how often."""
+    reader = PubChemQCRReader(tuple(stages))
+    found, rejected = list[Structure](), Counter[str]()
+    for part in reader.parts(path):
+        structures, reasons = reader.read(path, part)
+        found += structures
+        rejected += reasons
+    return found, dict(rejected)
+
+
 def test_the_shipped_data_come_back(tmp_path: Path):
     shipped = relaxations()[:40]
     write_pubchemqcr(tmp_path / "a.lmdb", shipped)
     assert [path.name for path in tmp_path.iterdir()] == ["a.lmdb"]
-    read = read_pubchemqcr([tmp_path / "a.lmdb"])
-    assert not read.rejected
-    assert len(read) == len(shipped)
+    back, rejected = read(tmp_path / "a.lmdb")
+    assert not rejected
+    assert len(back) == len(shipped)
     for group in {structure.group for structure in shipped}:
-        pairs = zip([s for s in read if s.group == group], [s for s in shipped if s.group == group], strict=True)
+        pairs = zip([s for s in back if s.group == group], [s for s in shipped if s.group == group], strict=True)
         for got, wanted in pairs:
             assert got.labels == ("energy", "forces")
             assert np.array_equal(got.numbers, wanted.numbers)
@@ -78,7 +92,7 @@ def test_the_shipped_data_come_back(tmp_path: Path):
 
 def test_labels_and_units(tmp_path: Path):
     record = {"pm3": None, "hf": [step(1)], "DFT_1st": [step(2, charge=8.0), step(3)], "DFT_2nd": None}
-    first, second = read_pubchemqcr([database(tmp_path / "a.lmdb", {"000000962": record})])
+    (first, second), _ = read(database(tmp_path / "a.lmdb", {"000000962": record}))
     assert first.group == second.group == "000000962"
     assert first.numbers.tolist() == [8, 1, 1]
     assert_close(first.energy, -78 * HARTREE, 1e-12, "energy")
@@ -148,10 +162,10 @@ def test_a_duplicate_of_hartree_fock_is_no_dft(tmp_path: Path):
         "2": {"pm3": [step(3)], "hf": [step(4)], "DFT_1st": [step(5)]},
     }
     path = database(tmp_path / "a.lmdb", records)
-    first = read_pubchemqcr([path])
-    assert ([s.group for s in first], dict(first.rejected)) == (["2"], {"no DFT_1st": 1})
-    both = read_pubchemqcr([path], ["DFT_1st", "DFT_2nd"])
-    assert ([s.group for s in both], dict(both.rejected)) == (["1", "2"], {"no DFT_1st": 1, "no DFT_2nd": 1})
+    first, rejected = read(path)
+    assert ([s.group for s in first], rejected) == (["2"], {"no DFT_1st": 1})
+    both, rejected = read(path, ["DFT_1st", "DFT_2nd"])
+    assert ([s.group for s in both], rejected) == (["1", "2"], {"no DFT_1st": 1, "no DFT_2nd": 1})
 
 
 def test_damaged_and_hostile_records_are_counted(tmp_path: Path):
@@ -162,9 +176,9 @@ def test_damaged_and_hostile_records_are_counted(tmp_path: Path):
     good = {stage: [step(n) for n in range(2)] for stage in STAGES}
     whole = gzip.compress(pickle.dumps(good))
     records = {"1": good, "2": b"", "3": whole[:-20], "4": b"text", "5": {"DFT_1st": [Hostile()]}, "6": [good]}
-    found = read_pubchemqcr([database(tmp_path / "a.lmdb", records)])
+    found, rejected = read(database(tmp_path / "a.lmdb", records))
     assert (len(found), found[1].group) == (2, "1")
-    assert dict(found.rejected) == {"damaged record": 3, "damaged or unsafe pickle": 2}
+    assert rejected == {"damaged record": 3, "damaged or unsafe pickle": 2}
     assert not (tmp_path / "pwned").exists()
 
 
@@ -186,99 +200,72 @@ def test_a_record_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def trajectories(tmp_path: Path) -> Trajectories:
+def files(tmp_path: Path) -> list[Path]:
     """Twelve trajectories of 1 to 4 snapshots in two files."""
     rng = np.random.default_rng(0)
     records = {f"{n:03}": {"DFT_1st": [step(10 * n + k) for k in range(rng.integers(1, 5))]} for n in range(12)}
     names = sorted(records)
-    files = [database(tmp_path / f"{i}.lmdb", {name: records[name] for name in names[i::2]}) for i in range(2)]
-    return read_pubchemqcr(files)
+    return [database(tmp_path / f"{i}.lmdb", {name: records[name] for name in names[i::2]}) for i in range(2)]
 
 
-def test_the_sequence(trajectories: Trajectories):
-    energies = [round(-(s.energy or 0) / HARTREE) - 76 for s in trajectories]
-    assert len(energies) == len(trajectories) == trajectories.snapshots.sum()
-    groups = [*range(0, 12, 2), *range(1, 12, 2)]
-    assert energies == [10 * g + k for g, n in zip(groups, trajectories.snapshots, strict=True) for k in range(n)]
-    assert trajectories[-1].energy == trajectories[len(trajectories) - 1].energy
-    with pytest.raises(IndexError):
-        trajectories[len(trajectories)]
+def numbers(structures: Iterable[Structure]) -> list[int]:
+    """What `step` was given."""
+    return [round(-(s.energy or 0) / HARTREE) - 76 for s in structures]
 
 
-def test_slices(trajectories: Trajectories):
-    everything = [structure.energy for structure in trajectories]
-    for part in (slice(3), slice(-2, None), slice(None, None, -1), slice(5, 1)):
-        assert [structure.energy for structure in trajectories[part]] == everything[part]
+@pytest.mark.parametrize("size", [1, 400, 2**20])
+def test_parts_are_ranges_of_keys(files: list[Path], monkeypatch: pytest.MonkeyPatch, size: int):
+    wanted = numbers(read(files[0])[0])
+    monkeypatch.setattr(pubchemqcr, "PART_BYTES", size)
+    parts = PubChemQCRReader().parts(files[0])
+    assert sum(count for _, count in parts) == 6
+    assert len(parts) == {1: 6, 400: len(parts), 2**20: 1}[size]
+    assert numbers(read(files[0])[0]) == wanted
+    assert wanted == sorted(wanted)
 
 
-def test_the_split_is_the_released_rule(trajectories: Trajectories):
+def trajectories(files: list[Path]) -> Packed:
+    return kept.kept(PubChemQCRReader(), files)
+
+
+def test_what_is_kept_is_what_is_read(files: list[Path]):
+    assert numbers(trajectories(files)) == numbers(read(files[0])[0] + read(files[1])[0])
+
+
+def test_the_split_is_the_released_rule(files: list[Path]):
+    whole = trajectories(files)
+    keys = list(dict.fromkeys(whole.groups))
     order = list(range(12))
     random.Random(42).shuffle(order)
-    parts = trajectories.split()
-    assert [len(part.snapshots) for part in parts] == [7, 2, 3]
-    keys = [key for part in parts for key in part.key]
-    assert keys == [trajectories.key[n] for n in order]
-    groups = [{structure.group for structure in part} for part in parts]
-    assert sum(map(len, groups)) == len(set().union(*groups)) == 12
+    parts = split_by_trajectory(whole)
+    for part, chosen in zip(parts, (order[:7], order[7:9], order[9:]), strict=True):
+        wanted = [s for number in chosen for s in whole if s.group == keys[number]]
+        assert numbers(part) == numbers(wanted)
     with refuses(ValueError, "[0.5, 0.2]", "add up to 1"):
-        trajectories.split((0.5, 0.2))
-
-
-def energies(structures: Any) -> list[float]:
-    return [structure.energy for structure in structures]
-
-
-@pytest.mark.parametrize("ranks", [1, 2, 3])
-@pytest.mark.parametrize("buffer", [1, 5, 1000])
-def test_streams_share_out_the_snapshots(trajectories: Trajectories, ranks: int, buffer: int):
-    streams = [energies(trajectories.stream(1, 0, rank, ranks, buffer)) for rank in range(ranks)]
-    assert len({len(stream) for stream in streams}) == 1
-    drawn = [energy for stream in streams for energy in stream]
-    assert len(set(drawn)) == len(drawn)
-    assert set(drawn) <= set(energies(trajectories))
-    assert ranks > 1 or len(drawn) == len(trajectories)
-    assert streams[0] == energies(trajectories.stream(1, 0, 0, ranks, buffer))
-    assert streams[0] != energies(trajectories.stream(1, 1, 0, ranks, buffer))
-
-
-def test_bad_streams_are_refused(trajectories: Trajectories):
-    for arguments in ({"rank": 1}, {"buffer": 0}):
-        with refuses(ValueError, "ranks - 1", "buffer"):
-            next(trajectories.stream(0, **arguments))
+        split_by_trajectory(whole, (0.5, 0.2))
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # Python's, of any fork of a process with threads
-def test_a_forked_process_reads_too(trajectories: Trajectories):
-    wanted = energies(trajectories)
-    with get_context("fork").Pool(1) as pool:
-        assert pool.map(energies, [trajectories]) == [wanted]
-
-
-def test_the_index_spares_reading_everything_again(tmp_path: Path, trajectories: Trajectories, monkeypatch):
-    index = tmp_path / "index.npz"
-    first = read_pubchemqcr(trajectories.files, index=index)
-    monkeypatch.setattr("tdn_theory.data.pubchemqcr._scan", None)
-    again = read_pubchemqcr(trajectories.files, index=index)
-    assert energies(again) == energies(first)
-    with refuses(ValueError, str(index), "other files or stages", "delete"):
-        read_pubchemqcr(trajectories.files, ["hf"], index)
-    with refuses(ValueError, str(index), "other files"):
-        read_pubchemqcr(trajectories.files[:1], index=index)
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_another_process_reads_too(files: list[Path], method: str):
+    whole = trajectories(files)
+    with get_context(method).Pool(1) as pool:
+        assert pool.map(numbers, [whole]) == [numbers(whole)]
 
 
 def test_bad_requests_are_refused(tmp_path: Path):
     path = database(tmp_path / "a.lmdb", {"1": {"DFT_1st": None}})
     with refuses(ValueError, "DFT_3rd", "DFT_2nd"):
-        read_pubchemqcr([path], ["DFT_3rd"])
-    with refuses(ValueError, "give files"):
-        read_pubchemqcr([])
-    with refuses(ValueError, "no usable snapshot", "no DFT_1st"):
-        read_pubchemqcr([path])
+        PubChemQCRReader(("DFT_3rd",))
+    with refuses(ValueError, "give some"):
+        PubChemQCRReader(())
+    with refuses(ValueError, "no usable structure", "no DFT_1st"):
+        kept.kept(PubChemQCRReader(), [path])
     with refuses(FileNotFoundError, "b.lmdb"):
-        read_pubchemqcr([tmp_path / "b.lmdb"])
+        read(tmp_path / "b.lmdb")
     (tmp_path / "c.lmdb").write_bytes(bytes(8192))
     with refuses(ValueError, "c.lmdb", "LMDB"):
-        read_pubchemqcr([tmp_path / "c.lmdb"])
+        read(tmp_path / "c.lmdb")
 
 
 @given(st.sampled_from(["no energy", "no forces", "no group", "long group", "periodic"]))
@@ -309,10 +296,10 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path: Path):
     script = """
 import sys
 from pathlib import Path
-from tdn_theory.data.pubchemqcr import read_pubchemqcr
+from tdn_theory.data.pubchemqcr import PubChemQCRReader
 
 try:
-    read_pubchemqcr([Path(sys.argv[1])])
+    PubChemQCRReader().parts(Path(sys.argv[1]))
 except ValueError as error:
     print(error)
 """
@@ -321,7 +308,7 @@ except ValueError as error:
         done = subprocess.run([sys.executable, "-c", script, str(file)], capture_output=True, text=True, check=True)
         assert "cut off" in done.stdout, done
     file.write_bytes(whole)
-    assert len(read_pubchemqcr([file])) == 2000
+    assert len(read(file)[0]) == 2000
 
 
 def test_a_step_repeated_without_end_is_refused():

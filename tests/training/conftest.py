@@ -54,7 +54,7 @@ SPLITS = Splits(springs(12, 0, "train"), springs(5, 1, "validation"), springs(4,
 @pytest.fixture
 def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainConfig]:
     """Configurations of a small run on springs; arguments replace entries of its top level."""
-    monkeypatch.setattr(loop, "load", lambda config: SPLITS)
+    monkeypatch.setattr(loop, "load", lambda config, say: SPLITS)
 
     def configuration(**changes: Any) -> TrainConfig:
         model = {"channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.0, "elements": [1, 6, 8]}

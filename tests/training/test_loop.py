@@ -26,6 +26,7 @@ from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.evaluation import evaluate
 from tdn_theory.training.loop import BEST, CHECKPOINT, MODEL, RESULT, DivergedError, train
+from tdn_theory.training.sources import Splits
 from tests.assertions import refuses
 from tests.training.conftest import SPLITS
 
@@ -145,9 +146,9 @@ def test_another_run_in_the_folder_is_refused(configure):
     for change, fragment in (({"seed": 1}, "seed"), ({"loss": {"energy": {"weight": 2.0}}}, "loss.energy.weight")):
         with refuses(ValueError, "another run", fragment, "--out", CHECKPOINT):
             train(configure(**change))
-    other = replace(SPLITS, train=SPLITS.train[:-1])
+    other = Splits(SPLITS.train[:-1], SPLITS.validation, SPLITS.test)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "load", lambda config: other)
+        patch.setattr(loop, "load", lambda config, say: other)
         with refuses(ValueError, "training set"):
             train(config)
     train(replace(config, time_limit=5.0, checkpoint_seconds=1.0))
@@ -293,7 +294,7 @@ def test_settings_that_do_not_fit_are_refused(configure):
         with refuses(ValueError, "no GPU", "--device cpu"):
             train(configure(device="cuda"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "load", lambda config: replace(SPLITS, validation=[]))
+        patch.setattr(loop, "load", lambda config, say: Splits(SPLITS.train, [], SPLITS.test))
         with refuses(ValueError, "nothing to validate with"):
             train(configure())
 
@@ -326,7 +327,7 @@ from tdn_theory.training.config import TrainConfig
 import json
 
 torch.set_num_threads(1)
-loop.load = lambda config: SPLITS
+loop.load = lambda config, say: SPLITS
 result = loop.train(TrainConfig.from_dict(json.loads(sys.argv[1])))
 """
 

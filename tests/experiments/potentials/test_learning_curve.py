@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tdn_theory.data.pubchemqcr import read_pubchemqcr
+from tdn_theory.data.kept import kept
+from tdn_theory.data.pubchemqcr import PubChemQCRReader
 from tdn_theory.experiments.potentials import learning_curve
 from tdn_theory.experiments.potentials.learning_curve import Molecules, _files
 from tdn_theory.jobs import Jobs
@@ -20,7 +21,7 @@ def cache(tmp_path, monkeypatch):
 
 
 def groups(file):
-    return {structure.group for structure in read_pubchemqcr([file])}
+    return set(kept(PubChemQCRReader(), [file]).groups)
 
 
 def test_more_compounds_contain_the_fewer_and_the_same_ones_test():
