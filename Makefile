@@ -11,7 +11,7 @@ CODE := $(wildcard tdn_theory paper_checks figures tests)
 # One thread for each of the test processes: two cores are shared by two of them.
 test test-portable: export OMP_NUM_THREADS := 1
 
-.PHONY: help test test-portable test-networks test-nequip test-mace test-sevenn reproduce report docs lab notebooks lint clean
+.PHONY: help test test-portable test-networks test-nequip test-mace test-sevenn reproduce report site lab notebooks lint clean
 .DEFAULT_GOAL := help
 
 help:  ## Show this list
@@ -41,9 +41,10 @@ reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
 report: $(READY)  ## Write report.html: verdicts, figures with their data, the explorer of products
 	$(BIN)/tdn-theory report
 
-docs: $(READY)  ## Refresh the numbers in README and docs from the records; build the pages into build/docs
+site: $(READY)  ## Refresh the numbers in README and docs; build docs, notebooks and report into build/site, check links
 	$(BIN)/python -m tdn_theory.report.numbers
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs/links.py build/site
 
 lab: $(READY)  ## Open the notebooks in JupyterLab, which is installed first (60 MB)
 	@test -x $(BIN)/jupyter-lab || $(PIP) jupyterlab

@@ -35,7 +35,8 @@ def read(path: Path) -> NotebookNode:
 def execute(notebook: NotebookNode) -> NotebookNode:
     """The notebook executed from its first cell to its last, in a kernel of its own.
 
-    The kernel does not see the user's own store of decompositions, and has one thread: so everybody gets the same.
+    The kernel does not see the user's own store of decompositions, and has one thread: so everybody gets the same. It
+    runs in an empty folder: a notebook is all that somebody else has of it.
 
     Raises:
         CellExecutionError: A cell fails.
@@ -46,21 +47,15 @@ def execute(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     result.metadata.pop("widgets", None)
-    client = NotebookClient(
-        result,
-        timeout=SECONDS,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(FOLDER)}},
-        record_timing=False,
-        coalesce_streams=True,
-    )
+    client = NotebookClient(result, timeout=SECONDS, kernel_name="python3", record_timing=False, coalesce_streams=True)
 
     async def look_again(notebook: NotebookNode) -> None:
         for channel in (client.kc.shell_channel, client.kc.iopub_channel):
             channel.get_msg = partial(message, channel.get_msg)
 
     client.on_notebook_start = look_again
-    with TemporaryDirectory() as store:
+    with TemporaryDirectory() as store, TemporaryDirectory() as folder:
+        client.resources = {"metadata": {"path": folder}}
         client.execute(env={**os.environ, "TDN_THEORY_STORE": store, "OMP_NUM_THREADS": "1"})
     return result
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tdn_theory.extras import named
+
 if TYPE_CHECKING:
     from tdn_theory.panel import Panel
 
@@ -27,8 +29,6 @@ def explore(product: Any, coupling: Any = None) -> Panel:
         TypeError: The product is none of these.
         ValueError: The product is not bilinear, not of the coupling's shape, or has no equivariant part.
     """
-    try:
+    with named():
         from tdn_theory.panel import Panel
-    except ImportError as error:
-        raise ImportError(f"{error}; explore needs pip install 'tdn-theory[notebooks]'") from error
     return Panel(product, coupling)

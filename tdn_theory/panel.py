@@ -18,6 +18,7 @@ from tdn_theory.cp.solvers.als import AlternatingLeastSquares
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.solvers.solver import Solver
+from tdn_theory.extras import named
 from tdn_theory.theory.cost import CONNECTIONS, METHODS, Channels, Cost, Method, cost
 from tdn_theory.theory.equivariance import (
     relative_rms_approximation_error,
@@ -176,7 +177,8 @@ class Panel(VBox):
 
     def _drawn(self, current: Try) -> bytes:
         """All tries, error against rank, as PNG."""
-        from matplotlib.figure import Figure
+        with named():
+            from matplotlib.figure import Figure
 
         figure = Figure((4.2, 2.6), dpi=120, layout="constrained")
         axis = figure.subplots()

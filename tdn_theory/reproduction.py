@@ -11,6 +11,7 @@ from typing import Any
 
 from tdn_theory import checkout
 from tdn_theory.experiments import studies
+from tdn_theory.extras import named
 from tdn_theory.files import read_json, write_bytes, write_json
 from tdn_theory.finding import Finding, Outcome
 from tdn_theory.jobs import Jobs
@@ -47,24 +48,42 @@ class Selection:
         Raises:
             LookupError: An identifier is unknown; the message names those nearest to it.
         """
-        claims = checkout.names(CHECKS)
+        known = checkout.names(CHECKS)
         if not ids:
             on_cpu = device == "cpu"
             chosen = [s.id for s in studies().values() if (s.cost is Cost.COMPUTED if on_cpu else s.any_device)]
-            return cls(tuple(chosen), tuple(claims) if on_cpu else ())
-        known = {name.lower(): name for name in [*studies(), *claims, *NOT_EXAMINED]}
-        known |= {other.lower(): name for other, name in OTHER_NAMES.items()}
-        names = []
-        for given in ids:
-            if given.lower() not in known:
-                nearest = get_close_matches(given.lower(), known, n=3, cutoff=0.4)
-                hint = f"the nearest: {', '.join(known[name] for name in nearest)}; " if nearest else ""
-                raise LookupError(f"unknown id {given!r}; {hint}all: {', '.join(sorted(set(known.values())))}")
-            names.append(known[given.lower()])
-        asked = [name for name in claims if name in names]
+            return cls(tuple(chosen), tuple(known) if on_cpu else ())
+        names = _found(ids, [*studies(), *known, *NOT_EXAMINED])
+        asked = [name for name in known if name in names]
         read = {study for name in asked for study in reads(name) if studies()[study].cost is Cost.COMPUTED}
         run = [name for name in studies() if name in names or name in read]
         return cls(tuple(run), tuple(asked), tuple(n for n in names if n not in run and n not in asked))
+
+
+def claims(ids: Sequence[str]) -> list[str]:
+    """The claims that identifiers name, in any case; all that have a check if none is given.
+
+    Raises:
+        LookupError: An identifier names no claim with a check; the message says why, or names the nearest ones.
+    """
+    known = checkout.names(CHECKS)
+    names = _found(ids, [*known, *NOT_EXAMINED])
+    for name in names:
+        if name not in known:
+            raise LookupError(f"no check of {name}: {NOT_EXAMINED[name]}; claims with one: {', '.join(known)}")
+    return [name for name in known if name in names] if ids else known
+
+
+def _found(ids: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Identifiers as they are written in `names`."""
+    known = {name.lower(): name for name in names}
+    known |= {other.lower(): name for other, name in OTHER_NAMES.items() if name in names}
+    for given in ids:
+        if given.lower() not in known:
+            nearest = get_close_matches(given.lower(), known, n=3, cutoff=0.4)
+            hint = f"the nearest: {', '.join(known[name] for name in nearest)}; " if nearest else ""
+            raise LookupError(f"unknown id {given!r}; {hint}all: {', '.join(sorted(set(known.values())))}")
+    return [known[given.lower()] for given in ids]
 
 
 def reads(claim: str) -> tuple[str, ...]:
@@ -170,7 +189,8 @@ class Reproduction:
 
 def draw(record: Path) -> Path:
     """Draw the figure of a record, as PNG and SVG beside it; returns the PNG."""
-    import matplotlib
+    with named():
+        import matplotlib
 
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = record.stem  # else every drawing of the same record gets new ids

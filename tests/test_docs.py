@@ -228,6 +228,32 @@ def test_the_pages_build(tmp_path):
         for suffix in ("svg", "json", "py"):
             assert f"figures/{study}.{suffix}" in gallery
             assert (tmp_path / "site" / "figures" / f"{study}.{suffix}").exists()
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert "<img" in (tmp_path / "site" / "notebooks" / path.stem / "index.html").read_text()
+        assert (tmp_path / "site" / "notebooks" / path.name).read_bytes() == path.read_bytes()
+    assert load("docs", "links").broken(tmp_path / "site") == []
     for entry in atlas.entries():
         served = tmp_path / "site" / "atlas" / f"{entry.stem}.npz"
         assert served.read_bytes() == (atlas.FOLDER / served.name).read_bytes()
+
+
+def test_broken_links_are_found(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "index.html").write_text(
+        '<a id="here" href="#here"></a><a href="inner/">in</a><img src="no.png"><a href="#nowhere"></a>'
+    )
+    (tmp_path / "inner" / "index.html").write_text(
+        '<a href="../index.html#here">up</a><a href="/index.html#lost">up</a><a href="https://example.org/none">out</a>'
+    )
+    found = load("docs", "links").broken(tmp_path)
+    assert sorted(found) == ["index.html: #nowhere", "index.html: no.png", "inner/index.html: /index.html#lost"]
+
+
+def test_a_notebook_becomes_a_page():
+    made = load("docs/hooks", "notebooks")
+    text = {"cell_type": "markdown", "source": ["# Title\n", "See `02_b.ipynb`."]}
+    outputs = [{"text": ["R = 7\n"]}, {"data": {"image/png": "", "text/plain": ["<Figure>"]}}]
+    code = {"cell_type": "code", "source": ["print(R)"], "outputs": outputs}
+    page = made.page("01_a", {"cells": [text, code]})
+    assert page.startswith("# Title\nSee [02_b](02_b.md).")
+    assert page.endswith("```python\nprint(R)\n```\n\n```text\nR = 7\n```\n\n![Title](01_a_1.png){ loading=lazy }\n")

@@ -20,6 +20,11 @@ ROUNDOFF = 1e-9
 """Numbers below this are roundoff, which differs between machines."""
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?(?!\w)")
+CHECKOUT = re.compile(
+    r"^\s*(?:from|import)\s+(figures|notebooks|paper_checks|records|tests|tdn_theory\.checkout)\b", re.M
+)
+"""Imports of what an installed package does not have."""
+
 CLAIM = re.compile(r"\b(?:E[1-6]|T[1-8]|F[1-3][abc]?|TAB[1-9])\b")
 
 
@@ -74,6 +79,7 @@ def blemishes(notebook: NotebookNode) -> list[str]:
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         found.append("cells were not executed once each, from the first to the last")
     for cell in code:
+        found += [f"{match[1]} is not in the installed package" for match in CHECKOUT.finditer(cell.source)]
         if ("print(" in cell.source or "plt.show()" in cell.source) and not cell.outputs:
             found.append(f"no output of: {cell.source[:60]}")
     if sum("image/png" in output.get("data", {}) for _, output in outputs(notebook)) < 2:
@@ -163,6 +169,15 @@ def test_blemishes_are_seen():
 def test_what_belongs_to_a_machine_is_seen(said: str):
     notebook = good()
     notebook.cells[1].outputs[0].text = said
+    assert blemishes(notebook)
+
+
+@pytest.mark.parametrize(
+    "line", ["from figures._style import figure", "  import paper_checks", "from records import values"]
+)
+def test_what_only_the_checkout_has_is_seen(line: str):
+    notebook = good()
+    notebook.cells[1].source += f"\n{line}"
     assert blemishes(notebook)
 
 

@@ -20,7 +20,8 @@ hide: [navigation, toc]
 # Figures
 
 Every figure is drawn from a record by a script, and shows nothing that is not in the record. Click on one to see it in
-full size. What follows from it for a claim is in the chapters on [theory](theory/index.md) and in the report.
+full size. What follows from it for a claim is in the chapters on [theory](theory/index.md) and in the
+[report](report.html).
 
 <div class="gallery" markdown>
 """

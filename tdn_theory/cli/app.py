@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from tdn_theory import __version__
 from tdn_theory.cli import atlas, audit, data, decompositions, potentials, studies
 from tdn_theory.cli.common import console, errors_as_messages
 from tdn_theory.cli.tables import JsonOption, show_values
 
-app = typer.Typer(no_args_is_help=True, help="Verify, sharpen and extend the theory of Tensor Decomposition Networks.")
+
+class _Commands(TyperGroup):
+    """Commands, which begin with imports: one that needs an extra says which, where it is missing."""
+
+    def invoke(self, ctx: Any) -> Any:  # a context of click, or of the copy of click in typer
+        with errors_as_messages(ImportError):
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, help="Verify, sharpen and extend the theory of Tensor Decomposition Networks."
+)
 for command in (
     studies.reproduce,
     studies.check,

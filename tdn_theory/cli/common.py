@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from tdn_theory.extras import named
 from tdn_theory.preset import Preset
 
 console = Console()
@@ -34,17 +35,22 @@ class PathsName(StrEnum):
     EVEN = "even"
 
 
+FORESEEN = (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError)
+"""Errors that input and surroundings make."""
+
+
 def tell(line: str) -> None:
     """Show a line as it is."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def errors_as_messages() -> Iterator[None]:
-    """Show the message of a foreseen error instead of a traceback."""
+def errors_as_messages(kinds: type[Exception] | tuple[type[Exception], ...] = FORESEEN) -> Iterator[None]:
+    """Show the message of an error of these kinds instead of a traceback; of an import, name the extra it needs."""
     try:
-        yield
-    except (ValueError, TypeError, LookupError, OSError, ImportError, ArithmeticError) as error:
+        with named():
+            yield
+    except kinds as error:
         message = error.args[0] if isinstance(error, LookupError) and error.args else error
         Console(stderr=True).print(f"[red]error:[/red] {escape(str(message))}", highlight=False)
         raise typer.Exit(2) from error

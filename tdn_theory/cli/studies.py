@@ -78,14 +78,11 @@ def reproduce(
 
 def check(ids: Ids = None, out: OutOption = Path("reproduction"), as_json: JsonOption = False) -> None:
     """Judge claims by the records there are: those in OUT first, the committed ones else. Runs no study."""
-    from tdn_theory.reproduction import Reproduction, Selection
+    from tdn_theory.reproduction import Reproduction, claims
 
     with errors_as_messages():
-        chosen = Selection.of(ids or [])
-        if not chosen.claims:
-            raise LookupError(f"no check of {', '.join(ids or [])}; claims with one: {', '.join(STATEMENTS)}")
         run = Reproduction(out)
-        verdicts = [run.check(claim) for claim in chosen.claims]
+        verdicts = [run.check(claim) for claim in claims(ids or [])]
     if as_json:
         typer.echo(json.dumps([{"id": v.claim, **v.finding.as_json(), "reads": v.origins} for v in verdicts], indent=1))
     else:

@@ -8,6 +8,8 @@ from pkgutil import walk_packages
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tdn_theory.extras import named
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -17,5 +19,6 @@ if TYPE_CHECKING:
 @cache
 def studies() -> Mapping[str, Study]:
     """All studies by identifier: the `STUDY` of every module here that has one."""
-    modules = (import_module(module.name) for module in walk_packages(__path__, f"{__name__}."))
+    with named():
+        modules = [import_module(module.name) for module in walk_packages(__path__, f"{__name__}.")]
     return MappingProxyType({module.STUDY.id: module.STUDY for module in modules if hasattr(module, "STUDY")})

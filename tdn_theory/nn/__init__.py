@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tdn_theory.extras import named
+
 if TYPE_CHECKING:
     from tdn_theory.nn.conversion import Conversion, convert
     from tdn_theory.nn.edge_product import EdgeProduct, YFirstProduct
@@ -40,5 +42,6 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
+            with named():
+                return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

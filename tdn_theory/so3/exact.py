@@ -21,11 +21,13 @@ from math import factorial
 from numbers import Integral
 from types import MappingProxyType
 
-import sympy
-from sympy import I, ImmutableMatrix, Integer, Poly, Rational, sqrt
-from sympy.physics import wigner
-
+from tdn_theory.extras import named
 from tdn_theory.so3.irreps import admissible, check_degree, check_lmax, paths
+
+with named():
+    import sympy
+    from sympy import I, ImmutableMatrix, Integer, Poly, Rational, sqrt
+    from sympy.physics import wigner
 
 SparseTensor = Mapping[tuple[int, int, int], sympy.Expr]
 """Nonzero entries by index (k, i, j), read-only."""

@@ -23,12 +23,15 @@ from itertools import product
 from math import lcm
 
 import numpy as np
-import sympy
 
 from tdn_theory.coupling import Coupling, CouplingLike
+from tdn_theory.extras import named
 from tdn_theory.so3 import exact
 from tdn_theory.so3.irreps import Irreps, Path, paths, slot_slices
 from tdn_theory.theory.rank import modular_rank
+
+with named():
+    import sympy
 
 Surd = dict[int, Fraction]
 """`sum_n coefficient sqrt(n)`, n squarefree; no coefficient is zero."""

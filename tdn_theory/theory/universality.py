@@ -23,11 +23,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import sympy
 from jaxtyping import Float
 
 from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.cp.factors import CPFactors, khatri_rao
+from tdn_theory.extras import named
 from tdn_theory.scale import length
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 from tdn_theory.so3.irreps import Path
@@ -54,6 +54,9 @@ def scaling_invariants(coupling: CouplingLike) -> list[Exponents]:
     >>> [len(scaling_invariants(lmax)) for lmax in (1, 2, 3)]
     [1, 8, 24]
     """
+    with named():
+        import sympy
+
     coupling = Coupling.of(coupling)
     kernel = sympy.Matrix(_incidence(coupling).T.tolist()).nullspace()
     result = []

@@ -55,6 +55,7 @@ from scipy.spatial.transform import Rotation
 from tdn_theory.coupling import Coupling
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.symmetry import action, group
+from tdn_theory.extras import named
 from tdn_theory.so3.harmonics import spherical_harmonics
 from tdn_theory.so3.irreps import Irreps, Path, check_degree
 from tdn_theory.so3.rotation import generators
@@ -291,8 +292,9 @@ def gaunt_weights(coupling: int | str | Coupling) -> Mapping[Path, float]:
     >>> [tuple(path) for path in gaunt_weights(1)]
     [(0, 0, 0), (1, 1, 0), (0, 1, 1), (1, 0, 1)]
     """
-    from sympy import sqrt
-    from sympy.physics.wigner import wigner_3j
+    with named():
+        from sympy import sqrt
+        from sympy.physics.wigner import wigner_3j
 
     known = Coupling.of(coupling).complete.paths
     exact = {p: sqrt(prod(2 * l + 1 for l in p.degrees)) * wigner_3j(*p.degrees, 0, 0, 0) for p in known}
@@ -308,8 +310,9 @@ def bracket_weights(coupling: int | str | Coupling) -> Mapping[Path, float]:
     >>> [tuple(path) for path in bracket_weights(1)]
     [(1, 1, 1)]
     """
-    from sympy import sqrt
-    from sympy.physics.wigner import wigner_3j
+    with named():
+        from sympy import sqrt
+        from sympy.physics.wigner import wigner_3j
 
     def squared_factors(path: Path) -> int:
         return path.l1 * (path.l1 + 1) * path.l2 * (path.l2 + 1) * prod(2 * l + 1 for l in path.degrees)

@@ -60,6 +60,7 @@ import numpy as np
 from jaxtyping import Complex, Float, Int
 
 from tdn_theory.cp.factors import CPFactors
+from tdn_theory.extras import named
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan, real_basis
 from tdn_theory.so3.irreps import Path, check_lmax, dim, paths
 
@@ -263,8 +264,9 @@ def matrix_weights(lmax: int) -> Mapping[Path, float]:
     >>> [tuple(path) for path in paths(3) if path not in matrix_weights(3)]
     [(2, 2, 2)]
     """
-    from sympy import Rational, sqrt
-    from sympy.physics.wigner import wigner_6j
+    with named():
+        from sympy import Rational, sqrt
+        from sympy.physics.wigner import wigner_6j
 
     j = Rational(check_lmax(lmax), 2)
     exact = {p: wigner_6j(*p, j, j, j) * sqrt((1 + lmax % 2) * prod(2 * l + 1 for l in p)) for p in paths(lmax)}

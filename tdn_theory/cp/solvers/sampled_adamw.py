@@ -19,6 +19,7 @@ from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.solver import at_unit_scale, check_rank, check_tensor_not_zero
+from tdn_theory.extras import named
 from tdn_theory.so3.harmonics import spherical_harmonics
 from tdn_theory.so3.irreps import component_slice
 
@@ -57,7 +58,8 @@ class SampledAdamW:
         Raises:
             ValueError: The tensor is zero.
         """
-        import torch
+        with named():
+            import torch
 
         check_tensor_not_zero(tensor)
         began = time.perf_counter()
