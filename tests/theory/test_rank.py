@@ -125,13 +125,6 @@ def test_the_normalisation_does_not_matter() -> None:
     assert rank.koszul_bound(even, 2) == rank.koszul_bound(CouplingTensor.even(2, "component"), 2)
 
 
-def test_kruskal_rank() -> None:
-    assert rank.kruskal_rank(np.eye(4)) == 4
-    assert rank.kruskal_rank(np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])) == 2
-    assert rank.kruskal_rank(np.array([[1.0, 2.0], [1.0, 2.0]])) == 1
-    assert rank.kruskal_rank(np.array([[0.0, 2.0], [0.0, 2.0]])) == 0
-
-
 def test_best_known(tmp_path) -> None:
     """Theorem if nothing is stored; inexact decompositions do not count; proven ones go before numerical ones."""
     store, tensor = Store(tmp_path, ()), CouplingTensor(1)
@@ -305,5 +298,3 @@ def test_errors_teach() -> None:
         rank.border_substitution_bound(CouplingTensor("1 x 1 -> 1"), 0, 3)
     with refuses(ValueError, "may leave 1 components", "fewer steps"):
         rank.border_substitution_bound(CouplingTensor(1), 1, 2)
-    with refuses(ValueError, "17 columns", "at most 16"):
-        rank.kruskal_rank(np.ones((3, 17)))
