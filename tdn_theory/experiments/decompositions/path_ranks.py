@@ -45,7 +45,7 @@ class Size:
         lmax: Largest degree.
         power: Largest exterior power p of Koszul flattenings.
         starts: Starts at each rank, until one is exact.
-        iterations: Iterations without ridge of each start, and ten times as many more of the best one if none is exact.
+        iterations: Iterations without ridge of each start, and three times as many of the best one if none is exact.
     """
 
     lmax: int
@@ -57,7 +57,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size(1, 1, starts=2, iterations=100),
     Preset.QUICK: Size(3, 2, starts=4, iterations=300),
-    Preset.FULL: Size(4, 3, starts=8, iterations=300),
+    Preset.FULL: Size(4, 3, starts=5, iterations=300),
 }
 
 
@@ -132,7 +132,7 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
             solutions.append(solver.solve(tensor))
         count, nearest = len(solutions), best(solutions)
         if not nearest.exact:
-            longer = LevenbergMarquardt(terms, seed, max_iterations=10 * iterations, stall=1e-6)
+            longer = LevenbergMarquardt(terms, seed, max_iterations=3 * iterations, stall=1e-6)
             nearest = longer.solve(tensor, nearest.factors)
         made.append(_Attempt(terms, symmetry, count, nearest))
         return nearest.exact
@@ -142,7 +142,7 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
         for symmetry in _symmetries(tensor):
             while not attempt(symmetry, terms) and not any(a.solution.exact for a in made):
                 terms += 1
-            while made[-1].solution.exact and terms > 1:
+            while made[-1].solution.exact and terms - 1 not in {a.terms for a in made if a.symmetry == symmetry}:
                 terms -= 1
                 attempt(symmetry, terms)
             terms = min(a.terms for a in made if a.solution.exact)
