@@ -24,6 +24,7 @@ from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import rank
 from tests import reference
 from tests.assertions import (
+    assert_any_weights_bound,
     assert_bounds_atlas,
     assert_kruskal_limit,
     assert_modular_rank,
@@ -228,22 +229,10 @@ def test_the_bound_for_any_weights() -> None:
     assert rank.any_weights_bound("1+1 x 1 -> 1") == 4  # that of one copy: in another basis the other is left out
 
 
-@given(st.data(), strategies.couplings())
+@given(strategies.couplings(), strategies.seeds())
 @settings(max_examples=strategies.BOUND_EXAMPLES)
-def test_what_is_left_of_any_weights(data: st.DataObject, coupling: Coupling) -> None:
-    """Ranks of the matrices at vectors of highest weight, with random weights, by numpy: none is below the count."""
-    weights = [data.draw(st.sampled_from([-2.0, -1.0, 0.5, 1.0, 3.0])) for _ in coupling.paths]
-    M = CouplingTensor(coupling, tuple(weights)).array
-    bounds = [np.linalg.matrix_rank(np.moveaxis(M, mode, 0).reshape(d, -1), 1e-9) for mode, d in enumerate(M.shape)]
-    for mode, (irreps, d) in enumerate(zip(coupling.modes, M.shape, strict=True)):
-        if bounds[mode] == d and len({irrep.l for irrep in irreps}) == len(irreps):
-            slices = np.moveaxis(M, mode, 0)
-            highest = [
-                np.tensordot(real_basis(irrep.l)[-1], slices[part], 1)
-                for irrep, part in zip(irreps, coupling.slices[mode], strict=True)
-            ]
-            bounds[mode] += min(np.linalg.matrix_rank(matrix, 1e-9) for matrix in highest) - 1
-    assert rank.any_weights_bound(coupling) <= max(bounds)
+def test_what_is_left_of_any_weights(coupling: Coupling, seed: int) -> None:
+    assert_any_weights_bound(rank.any_weights_bound, coupling, seed)
 
 
 @pytest.mark.parametrize("path", paths(4), ids=str)
