@@ -76,7 +76,12 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         for text in _paths(size.lmax)
     ]
     found = jobs.map(search, plan, "looking for exact decompositions")
-    return {"rows": [low | high for low, high in zip(below, found, strict=True)]}
+    rows = [low | high for low, high in zip(below, found, strict=True)]
+    for entry in atlas.entries():  # not kept as jobs: the atlas may grow
+        for row in rows:
+            if str(entry.coupling) == row["coupling"] and entry.rank < (row["proven"] or float("inf")):
+                row |= {"found": min(row["found"], entry.rank), "proven": entry.rank}
+    return {"rows": rows}
 
 
 def _paths(lmax: int) -> Iterator[str]:
@@ -117,9 +122,8 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
 
     Returns:
         `found`: The least rank at which a start is exact up to roundoff. `proven`: the least one at which exact factors
-        are proven to be near, with the `symmetry` that makes the equations independent, or none. `attempts`: for each
-        symmetry and rank the starts, the least relative residual and its condition. `below`: that of them which is
-        nearest with one term less than `found`.
+        are proven to be near, or none. `attempts`: for each symmetry and rank the starts, the least relative residual
+        and its condition. `below`: that of them which is nearest with one term less than `found`.
     """
     tensor = CouplingTensor(coupling)
     generic = -(-prod(tensor.dims) // (sum(tensor.dims) - 2))
@@ -151,7 +155,6 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
         "generic": generic,
         "found": terms,
         "proven": proof and proof.terms,
-        "symmetry": proof and proof.symmetry,
         "attempts": [{**_row(a.solution), "symmetry": a.symmetry, "starts": a.starts} for a in made],
         "below": _row(best([a.solution for a in made if a.terms == terms - 1])),
     }
