@@ -1,7 +1,7 @@
 """Ranks of single paths: between a proven lower bound and the least exact decomposition known.
 
-Grey bars span what is open; where a triangle and a square meet, the rank is known. An open square is exact to roundoff
-and not proven. A cross: with one term less, fits come near while their terms diverge, as at a border rank. A tick: what
+Grey bars span what is open; where a blue line and a square meet, the rank is known. An open square is exact to roundoff
+and not proven. A cross: with one term less, fits come near while their terms diverge, as at a border rank. A dot: what
 counting parameters expects of a generic tensor of the size.
 """
 
@@ -13,7 +13,7 @@ from figures._style import COLUMN, figure, name_rows
 
 DIVERGED = 1e3
 """Condition from which on terms diverge."""
-NEAR = 0.05
+NEAR = 0.01
 """Relative residual that counts as near."""
 
 
@@ -24,7 +24,7 @@ def plot(record: dict[str, Any]) -> Figure:
     name_rows(axis, [row["coupling"].replace(" x ", r" $\times$ ").replace("->", r"$\to$") for row in rows])
     for place, row in enumerate(rows):
         axis.plot([row["lower"], row["found"]], [place, place], color="0.85", linewidth=5, solid_capstyle="butt")
-        axis.plot(row["generic"], place, "|", color="0.5", markersize=8, zorder=1)
+        axis.plot(row["generic"], place, ".", color="0.5")
     places = range(len(rows))
     proven = [row["proven"] == row["found"] for row in rows]
     below = [
@@ -32,7 +32,10 @@ def plot(record: dict[str, Any]) -> Figure:
         for row in rows
     ]
     shown: list[tuple[list[int | None], dict[str, Any]]] = [
-        ([row["lower"] for row in rows], {"marker": 5, "color": "#0072B2", "label": "proven lower bound"}),
+        (
+            [row["lower"] for row in rows],
+            {"marker": "|", "markersize": 10, "markeredgewidth": 2, "color": "#0072B2", "label": "proven lower bound"},
+        ),
         (
             [row["found"] if p else None for row, p in zip(rows, proven, strict=True)],
             {"marker": "s", "color": "#D55E00", "label": "least known, proven"},
@@ -46,7 +49,7 @@ def plot(record: dict[str, Any]) -> Figure:
     for ranks, look in shown:
         known = [(r, place) for r, place in zip(ranks, places, strict=True) if r is not None]
         axis.plot([r for r, _ in known], [place for _, place in known], linestyle="", **look)
-    axis.plot([], [], "|", color="0.5", markersize=8, label="generic tensor")
-    axis.set(xlabel="CP rank $R$", ylabel="path", xlim=(0, None))
+    axis.plot([], [], ".", color="0.5", label="generic tensor")
+    axis.set(xlabel="CP rank $R$", ylabel="path", xlim=(3, None))
     axis.legend(loc="upper right", ncols=1)
     return fig

@@ -19,6 +19,7 @@ from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import irreps, rotation
+from tdn_theory.so3.clebsch_gordan import real_basis
 from tdn_theory.testing.assertions import EPS, annotations_unchecked, assert_bound, assert_close, part
 from tests import reference
 
@@ -150,6 +151,29 @@ def assert_bounds_atlas(bound: Callable[[CouplingTensor], int], lmax: int) -> No
             found = bound(entry.tensor)
             if not entry.tensor.d <= found <= entry.rank:
                 raise AssertionError(f"got {found}, but should be in {entry.tensor.d}..{entry.rank} [bound of {entry}]")
+
+
+def assert_any_weights_bound(bound: Callable[[Coupling], int], coupling: Coupling, seed: int) -> None:
+    """`bound(coupling)` is the rank of full unfoldings at least, and at most what substitution gives random weights.
+
+    That is, by numpy: the rank of an unfolding, and where it is full and no degree occurs twice, less one and with the
+    least rank of the matrices at vectors of highest weight.
+    """
+    weights = np.random.default_rng(seed).choice([-2.0, -1.0, 0.5, 1.0, 3.0], len(coupling.paths))
+    M = CouplingTensor(coupling, tuple(weights.tolist())).array
+    least, most = 1, 1
+    for mode, (modes, parts, d) in enumerate(zip(coupling.modes, coupling.slices, M.shape, strict=True)):
+        slices = np.moveaxis(M, mode, 0)
+        found = int(np.linalg.matrix_rank(slices.reshape(d, -1), 1e-9))
+        most = max(most, found)
+        if found == d and len({irrep.l for irrep in modes}) == len(modes):
+            highest = [
+                np.tensordot(real_basis(irrep.l)[-1], slices[p], 1) for irrep, p in zip(modes, parts, strict=True)
+            ]
+            least, most = max(least, d), max(most, d - 1 + min(np.linalg.matrix_rank(m, 1e-9) for m in highest))
+    found = bound(coupling)
+    if not least <= found <= most:
+        raise AssertionError(f"got {found}, but should be in {least}..{most} [bound of {coupling} with any weights]")
 
 
 def assert_pair_bound(pair_bound: Callable[..., int]) -> None:

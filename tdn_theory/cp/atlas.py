@@ -484,30 +484,6 @@ def save(
     return entry
 
 
-def balanced_weights(factors: CPFactors, tensor: CouplingTensor) -> CPFactors:
-    """Scale every slot of every mode so that the path weights in use come as near to 1 as possible.
-
-    `w_p -> s_z t_x u_y w_p` changes neither rank nor equivariance. Least squares in `log |w_p|`.
-
-    Args:
-        factors: Factors.
-        tensor: Their equivariant part.
-    """
-    used = [(p, w) for p, w in zip(tensor.paths, tensor.weights, strict=True) if w != 0]
-    counts = [len(irreps) for irreps in tensor.coupling.modes]
-    starts = np.cumsum([0, *counts])
-    design = np.zeros((len(used), starts[-1]))
-    for row, (path, _) in zip(design, used, strict=True):
-        row[[starts[0] + path.z, starts[1] + path.x, starts[2] + path.y]] = 1
-    logs = -np.linalg.lstsq(design, np.log(np.abs([w for _, w in used])), rcond=None)[0]
-    scaled = []
-    for factor, irreps, part in zip(
-        (factors.A, factors.B, factors.C), tensor.coupling.modes, np.split(logs, starts[1:3]), strict=True
-    ):
-        scaled.append(factor * np.exp(np.repeat(part, [irrep.dim for irrep in irreps]))[:, None])
-    return CPFactors(*scaled)
-
-
 def newton(tensor: CouplingTensor, symmetry: str, fixed: bool) -> dict[str, Any]:
     """The proof of kind `newton` for the paths in use of `tensor`, with its weights (`fixed`) or any.
 

@@ -353,26 +353,6 @@ def kruskal_limit(d: int) -> int:
     return (3 * d - 2) // 2
 
 
-def kruskal_rank(factor: Float[np.ndarray, "d R"], tolerance: float = 1e-8) -> int:
-    """Largest k such that every k columns are linearly independent, by trying all sets: for small R.
-
-    Raises:
-        ValueError: There are more than 16 columns.
-    """
-    R = factor.shape[1]
-    if R > 16:
-        raise ValueError(f"factor has {R} columns; all their subsets are tried, so give at most 16")
-    lengths = np.linalg.norm(factor, axis=0)
-    columns = np.divide(factor, lengths, out=np.zeros_like(factor), where=lengths > 0)
-    k = 0
-    for size in range(1, min(factor.shape) + 1):
-        for chosen in combinations(range(R), size):
-            if np.linalg.svd(columns[:, chosen], compute_uv=False)[-1] <= tolerance:
-                return k
-        k = size
-    return k
-
-
 def pair_bound(*dims: int) -> int:
     """Upper bound for every tensor of these three dimensions (one stands for three equal ones), from slices in pairs.
 

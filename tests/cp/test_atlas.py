@@ -15,7 +15,7 @@ from tdn_theory.cp.certificate import ProofError
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.store import DamagedError
-from tdn_theory.so3.irreps import component_slice, dim
+from tdn_theory.so3.irreps import component_slice
 from tdn_theory.so3.rotation import wigner_D
 from tests.assertions import refuses
 
@@ -216,14 +216,3 @@ def test_entries_are_made_again(tmp_path):
     assert set(again) == {18, 23, 4, 9, 6}
     shipped = atlas.best(2)
     np.testing.assert_allclose(again[23].factors.array, shipped.factors.array, rtol=0, atol=1e-12)
-
-
-def test_balanced_weights_change_weights_only():
-    entry = atlas.best(4)
-    scaled = atlas.balanced_weights(entry.factors, entry.tensor)
-    weights = np.abs(CouplingTensor(4).project(scaled.array).weights)
-    before = np.abs(entry.tensor.weights)
-    assert np.log(weights).std() < np.log(before).std()
-    assert abs(np.log(weights).mean()) < 1e-9
-    assert scaled.rank == entry.rank
-    assert scaled.d == dim(4)

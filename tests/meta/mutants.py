@@ -415,6 +415,28 @@ def half_of_the_flattening(tensor: CouplingTensor) -> int:
 
 COUPLING_BOUNDS = [as_many_steps_as_components, generic_rank, half_of_the_flattening]
 
+# Of couplings with any weights
+
+
+def substitution_of_all_components(coupling: Coupling) -> int:
+    """One term for every component that is left out, and one for the last one as well."""
+    return rank.any_weights_bound(coupling) + 1
+
+
+def a_matrix_of_full_rank(coupling: Coupling) -> int:
+    """What is left after the substitution is taken to be generic."""
+    d3, *others = coupling.shape
+    return d3 - 1 + min(others)
+
+
+def no_substitution(coupling: Coupling) -> int:
+    """True, and of no use."""
+    del coupling
+    return 1
+
+
+ANY_WEIGHTS_BOUNDS = [substitution_of_all_components, a_matrix_of_full_rank, no_substitution]
+
 # Closed formulas
 
 

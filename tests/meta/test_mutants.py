@@ -13,6 +13,7 @@ from tdn_theory.testing.assertions import assert_close, assert_equivariant, asse
 from tdn_theory.theory import bounds, cost, equivariance, rank, universality
 from tests import reference
 from tests.assertions import (
+    assert_any_weights_bound,
     assert_bounds_atlas,
     assert_invariants,
     assert_jacobian,
@@ -235,6 +236,7 @@ def test_the_right_ranks_pass() -> None:
     assert_modular_rank(rank.modular_rank, 7, 6, 4, seed=0)
     assert_rank_bound(lambda T: rank._koszul(T, 1, 0), 6, 3, seed=0)
     assert_bounds_atlas(lambda tensor: rank.koszul_bound(tensor, 1), 2)
+    assert_any_weights_bound(rank.any_weights_bound, UNEQUAL.coupling, 0)
     assert_pair_bound(rank.pair_bound)
     assert_kruskal_limit(rank.kruskal_limit)
     count_everything()
@@ -261,6 +263,13 @@ def test_wrong_rank_bounds(mutant: Callable) -> None:
 def test_wrong_bounds_of_coupling_tensors(mutant: Callable) -> None:
     with pytest.raises(AssertionError, match=FAILS):
         for_all(assert_bounds_atlas, (mutant, 1), (mutant, 2))
+
+
+@pytest.mark.parametrize("mutant", mutants.ANY_WEIGHTS_BOUNDS, ids=name)
+def test_wrong_bounds_of_any_weights(mutant: Callable) -> None:
+    texts = ("2 x 3 -> 1", "0+1 x 1+2 -> 0+2", "0e+1o x 0e+1o+2e -> 0e+1o")
+    with pytest.raises(AssertionError, match=FAILS):
+        for_all(assert_any_weights_bound, *((mutant, Coupling.of(text), 0) for text in texts))
 
 
 @pytest.mark.parametrize("mutant", mutants.PAIR_BOUNDS, ids=name)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
 from e3nn import o3
+from hypothesis import given, settings
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.atlas import AtlasEntry
 from tdn_theory.cp.constructions.outer_product import outer_product
 from tdn_theory.cp.factors import CPFactors
@@ -22,6 +24,7 @@ from tdn_theory.nn.parts import whole
 from tdn_theory.nn.planner import Form
 from tdn_theory.so3 import rotation
 from tdn_theory.so3.harmonics import spherical_harmonics
+from tdn_theory.testing import strategies
 from tdn_theory.testing.assertions import assert_close, assert_equivariant, assert_same_product
 from tdn_theory.theory.equivariance import rms_error_relative_to_output
 from tests.assertions import refuses
@@ -239,15 +242,17 @@ def test_the_error_of_cp_is_the_predicted_one(form, rng):
     assert_close(np.mean(np.sum(error**2, axis=1)) / predicted, 1.0, 0.01, "measured / predicted E|eps|^2")
 
 
-@pytest.mark.parametrize("lmax", [1, 2])
-def test_one_relative_equivariance_error(lmax):
-    """The layer, the theory and the atlas give the same number for the same factors."""
-    factors = random_factors((lmax + 1) ** 2)
-    error = TensorProduct(lmax, 2, method=factors).equivariance_error
-    assert 0.1 < error < np.sqrt(2)
-    assert_close(error, rms_error_relative_to_output(factors), 1e-14, "TensorProduct.equivariance_error")
-    tensor = CouplingTensor(lmax).project(factors.array)
-    entry = AtlasEntry("", factors, tensor, {}, {}, {})
+@given(st.one_of(strategies.lmaxes(1, 2).map(Coupling.of), strategies.couplings()), st.data())
+@settings(max_examples=20)
+def test_one_relative_equivariance_error(coupling, data):
+    """The layer, the theory and the atlas give the same number for the same factors, for any irreps."""
+    factors = data.draw(strategies.factors(coupling.shape))
+    product = TensorProduct(coupling, 2, method=factors)
+    error = product.equivariance_error
+    assert 0 <= error <= np.sqrt(2) * (1 + 1e-14)
+    assert_close(error, rms_error_relative_to_output(factors, coupling), 1e-14, "TensorProduct.equivariance_error")
+    assert_close(rms_error_relative_to_output(product), error, 1e-14, "the layer, given to the theory")
+    entry = AtlasEntry("", factors, CouplingTensor(coupling.complete).project(factors.array), {}, {}, {})
     assert_close(entry.error, error, 1e-14, "AtlasEntry.error")
 
 

@@ -24,6 +24,7 @@ from tdn_theory.testing.assertions import assert_close
 from tdn_theory.theory import rank
 from tests import reference
 from tests.assertions import (
+    assert_any_weights_bound,
     assert_bounds_atlas,
     assert_kruskal_limit,
     assert_modular_rank,
@@ -123,13 +124,6 @@ def test_the_papers_tensors() -> None:
 def test_the_normalisation_does_not_matter() -> None:
     even = CouplingTensor.even(2)
     assert rank.koszul_bound(even, 2) == rank.koszul_bound(CouplingTensor.even(2, "component"), 2)
-
-
-def test_kruskal_rank() -> None:
-    assert rank.kruskal_rank(np.eye(4)) == 4
-    assert rank.kruskal_rank(np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]])) == 2
-    assert rank.kruskal_rank(np.array([[1.0, 2.0], [1.0, 2.0]])) == 1
-    assert rank.kruskal_rank(np.array([[0.0, 2.0], [0.0, 2.0]])) == 0
 
 
 def test_best_known(tmp_path) -> None:
@@ -235,22 +229,10 @@ def test_the_bound_for_any_weights() -> None:
     assert rank.any_weights_bound("1+1 x 1 -> 1") == 4  # that of one copy: in another basis the other is left out
 
 
-@given(st.data(), strategies.couplings())
+@given(strategies.couplings(), strategies.seeds())
 @settings(max_examples=strategies.BOUND_EXAMPLES)
-def test_what_is_left_of_any_weights(data: st.DataObject, coupling: Coupling) -> None:
-    """Ranks of the matrices at vectors of highest weight, with random weights, by numpy: none is below the count."""
-    weights = [data.draw(st.sampled_from([-2.0, -1.0, 0.5, 1.0, 3.0])) for _ in coupling.paths]
-    M = CouplingTensor(coupling, tuple(weights)).array
-    bounds = [np.linalg.matrix_rank(np.moveaxis(M, mode, 0).reshape(d, -1), 1e-9) for mode, d in enumerate(M.shape)]
-    for mode, (irreps, d) in enumerate(zip(coupling.modes, M.shape, strict=True)):
-        if bounds[mode] == d and len({irrep.l for irrep in irreps}) == len(irreps):
-            slices = np.moveaxis(M, mode, 0)
-            highest = [
-                np.tensordot(real_basis(irrep.l)[-1], slices[part], 1)
-                for irrep, part in zip(irreps, coupling.slices[mode], strict=True)
-            ]
-            bounds[mode] += min(np.linalg.matrix_rank(matrix, 1e-9) for matrix in highest) - 1
-    assert rank.any_weights_bound(coupling) <= max(bounds)
+def test_what_is_left_of_any_weights(coupling: Coupling, seed: int) -> None:
+    assert_any_weights_bound(rank.any_weights_bound, coupling, seed)
 
 
 @pytest.mark.parametrize("path", paths(4), ids=str)
@@ -305,5 +287,3 @@ def test_errors_teach() -> None:
         rank.border_substitution_bound(CouplingTensor("1 x 1 -> 1"), 0, 3)
     with refuses(ValueError, "may leave 1 components", "fewer steps"):
         rank.border_substitution_bound(CouplingTensor(1), 1, 2)
-    with refuses(ValueError, "17 columns", "at most 16"):
-        rank.kruskal_rank(np.ones((3, 17)))

@@ -45,7 +45,7 @@ class Size:
         lmax: Largest degree.
         power: Largest exterior power p of Koszul flattenings.
         starts: Starts at each rank, until one is exact.
-        iterations: Iterations without ridge of each start, and ten times as many more of the best one if none is exact.
+        iterations: Iterations without ridge of each start, and three times as many of the best one if none is exact.
     """
 
     lmax: int
@@ -57,7 +57,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size(1, 1, starts=2, iterations=100),
     Preset.QUICK: Size(3, 2, starts=4, iterations=300),
-    Preset.FULL: Size(4, 3, starts=8, iterations=300),
+    Preset.FULL: Size(4, 3, starts=5, iterations=300),
 }
 
 
@@ -76,7 +76,12 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         for text in _paths(size.lmax)
     ]
     found = jobs.map(search, plan, "looking for exact decompositions")
-    return {"rows": [low | high for low, high in zip(below, found, strict=True)]}
+    rows = [low | high for low, high in zip(below, found, strict=True)]
+    for entry in atlas.entries():  # not kept as jobs: the atlas may grow
+        for row in rows:
+            if str(entry.coupling) == row["coupling"] and entry.rank < (row["proven"] or float("inf")):
+                row |= {"found": min(row["found"], entry.rank), "proven": entry.rank}
+    return {"rows": rows}
 
 
 def _paths(lmax: int) -> Iterator[str]:
@@ -117,9 +122,8 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
 
     Returns:
         `found`: The least rank at which a start is exact up to roundoff. `proven`: the least one at which exact factors
-        are proven to be near, with the `symmetry` that makes the equations independent, or none. `attempts`: for each
-        symmetry and rank the starts, the least relative residual and its condition. `below`: that of them which is
-        nearest with one term less than `found`.
+        are proven to be near, or none. `attempts`: for each symmetry and rank the starts, the least relative residual
+        and its condition. `below`: that of them which is nearest with one term less than `found`.
     """
     tensor = CouplingTensor(coupling)
     generic = -(-prod(tensor.dims) // (sum(tensor.dims) - 2))
@@ -132,7 +136,7 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
             solutions.append(solver.solve(tensor))
         count, nearest = len(solutions), best(solutions)
         if not nearest.exact:
-            longer = LevenbergMarquardt(terms, seed, max_iterations=10 * iterations, stall=1e-6)
+            longer = LevenbergMarquardt(terms, seed, max_iterations=3 * iterations, stall=1e-6)
             nearest = longer.solve(tensor, nearest.factors)
         made.append(_Attempt(terms, symmetry, count, nearest))
         return nearest.exact
@@ -142,7 +146,7 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
         for symmetry in _symmetries(tensor):
             while not attempt(symmetry, terms) and not any(a.solution.exact for a in made):
                 terms += 1
-            while made[-1].solution.exact and terms > 1:
+            while made[-1].solution.exact and terms - 1 not in {a.terms for a in made if a.symmetry == symmetry}:
                 terms -= 1
                 attempt(symmetry, terms)
             terms = min(a.terms for a in made if a.solution.exact)
@@ -151,7 +155,6 @@ def search(coupling: str, starts: int, iterations: int, seed: int) -> dict[str, 
         "generic": generic,
         "found": terms,
         "proven": proof and proof.terms,
-        "symmetry": proof and proof.symmetry,
         "attempts": [{**_row(a.solution), "symmetry": a.symmetry, "starts": a.starts} for a in made],
         "below": _row(best([a.solution for a in made if a.terms == terms - 1])),
     }

@@ -28,7 +28,7 @@ def test_record_and_figure(tmp_path: Path) -> None:
     assert (row["coupling"], row["lower"], row["found"], row["proven"]) == ("1 x 1 -> 1", 5, 5, 5)
     assert row["below"]["R"] == 4
     assert row["below"]["residual"] > 0.1
-    assert [(a["R"], a["residual"] < 1e-12) for a in row["attempts"]] == [(4, False), (5, True), (4, False)]
+    assert [(a["R"], a["residual"] < 1e-12) for a in row["attempts"]] == [(4, False), (5, True)]
     picture = figure.plot(record)
     (axis,) = picture.axes
     drawn = {line.get_label(): np.asarray(line.get_xdata()).tolist() for line in axis.lines}
@@ -92,10 +92,10 @@ def test_bounds_of_a_path_are_of_all_orders_of_its_degrees() -> None:
     assert (stretched["border_lower"], stretched["lower"]) == (7, 8)
 
 
-def test_symmetric_terms_are_tried_and_a_proof_names_them() -> None:
+def test_symmetric_terms_are_tried() -> None:
     """2 x 2 -> 2 with ten terms: those found first have dependent equations, symmetric ones have not."""
     row = search("2 x 2 -> 2", starts=2, iterations=300, seed=0)
-    assert (row["found"], row["proven"], row["symmetry"]) == (10, 10, "C1*S3")
+    assert (row["found"], row["proven"]) == (10, 10)
     assert [a["R"] for a in row["attempts"]] == [10, 9, 10, 9]
     assert row["below"]["condition"] > 1e3
     assert search("1 x 2 -> 3", starts=1, iterations=50, seed=0)["proven"] is None
