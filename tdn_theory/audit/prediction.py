@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
-from ase.stress import voigt_6_to_full_3x3_stress
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from jaxtyping import Float
 
 Properties = dict[str, np.ndarray]
@@ -49,6 +49,8 @@ def predict(calculator: Any, atoms: Atoms) -> Properties:
         array = np.array(value, dtype=float)
         if name == "energy" and array.size == 1:
             array = array.reshape(())  # some calculators return an array of one number
+        if name == "stress" and array.shape == (3, 3):
+            array = full_3x3_to_voigt_6_stress(array)  # ASE takes both, too
         if array.shape != shape:
             raise ValueError(f"{name} of {atoms.get_chemical_formula()} has shape {array.shape}; it must be {shape}")
         if not np.isfinite(array).all():

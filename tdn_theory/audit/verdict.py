@@ -210,9 +210,9 @@ def _root(squares: Sequence[float]) -> float:
 
 
 def _precision(error: float, size: float) -> str:
-    """Whether an error has the size of coefficients that were rounded to a lower precision; a network dilutes it."""
+    """Whether an error has the size of coefficients that were rounded to a lower precision; layers dilute it."""
     if size:
         for name, unit in (("float16", 2.0**-11), ("float32", 2.0**-24)):
-            if unit / 64 <= error / size <= 4 * unit:
+            if unit / 256 <= error / size <= 4 * unit:
                 return f"of the size of coefficients in {name}"
     return ""

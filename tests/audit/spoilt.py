@@ -6,6 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.lj import LennardJones
+from ase.stress import voigt_6_to_full_3x3_stress
 
 CUTOFF = 4.5
 
@@ -228,6 +229,14 @@ class Skew(Dipole):
     """The polarizability is wrong in one component."""
 
     spoil = 1e-3
+
+
+class Square(Exact):
+    """The stress is a matrix, as CHGNet's is."""
+
+    def evaluate(self, atoms: Atoms) -> dict:
+        found = super().evaluate(atoms)
+        return {name: voigt_6_to_full_3x3_stress(v) if name == "stress" else v for name, v in found.items()}
 
 
 class Summed(Exact):

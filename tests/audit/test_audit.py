@@ -198,6 +198,15 @@ def test_calculators_that_misbehave_are_refused(name: str, reason: str, tmp_path
         audited(name, tmp_path)
 
 
+def test_stress_may_be_a_matrix() -> None:
+    from tests.audit import spoilt
+
+    crystal = small()["crystal"]
+    one, other = (predict(made(), crystal)["stress"] for made in (spoilt.Exact, spoilt.Square))
+    assert np.array_equal(one, other)
+    assert np.abs(one).max() > 0
+
+
 def test_a_calculator_without_forces_is_audited_by_its_energies(tmp_path: Path) -> None:
     record = audited("Energies", tmp_path)
     assert {row["quantity"] for row in record["findings"]} == {"energy"}
