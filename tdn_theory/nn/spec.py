@@ -211,13 +211,9 @@ def _letters(mode: Mode) -> str:
 
 def _check_channels(mode: Mode, channels: int | tuple[int, ...]) -> tuple[int, ...]:
     letters = _letters(mode)
-    if isinstance(channels, int):
-        if mode not in ("uuu", "uvu"):
-            raise ValueError(
-                f"channels are {channels}; mode {mode!r} needs one number for each of {', '.join(letters)}"
-            )
+    if isinstance(channels, int) and mode in ("uuu", "uvu"):
         channels = (channels,) if mode == "uuu" else (channels, 1)
-    if len(channels) != len(letters) or any(size < 1 for size in channels):
+    if isinstance(channels, int) or len(channels) != len(letters) or any(size < 1 for size in channels):
         raise ValueError(
             f"channels are {channels}; mode {mode!r} needs one positive number for each of {', '.join(letters)}"
         )
