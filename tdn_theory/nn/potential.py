@@ -219,10 +219,9 @@ class Potential(DoubleBuffers):
                 f"product is {product}; its features and method must be those of the configuration: lmax {lmax}, "
                 f"{channels} channels, {config.method!r}"
             )
-        self.product = product
         common = {
             "basis": config.basis_size,
-            "paths": self.product.weight_shape[0] if config.method == "per_path" else 1,
+            "paths": product.weight_shape[0] if config.method == "per_path" else 1,
         }
         attention = Attention if config.pruned else ReferenceAttention
         embedding = DegreeEmbedding if config.pruned else ReferenceDegreeEmbedding
@@ -250,6 +249,7 @@ class Potential(DoubleBuffers):
                 self.force_attention = attend()
                 self.force_out = Linear(lmax, channels, 1, shared=shared)
             self.properties = torch.nn.ModuleDict({name: read() for name in config.outputs})
+        self.product = product  # after the layers: its dtype is its own
         index = torch.full((MAX_NUMBER,), -1)
         index[list(config.elements)] = torch.arange(len(config.elements))
         self.register_buffer("index", index, persistent=False)
