@@ -211,13 +211,13 @@ class Potential(DoubleBuffers):
         if product is None:
             if factors is None and config.rank is not None:
                 factors = Store().best(CouplingTensor(lmax), config.rank).factors
-            spec = ProductSpec(lmax, channels, method=factors or config.method, weights="external")
-            product = YFirstProduct(spec)
-        wanted = Coupling.of(lmax), (channels, 1), config.method
-        if (product.coupling, product.channels, product.method) != wanted:
+            method = factors or config.method
+            product = YFirstProduct(ProductSpec(lmax, channels, method=method, weights="external"))
+        wanted = Coupling.of(lmax).modes, (channels, 1), config.method
+        if (product.coupling.modes, product.channels, product.method) != wanted:
             raise ValueError(
-                f"product is {product}; its features and method must be those of the configuration: lmax {lmax}, "
-                f"{channels} channels, {config.method!r}"
+                f"product is {product}; its irreps, channels and method must be those of the configuration: lmax "
+                f"{lmax}, {channels} channels, {config.method!r}"
             )
         common = {
             "basis": config.basis_size,
