@@ -46,6 +46,10 @@ class EdgeProduct(SpecModule, ABC):
     ) -> Float[Tensor, "e k u"]:
         """The weighted product of features of edges; arguments as of `couple`."""
 
+    def matrices(self, prepared: Tensor, x: Float[Tensor, "m i u"], slots: slice) -> Float[Tensor, "e k i"] | None:
+        """The matrix of every edge, where all of `couple` is to be one kernel; here nowhere."""
+        return None
+
     def couple(
         self,
         prepared: Tensor,
@@ -70,6 +74,11 @@ class EdgeProduct(SpecModule, ABC):
             other_rows: Row of them of every edge.
             into: Row of the result that every edge adds to; None for a result for each edge.
         """
+        G = self.matrices(prepared, x, slots)
+        if G is not None:
+            from tdn_theory.nn.kernels.message import couple
+
+            return couple(G, weights.squeeze(-1), x, rows, other, other_rows, into)
         if rows is not None:
             x = x.index_select(0, rows.index)
         if other is not None:
@@ -87,8 +96,8 @@ class EdgeProduct(SpecModule, ABC):
 class YFirstProduct(EdgeProduct):
     """M meets the harmonics first: what is prepared is a matrix `M_kij y_j` of every edge, or of every path of it.
 
-    On a GPU `couple` is one kernel: results are reproducible bit by bit, and no feature of the size of the edges is
-    written that is not returned; see `kernels.message`.
+    On a GPU `couple` is one kernel, if paths share weights: results are reproducible bit by bit, and no feature of the
+    size of the edges is written that is not returned; see `kernels.message`.
 
     Args:
         spec: What the product is.
@@ -118,22 +127,8 @@ class YFirstProduct(EdgeProduct):
         fused = self._plans.of(x).fused
         return self.form.multiply(prepared, x.to(dtype), weights.to(dtype), fused, slots).to(x.dtype)
 
-    def couple(
-        self,
-        prepared: Float[Tensor, "e 1 all"],
-        x: Float[Tensor, "m i u"],
-        weights: Float[Tensor, "e *w"],
-        slots: slice = slice(None),
-        *,
-        rows: Rows | None = None,
-        other: Float[Tensor, "l i u"] | None = None,
-        other_rows: Rows | None = None,
-        into: Rows | None = None,
-    ) -> Float[Tensor, "n k u"]:
-        """See `EdgeProduct`."""
-        if self._plans.one_kernel(x):
-            from tdn_theory.nn.kernels.message import couple
-
-            G = self.form.of_part(prepared, slots, x.shape[1])
-            return couple(G, weights.squeeze(-1), x, rows, other, other_rows, into)
-        return super().couple(prepared, x, weights, slots, rows=rows, other=other, other_rows=other_rows, into=into)
+    def matrices(
+        self, prepared: Float[Tensor, "e 1 all"], x: Float[Tensor, "m i u"], slots: slice
+    ) -> Float[Tensor, "e k i"] | None:
+        """See `EdgeProduct`: where there are Triton kernels."""
+        return self.form.of_part(prepared, slots, x.shape[1]) if self._plans.one_kernel(x) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ class ProductForm(Constants, ABC):
         self.x_sizes, self.y_sizes, self.z_sizes = (
             [irrep.dim for irrep in irreps] for irreps in (spec.coupling.x, spec.coupling.y, spec.coupling.z)
         )
+        self.x_ends = [0, *accumulate(self.x_sizes)]
         self.z_slots = slot_slices(spec.coupling.z)
         self.channels_of_z = spec.sizes[2]
 
@@ -74,10 +75,7 @@ class ProductForm(Constants, ABC):
 
         Tensors are taken apart once, not path by path: the gradient of a slice is a whole tensor, mostly zero.
         """
-        given, size = 0, x.shape[1]
-        while given < len(self.x_sizes) and size >= self.x_sizes[given]:
-            size -= self.x_sizes[given]
-            given += 1
+        given = self.x_ends.index(x.shape[1])
         parts = x.split(self.x_sizes[:given], 1)
         weights = [None] * len(self.paths) if w is None else w.unbind(1)
         wanted = range(len(self.z_sizes))[slots]
@@ -217,9 +215,7 @@ class Factored(Pairwise):
     C: Tensor
 
     def __init__(self, spec: ProductSpec) -> None:
-        if spec.factors is None:
-            raise ValueError(f"{spec} has no CP factors; use method 'cp' or 'cubature'")
-        super().__init__(spec, A=spec.factors.A, B=spec.factors.B, C=spec.factors.C)
+        super().__init__(spec, **{name: getattr(spec.factors, name) for name in "ABC"})
 
     def pairwise(self, number: int, x: Tensor, y: Tensor, fused: bool) -> Tensor:
         """See `Pairwise`."""

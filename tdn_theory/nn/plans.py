@@ -38,9 +38,8 @@ class Plans:
         if fused is None and form in (None, "y_first") and spec.mode == "uvu" and self.by_device["cpu"].fused:
             self._few_edges = few_edges(shapes)
             self.by_device["few"] = plan(replace(shapes, fused=False), "cpu", cpu_rates, "y_first")
-        on_gpu_plan = self.by_device["cuda"]
         plain = spec.mode == "uvu" and spec.sizes[1] == 1 and not spec.per_path
-        self._one_kernel = plain and on_gpu_plan.form == "y_first" and on_gpu_plan.fused
+        self._one_kernel = plain and (self.by_device["cuda"].form, self.by_device["cuda"].fused) == ("y_first", True)
 
     def of(self, features: Tensor) -> Plan:
         """The plan for features of edges."""

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from tdn_theory.coupling import CouplingTensor
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.store import Store
 from tdn_theory.data.elements import check_elements
@@ -125,22 +125,6 @@ class PotentialConfig:
         direct = self.forces == "direct"
         return 2 if "polarizability" in self.outputs else 1 if direct or "dipole" in self.outputs else 0
 
-    def product(self, factors: CPFactors | None = None) -> ProductSpec:
-        """The product of features with harmonics.
-
-        Args:
-            factors: CP factors to use instead of those in the store.
-
-        Raises:
-            ValueError: Factors are given, but the method is not `cp`.
-            LookupError: No CP factors of the rank are stored.
-        """
-        if factors is not None and self.method != "cp":
-            raise ValueError(f"factors are given, but the method is {self.method!r}; choose method 'cp'")
-        if factors is None and self.rank is not None:
-            factors = Store().best(CouplingTensor(self.lmax), self.rank).factors
-        return ProductSpec(self.lmax, self.channels, method=factors or self.method, weights="external")
-
     def to_dict(self) -> dict[str, Any]:
         """All settings, as JSON has them."""
         return {**asdict(self), "elements": list(self.elements), "outputs": list(self.outputs)}
@@ -221,11 +205,23 @@ class Potential(DoubleBuffers):
     ) -> None:
         super().__init__()
         self.config = config
+        if factors is not None and config.method != "cp":
+            raise ValueError(f"factors are given, but the method is {config.method!r}; choose method 'cp'")
         lmax, channels, shared = config.lmax, config.channels, config.share_linear
-        self.product = YFirstProduct(config.product(factors)) if product is None else _fitting(product, config)
+        if product is None:
+            if factors is None and config.rank is not None:
+                factors = Store().best(CouplingTensor(lmax), config.rank).factors
+            method = factors or config.method
+            product = YFirstProduct(ProductSpec(lmax, channels, method=method, weights="external"))
+        wanted = Coupling.of(lmax).modes, (channels, 1), config.method
+        if (product.coupling.modes, product.channels, product.method) != wanted:
+            raise ValueError(
+                f"product is {product}; its irreps, channels and method must be those of the configuration: lmax "
+                f"{lmax}, {channels} channels, {config.method!r}"
+            )
         common = {
             "basis": config.basis_size,
-            "paths": self.product.weight_shape[0] if config.method == "per_path" else 1,
+            "paths": product.weight_shape[0] if config.method == "per_path" else 1,
         }
         attention = Attention if config.pruned else ReferenceAttention
         embedding = DegreeEmbedding if config.pruned else ReferenceDegreeEmbedding
@@ -253,6 +249,7 @@ class Potential(DoubleBuffers):
                 self.force_attention = attend()
                 self.force_out = Linear(lmax, channels, 1, shared=shared)
             self.properties = torch.nn.ModuleDict({name: read() for name in config.outputs})
+        self.product = product  # after the layers: its dtype is its own
         index = torch.full((MAX_NUMBER,), -1)
         index[list(config.elements)] = torch.arange(len(config.elements))
         self.register_buffer("index", index, persistent=False)
@@ -395,17 +392,6 @@ class Potential(DoubleBuffers):
 
 FACTORS = "factors."
 """What the names of CP factors in a file begin with."""
-
-
-def _fitting(product: EdgeProduct, config: PotentialConfig) -> EdgeProduct:
-    """The product, if it is one of the potential's features."""
-    found, wanted = product.spec, (config.lmax, config.channels, config.method)
-    if not found.coupling.cube or (found.coupling.lmax, found.channels[0], found.method) != wanted:
-        raise ValueError(
-            f"product is {product}; it must have the features and the method of the configuration: lmax "
-            f"{config.lmax}, {config.channels} channels, {config.method!r}"
-        )
-    return product
 
 
 def _sum(values: Tensor, graph: Graph) -> Tensor:

@@ -85,9 +85,9 @@ class TensorProduct(SpecModule):
         self._plans = Plans(spec.normal, form, fused)
         self._typed = None
         for name in sorted({chosen.form for chosen in self._plans.by_device.values()}):
-            form = CLASSES[name](spec.normal)
-            self.add_module(name, form)
-            self._typed = name if form.dtype is not None else self._typed
+            made = CLASSES[name](spec.normal)
+            self.add_module(name, made)
+            self._typed = name if made.dtype is not None else self._typed
         self.weight = torch.nn.Parameter(torch.empty(self.weight_shape)) if weights == "internal" else None
         self.reset_parameters()
 

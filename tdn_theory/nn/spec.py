@@ -194,13 +194,17 @@ class ProductSpec:
 
     @cached_property
     def fingerprint(self) -> tuple[float, ...]:
-        """Four numbers that tell the product's tensor from others."""
+        """Five numbers that tell the product's tensor from others.
+
+        In the first four, the vectors of k, i and j span two dimensions, in which path 1x1->1, a determinant, vanishes.
+        """
         values = []
-        for shift in range(4):
+        for number in range(5):
             total = 0.0
             for array in self.tensors:
-                k, i, j = (np.cos(np.arange(size) * (1.0 + shift) + mode) for mode, size in enumerate(array.shape))
-                total = 0.7 * total + float(np.einsum("kij,k,i,j->", array, k, i, j, optimize=True))
+                n = [np.arange(size) for size in array.shape]
+                angles = [n[mode] * (1.0 + number) + mode if number < 4 else n[mode] ** (1 + mode) for mode in range(3)]
+                total = 0.7 * total + float(np.einsum("kij,k,i,j->", array, *map(np.cos, angles), optimize=True))
             values.append(total)
         return tuple(values)
 
@@ -211,13 +215,9 @@ def _letters(mode: Mode) -> str:
 
 def _check_channels(mode: Mode, channels: int | tuple[int, ...]) -> tuple[int, ...]:
     letters = _letters(mode)
-    if isinstance(channels, int):
-        if mode not in ("uuu", "uvu"):
-            raise ValueError(
-                f"channels are {channels}; mode {mode!r} needs one number for each of {', '.join(letters)}"
-            )
+    if isinstance(channels, int) and mode in ("uuu", "uvu"):
         channels = (channels,) if mode == "uuu" else (channels, 1)
-    if len(channels) != len(letters) or any(size < 1 for size in channels):
+    if isinstance(channels, int) or len(channels) != len(letters) or any(size < 1 for size in channels):
         raise ValueError(
             f"channels are {channels}; mode {mode!r} needs one positive number for each of {', '.join(letters)}"
         )

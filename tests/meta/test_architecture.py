@@ -214,7 +214,7 @@ def test_a_lazy_import_is_not(source: str):
     assert eager_imports(source, "torch") == []
 
 
-@pytest.mark.parametrize("module", ["tdn_theory", "tdn_theory.coupling", "tdn_theory.cp"])
+@pytest.mark.parametrize("module", ["tdn_theory", "tdn_theory.cp", "tdn_theory.nn.spec", "tdn_theory.nn.planner"])
 def test_importing_is_light(module: str):
     assert heavy_imports(f"import {module}") == set()
 

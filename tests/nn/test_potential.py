@@ -14,7 +14,9 @@ from tdn_theory.cp.factors import CPFactors
 from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.structure import Structure
 from tdn_theory.nn.attention import smooth_leaky_relu
+from tdn_theory.nn.edge_product import YFirstProduct
 from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.nn.spec import ProductSpec
 from tdn_theory.testing.assertions import assert_close
 from tdn_theory.testing.potential import RANK, Model, PotentialContract, as_numpy
 from tests.assertions import refuses
@@ -341,6 +343,27 @@ def test_factors_of_ones_own_are_saved(tmp_path):
     assert torch.equal(loaded(batch())["energy"], potential(batch())["energy"])
     with refuses(ValueError, "factors", "'cp'"):
         Potential(SMALL, factors=factors)
+
+
+def test_a_product_of_ones_own_takes_the_place_of_the_usual_one():
+    """With twice the messages as without; and only one that the configuration describes."""
+
+    class Doubled(YFirstProduct):
+        def multiply(self, *arguments):
+            return 2 * super().multiply(*arguments)
+
+    def spec(**options):
+        return ProductSpec(**({"coupling": 2, "channels": 8, "weights": "external"} | options))
+
+    usual, same, doubled = (
+        make(SMALL, product=product)(batch())["energy"]
+        for product in (None, YFirstProduct(spec()).double(), Doubled(spec()).double())
+    )
+    assert torch.equal(usual, same)
+    assert not torch.allclose(usual, doubled, rtol=1e-3)
+    for options in ({"coupling": 1}, {"channels": 4}, {"method": "cubature"}):
+        with refuses(ValueError, str(spec(**options)), "lmax 2", "8 channels", "'exact'"):
+            Potential(SMALL, product=YFirstProduct(spec(**options)))
 
 
 def test_loading_refuses_other_files(tmp_path):

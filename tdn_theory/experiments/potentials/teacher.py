@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
-from torch.func import functional_call
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp import atlas
@@ -31,7 +31,9 @@ from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.experiments.measuring import SMALLEST, mean_and_error, single_thread
 from tdn_theory.jobs import Jobs
+from tdn_theory.nn.edge_product import YFirstProduct
 from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.nn.spec import ProductSpec
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import paths
 from tdn_theory.study import Cost, Study
@@ -85,9 +87,6 @@ SIZES = {
 
 ZERO = 1e-9
 """Relative error up to which a student has the teacher's function."""
-
-BUFFER = "product.form.to_matrices"
-"""What the product layer keeps of its tensor: `M[k, i, j]` as a matrix from j to (k, i)."""
 
 
 class Teacher(NamedTuple):
@@ -176,19 +175,18 @@ def student(
     with single_thread():
         factors, source = _factors(tensor, known, rank, range(seed, seed + starts))
         config = PotentialConfig(**NETWORK, lmax=lmax, forces=FORCES, basis_size=BASIS_SIZE, method="cp")
-        model = Potential(config, seed, outer_product(tensor)).double().to(device)
+        network = Potential(config, seed, outer_product(tensor)).double().to(device)
+        learner = Potential(config, seed, product=Learned(lmax, config.channels, factors)).double().to(device)
         last = list({structure.group: structure for structure in relaxations()}.values())
         chosen = np.random.default_rng(seed).permutation(len(last))[: 2 * molecules]
         graphs = [build_graph(last[n], config.cutoff, torch.float64) for n in chosen]
         sets = [collate(graphs[:molecules]).to(device), collate(graphs[molecules:]).to(device)]
-        parameters = {name: p.detach().clone() for name, p in model.named_parameters()}
-        parameters |= {name: torch.tensor(getattr(factors, name), device=device) for name in "ABC"}
         with torch.no_grad():
-            wanted = [model(graph) for graph in sets]
-            before = _error(model, parameters, sets[1], wanted[1])
-        errors = _train(model, parameters, sets[0], wanted[0], iterations if float(before) > ZERO else 0)
+            wanted = [network(graph) for graph in sets]
+            before = _error(learner, sets[1], wanted[1])
+        errors = _train(learner, sets[0], wanted[0], iterations if float(before) > ZERO else 0)
         with torch.no_grad():
-            after = _error(model, parameters, sets[1], wanted[1])
+            after = _error(learner, sets[1], wanted[1])
     return {
         "L": lmax,
         "kind": kind,
@@ -213,17 +211,27 @@ def _factors(tensor: CouplingTensor, known: CPFactors | None, rank: int, seeds: 
     return min(found, key=lambda pair: pair[0].relative_residual(tensor.array))
 
 
-def _call(model: Potential, parameters: dict[str, Tensor], graph: Graph) -> dict[str, Tensor]:
-    """The student: the teacher's network with weights and factors of its own."""
-    A, B, C = (parameters[name] for name in "ABC")
-    matrices = torch.einsum("kr,ir,jr->jki", A, B, C).flatten(1)
-    own = {name: value for name, value in parameters.items() if name not in "ABC"}
-    return functional_call(model, {**own, BUFFER: matrices}, (graph,))
+class Learned(YFirstProduct):
+    """A product whose CP factors are parameters.
+
+    Args:
+        lmax: Maximal degree L.
+        channels: Channels of the features.
+        factors: The factors at first, kept in float64.
+    """
+
+    def __init__(self, lmax: int, channels: int, factors: CPFactors) -> None:
+        super().__init__(ProductSpec(lmax, channels, method=factors, weights="external"))
+        self.learned = torch.nn.ParameterList(torch.tensor(getattr(factors, name)) for name in "ABC")
+
+    def prepare(self, y: Float[Tensor, "e d2"]) -> Float[Tensor, "e 1 all"]:
+        """The matrices, made of the factors as they are now."""
+        return (y @ torch.einsum("kr,ir,jr->jki", *self.learned).flatten(1)).unsqueeze(1)
 
 
-def _error(model: Potential, parameters: dict[str, Tensor], graph: Graph, wanted: dict[str, Tensor]) -> Tensor:
+def _error(student: Potential, graph: Graph, wanted: dict[str, Tensor]) -> Tensor:
     """Root of the mean of two relative mean squares: of energies per atom (less their mean), and of forces."""
-    found = _call(model, parameters, graph)
+    found = student(graph)
     atoms = torch.bincount(graph.batch, minlength=graph.count)
     energy = wanted["energy"] / atoms
     parts = [
@@ -233,21 +241,16 @@ def _error(model: Potential, parameters: dict[str, Tensor], graph: Graph, wanted
     return torch.stack(parts).mean().sqrt()
 
 
-def _train(
-    model: Potential, parameters: dict[str, Tensor], graph: Graph, wanted: dict[str, Tensor], iterations: int
-) -> list[float]:
+def _train(student: Potential, graph: Graph, wanted: dict[str, Tensor], iterations: int) -> list[float]:
     """Minimise the error by L-BFGS, in place, if there are to be iterations; returns it at every call, and the last."""
     errors = []
-    values = list(parameters.values())
-    for value in values:
-        value.requires_grad_()
     # no tolerances: it stops after the iterations, or where it finds no descent
     options = {"max_iter": iterations, "history_size": 20, "tolerance_grad": 0.0, "tolerance_change": 0.0}
-    optimizer = torch.optim.LBFGS(values, line_search_fn="strong_wolfe", **options)
+    optimizer = torch.optim.LBFGS(student.parameters(), line_search_fn="strong_wolfe", **options)
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        error = _error(model, parameters, graph, wanted)
+        error = _error(student, graph, wanted)
         errors.append(float(error.detach()))
         value = error.square()
         value.backward()
@@ -256,7 +259,7 @@ def _train(
     if iterations:
         optimizer.step(loss)
     with torch.no_grad():
-        return [*errors, float(_error(model, parameters, graph, wanted))]
+        return [*errors, float(_error(student, graph, wanted))]
 
 
 def summarize(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

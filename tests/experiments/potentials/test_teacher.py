@@ -46,18 +46,22 @@ def test_teachers(lmax: int) -> None:
 
 
 def test_a_student_is_the_network_with_its_own_tensor() -> None:
-    """The same as a potential made with the student's factors."""
+    """The same as a potential made with the student's factors, also after these have changed."""
     config = PotentialConfig(**module.NETWORK, lmax=1, forces=module.FORCES, basis_size=module.BASIS_SIZE, method="cp")
     one, other = (outer_product(module.teacher(1, "random", seed).tensor) for seed in (0, 1))
-    model = Potential(config, 0, one).double()
+    product = module.Learned(1, config.channels, one)
+    student = Potential(config, 0, product=product).double()
     graph = build_graph(relaxations()[0], config.cutoff, torch.float64)
-    parameters = dict(model.named_parameters()) | {name: torch.tensor(getattr(other, name)) for name in "ABC"}
     with torch.no_grad():
-        found, wanted = module._call(model, parameters, graph), Potential(config, 0, other).double()(graph)
-        for name, value in wanted.items():
-            assert_close(found[name], value, 1e-12, name)
-        before = model(graph)["forces"]
-    assert float((before - wanted["forces"]).abs().max()) > 1e-3
+        for factors in (one, other):
+            for parameter, name in zip(product.learned, "ABC", strict=True):
+                parameter.copy_(torch.tensor(getattr(factors, name)))
+            found, wanted = student(graph), Potential(config, 0, factors).double()(graph)
+            for name, value in wanted.items():
+                assert_close(found[name], value, 1e-12, name)
+    assert set(product.learned) <= set(student.parameters())
+    student(graph)["forces"].square().sum().backward()
+    assert all(float(parameter.grad.abs().max()) > 0 for parameter in product.learned)
 
 
 @pytest.mark.parametrize(("kind", "rank", "zero"), [("random", 8, True), ("scaled", 7, True), ("random", 7, False)])
