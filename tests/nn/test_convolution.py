@@ -13,7 +13,6 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.nn.convolution import Convolution, ConvolutionPath, Slot
 from tdn_theory.nn.kernels import compiler, loops
-from tdn_theory.nn.kernels import convolution as kernels
 from tests.assertions import refuses
 from tests.nn.test_kernels import EPS, needs_compiler, vectors  # noqa: F401  vectors is a fixture
 
@@ -216,6 +215,17 @@ def test_of_a_coupling(shared, way):
     torch.testing.assert_close(got.view(4, d3, 3), wanted, rtol=1e-12, atol=1e-12)
 
 
+@needs_compiler
+@pytest.mark.parametrize("threads", [1, 2])
+def test_loops_without_memory_say_so(monkeypatch, threads):
+    monkeypatch.setattr(compiler, "BYTES_PER_THREAD", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    nothing = torch.zeros(0, 8, dtype=torch.int64)
+    for name, sizes in (("nodes", (0, 1, 1, 1, 1, 1 << 50, 0, 0)), ("edges", (0, 1 << 50, 1, 1, 1, 1, 1, 1, 1))):
+        with refuses(MemoryError, "no memory"):
+            compiler.call(loops.function(name, torch.float32, 1), 2, sizes, (nothing,) * 11)
+
+
 # --- what torch does with operators
 
 
@@ -284,9 +294,13 @@ def test_operators_keep_torchs_contract(small):
     convolution, values, (source, target, count) = small
     constants = [getattr(convolution, f"_{name}") for name in ("table", "entries", "values", "x_slots", "z_slots")]
     leaves = [value.requires_grad_() for value in values]
-    torch.library.opcheck(kernels._sum_at_nodes, (*leaves, *constants, source, target, count, 8, False))
+    torch.library.opcheck(
+        torch.ops.tdn_theory.sum_at_nodes.default, (*leaves, *constants, source, target, count, 8, False)
+    )
     g = torch.ones(count, 8, dtype=torch.float64, requires_grad=True)
-    torch.library.opcheck(kernels._sum_at_edges, (*leaves, g, *constants, source, target, True, True))
+    torch.library.opcheck(
+        torch.ops.tdn_theory.sum_at_edges.default, (*leaves, g, *constants, source, target, True, True)
+    )
 
 
 # --- dtypes and errors

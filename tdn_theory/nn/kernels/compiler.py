@@ -1,6 +1,6 @@
 """C functions made at run time: compiled once for this processor, kept, and called without Python objects.
 
-A compiler takes two or three seconds for the loops of this package; its output is kept in the user's cache folder under
+A compiler takes several seconds for the loops of this package; its output is kept in the user's cache folder under
 a name that holds the source, the command and the processor's features, so that another machine that shares the folder
 makes its own, and the checksum of the file, so that a damaged one is made anew. Where nothing can be kept or run there,
 a process makes its own in a temporary folder.
@@ -136,27 +136,33 @@ def call(function: ctypes._NamedFuncPointer, edges: int, sizes: tuple[int, ...],
     Edges are independent of each other, so results do not depend on the number of threads.
 
     Args:
-        function: C function without a result.
+        function: C function whose result is 0, or 1 if it found no memory.
         edges: Number of edges.
         sizes: Integers, handed through as an array of int64.
         tensors: Tensors, handed through as an array of pointers.
+
+    Raises:
+        MemoryError: There is no memory for what the function writes down in between.
     """
     if function.argtypes is None:
         function.argtypes = (ctypes.c_int64, ctypes.c_int64, ctypes.c_char_p, ctypes.c_char_p)
-        function.restype = None
     # packed: ctypes takes a quarter of a microsecond for each argument
     packed = pack(f"{len(sizes)}q", *sizes), pack(f"{len(tensors)}P", *[tensor.data_ptr() for tensor in tensors])
     threads = torch.get_num_threads()
     if threads > 1:
         bytes_moved = sum([tensor.nbytes for tensor in tensors])
         threads = max(1, min(threads, bytes_moved // BYTES_PER_THREAD, edges))
-    if threads == 1:
-        function(0, edges, *packed)
-        return
+    failed: list[int] = []
+
+    def part(start: int, stop: int) -> None:
+        failed.append(function(start, stop, *packed))
+
     bounds = [edges * k // threads for k in range(threads + 1)]
-    others = [threading.Thread(target=function, args=(*part, *packed)) for part in pairwise(bounds[1:])]
+    others = [threading.Thread(target=part, args=ends) for ends in pairwise(bounds[1:])]
     for other in others:
         other.start()
-    function(*bounds[:2], *packed)
+    part(*bounds[:2])
     for other in others:
         other.join()
+    if any(failed):
+        raise MemoryError("a compiled loop found no memory for its matrices; take smaller irreps, or free some")

@@ -47,7 +47,6 @@ INLINE void NAMED(sums)(const int rows, const int vectors, int64_t inner, int64_
         for (int64_t i = 0; i < inner; i++) {
             vec factor[CHANNEL_VECTORS];
             for (int v = 0; v < vectors; v++) {
-                if (BEGINS_LINE(v)) __builtin_prefetch(from + i * c + (vectors + v) * LANES, 0, 3);
                 factor[v] = *(const vec *)(from + i * c + v * LANES) * *(const vec *)(weight + v * LANES);
                 if (vectors == 1) factor[v] *= kept;
             }
@@ -81,33 +80,56 @@ INLINE vec NAMED(last)(int64_t u, int64_t c) {
     return *(const vec *)(one + LANES - (u + LANES > c ? u + LANES - c : 0));
 }
 
-/* Features of e3nn's layout, (channels, d), as (d, channels), or back. */
-INLINE void NAMED(turned)(int64_t rows, int64_t columns, const real *from, real *to) {
-    for (int64_t row = 0; row < rows; row++)
-        for (int64_t column = 0; column < columns; column++) to[column * rows + row] = from[row * columns + column];
+/* Features of e3nn's layout, (channels, d), as (d, channels), and back. Whole vectors move where d is a constant. */
+INLINE void NAMED(components_first)(const int64_t d, int64_t c, const real *restrict from, real *restrict to) {
+    for (int64_t k = 0; k < d; k++)
+        for (int64_t u = 0; u < c; u++) to[k * c + u] = from[u * d + k];
 }
 
-void NAMED(turn)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
+INLINE void NAMED(channels_first)(const int64_t d, int64_t c, const real *restrict from, real *restrict to) {
+    for (int64_t u = 0; u < c; u++)
+        for (int64_t k = 0; k < d; k++) to[u * d + k] = from[k * c + u];
+}
+
+#define TURNED(order)                                                                                \
+    static void NAMED(slot_##order)(const int64_t *slot, const real *from, real *to) {               \
+        const int64_t d = slot[1], c = slot[2];                                                      \
+        from += slot[0], to += slot[0];                                                              \
+        switch (d) {                                                                                 \
+            case 1: NAMED(order)(1, c, from, to); break;                                             \
+            case 3: NAMED(order)(3, c, from, to); break;                                             \
+            case 5: NAMED(order)(5, c, from, to); break;                                             \
+            case 7: NAMED(order)(7, c, from, to); break;                                             \
+            default: NAMED(order)(d, c, from, to);                                                   \
+        }                                                                                            \
+    }
+TURNED(components_first)
+TURNED(channels_first)
+#undef TURNED
+
+int NAMED(turn)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
     const int64_t slots = n[0], width = n[1];
     const int64_t (*slot)[3] = tensors[0]; /* place, d, channels */
     const real *from = tensors[1];
     real *to = tensors[2];
     for (int64_t row = start; row < stop; row++)
         for (int64_t s = 0; s < slots; s++)
-            NAMED(turned)(slot[s][2], slot[s][1], from + row * width + slot[s][0], to + row * width + slot[s][0]);
+            NAMED(slot_components_first)(slot[s], from + row * width, to + row * width);
+    return 0;
 }
 
-void NAMED(nodes)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
+int NAMED(nodes)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
     const int64_t paths = n[0], d2 = n[1], a_width = n[2], y_edge = n[3], w_edge = n[4], width = n[5], transposed = n[6],
-                  largest = n[7], slots = n[8];
-    const int64_t (*table)[FIELDS] = tensors[0];
+                  slots = n[7];
+    const int64_t (*table)[FIELDS] = tensors[0], largest = largest_matrix(paths, table);
     const int32_t (*entries)[3] = tensors[1];
     const real *values = tensors[2];
     const int64_t (*slot)[3] = tensors[3], *read = tensors[4], *order = tensors[5], *begin = tensors[6];
     const real *a = tensors[7], *y = tensors[8], *w = tensors[9];
     real *z = tensors[10];
-    real *Y = calloc(d2 * EDGES, sizeof(real)), *G = malloc(largest * EDGES * sizeof(real));
-    real *buffer = malloc(width * sizeof(real));
+    real *Y = calloc((d2 + largest) * EDGES + width, sizeof(real));
+    if (!Y) return 1;
+    real *G = Y + d2 * EDGES, *buffer = G + largest * EDGES;
     for (int64_t node = start; node < stop; node++) {
         real *sum = slots ? buffer : z + node * width;
         memset(sum, 0, width * sizeof(real));
@@ -138,10 +160,10 @@ void NAMED(nodes)(int64_t start, int64_t stop, const int64_t *n, void *const *te
 #undef PATH_SUMS
             }
         }
-        for (int64_t s = 0; s < slots; s++)
-            NAMED(turned)(slot[s][1], slot[s][2], sum + slot[s][0], z + node * width + slot[s][0]);
+        for (int64_t s = 0; s < slots; s++) NAMED(slot_channels_first)(slot[s], sum, z + node * width);
     }
-    free(Y), free(G), free(buffer);
+    free(Y);
+    return 0;
 }
 
 /* dw[u] += sum_k g[k, u] sum_i G[k, i] x[i, u] for some rows k. */
@@ -217,17 +239,19 @@ INLINE void NAMED(pairs)(int64_t d3, int64_t d1, int64_t c, const real *x, const
         }
 }
 
-void NAMED(edges)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
+int NAMED(edges)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
     const int64_t paths = n[0], d2 = n[1], x_width = n[2], y_edge = n[3], w_edge = n[4], g_width = n[5], w_width = n[6],
-                  largest = n[7], wants_y = n[8], wants_w = n[9];
-    const int64_t (*table)[FIELDS] = tensors[0];
+                  wants_y = n[7], wants_w = n[8];
+    const int64_t (*table)[FIELDS] = tensors[0], largest = largest_matrix(paths, table);
     const int32_t (*entries)[3] = tensors[1];
     const real *values = tensors[2];
     const int64_t *source = tensors[3], *target = tensors[4];
     const real *x = tensors[5], *y = tensors[6], *w = tensors[7], *g = tensors[8];
     real *dy = tensors[9], *dw = tensors[10];
-    real *Y = calloc(d2 * EDGES, sizeof(real)), *G = malloc(largest * EDGES * sizeof(real));
-    vec *H = malloc(largest * sizeof(vec)), *totals = malloc(EDGES * d2 * sizeof(vec));
+    real *Y = calloc((d2 + largest) * EDGES + (largest + EDGES * d2) * LANES, sizeof(real));
+    if (!Y) return 1;
+    real *G = Y + d2 * EDGES;
+    vec *H = (vec *)(G + largest * EDGES), *totals = H + largest;
     for (int64_t at = start, count; at < stop; at += count) {
         int64_t edge[EDGES];
         count = stop - at < EDGES ? stop - at : EDGES;
@@ -275,7 +299,8 @@ void NAMED(edges)(int64_t start, int64_t stop, const int64_t *n, void *const *te
                     dy[(at + e) * d2 + j] = sum;
                 }
     }
-    free(Y), free(G), free(H), free(totals);
+    free(Y);
+    return 0;
 }
 
 #undef EDGES

@@ -17,11 +17,13 @@ A batch of graphs is one graph, so under vmap the edges of all samples become th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from tdn_theory.nn.kernels import compiler, loops
 
@@ -30,17 +32,7 @@ X, Z, W, D1, D3, C, FIRST, LAST = range(8)
 and its nonzeros, from the first to before the last."""
 
 
-_CONSTANTS = "Tensor table, Tensor entries, Tensor values"
-_AT_NODES = f"Tensor a, Tensor y, Tensor w, {_CONSTANTS}, Tensor a_slots, Tensor z_slots, Tensor read, Tensor add"
-_AT_EDGES = f"Tensor x, Tensor y, Tensor w, Tensor g, {_CONSTANTS}, Tensor x_slots, Tensor z_slots, Tensor source"
-
-
-@torch.library.custom_op(
-    "tdn_theory::sum_at_nodes",
-    mutates_args=(),
-    schema=f"({_AT_NODES}, SymInt count, SymInt width, bool transposed) -> Tensor",
-)
-def _sum_at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, count, width, transposed):
+def _at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, count, width, transposed):
     _check_rows(read, a.shape[0])
     _check_rows(add, count)
     a, y, w, add, read = _turned(a, a_slots), _in_rows(y), _in_rows(w), add.contiguous(), read.contiguous()
@@ -55,21 +47,13 @@ def _sum_at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, 
     order, begin = torch.empty_like(add), add.new_empty(count + 1)
     compiler.call(loops.sort(), 1, (len(add), count), (add, order, begin))
     z = a.new_zeros(count, width) if len(z_slots) else a.new_empty(count, width)  # there may be numbers in no slot
-    sizes = (
-        *(len(table), y.shape[1], a.shape[1], y.stride(0), _step(w), width, transposed),
-        *(_largest(table), len(z_slots)),
-    )
+    sizes = (table.shape[0], y.shape[1], a.shape[1], y.stride(0), _step(w), width, transposed, z_slots.shape[0])
     tensors = table, entries, values.to(a.dtype), z_slots, read, order, begin, a, y, w, z
     compiler.call(_loop("nodes", a, table), count, sizes, tensors)
     return z
 
 
-@torch.library.custom_op(
-    "tdn_theory::sum_at_edges",
-    mutates_args=(),
-    schema=f"({_AT_EDGES}, Tensor target, bool wants_y, bool wants_w) -> (Tensor, Tensor)",
-)
-def _sum_at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, target, wants_y, wants_w):
+def _at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, target, wants_y, wants_w):
     _check_rows(source, x.shape[0])
     _check_rows(target, g.shape[0])
     x, y, w, g = _turned(x, x_slots), _in_rows(y), _in_rows(w), _turned(g, z_slots)
@@ -92,8 +76,7 @@ def _sum_at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, 
         dy = y.new_empty(y.shape if wants_y else (0,))
         dw = y.new_empty((edges, w.shape[1]) if wants_w else (0,))
         sizes = (
-            *(len(table), y.shape[1], x.shape[1], y.stride(0), _step(w), g.shape[1], w.shape[1]),
-            *(_largest(table), wants_y, wants_w),
+            *(table.shape[0], y.shape[1], x.shape[1], y.stride(0), _step(w), g.shape[1], w.shape[1], wants_y, wants_w),
         )
         tensors = table, entries, values.to(x.dtype), source, target, x, y, w, g, dy, dw
         compiler.call(_loop("edges", x, table), edges, sizes, tensors)
@@ -106,7 +89,7 @@ def _sum_at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, 
 
 
 def _check_rows(index: Tensor, count: int) -> None:
-    if len(index):
+    if index.shape[0]:
         least, most = (int(bound) for bound in index.aminmax())
         if least < 0 or most >= count:
             raise IndexError(f"edges name rows {least} to {most}; there are {count} rows, counted from 0")
@@ -119,11 +102,6 @@ def _compiled(features: Tensor) -> bool:
 def _loop(name: str, features: Tensor, table: Tensor) -> Any:
     """The loop for the widest vectors that the channels of all paths fill."""
     return loops.function(name, features.dtype, int(table.numpy()[:, C].min()))
-
-
-def _largest(table: Tensor) -> int:
-    sizes = table.numpy()  # takes less time than torch for so few numbers
-    return int((sizes[:, D1] * sizes[:, D3]).max())
 
 
 def _in_rows(values: Tensor) -> Tensor:
@@ -180,17 +158,41 @@ def _matrices(y: Tensor, table: Tensor, entries: Tensor, values: Tensor) -> Iter
         yield path, (y @ tensor.T).unflatten(1, (path[D3], path[D1]))
 
 
-# --- derivatives
+# --- the operators
 
 
-@_sum_at_nodes.register_fake
+_CONSTANTS = "Tensor table, Tensor entries, Tensor values"
+AT_NODES, AT_EDGES = "tdn_theory::sum_at_nodes", "tdn_theory::sum_at_edges"
+for _name, _schema, _function in (
+    (
+        AT_NODES,
+        f"(Tensor a, Tensor y, Tensor w, {_CONSTANTS}, Tensor a_slots, Tensor z_slots, Tensor read, Tensor add, "
+        "SymInt count, SymInt width, bool transposed) -> Tensor",
+        _at_nodes,
+    ),
+    (
+        AT_EDGES,
+        f"(Tensor x, Tensor y, Tensor w, Tensor g, {_CONSTANTS}, Tensor x_slots, Tensor z_slots, Tensor source, "
+        "Tensor target, bool wants_y, bool wants_w) -> (Tensor, Tensor)",
+        _at_edges,
+    ),
+):
+    # `custom_op` also checks at every call what is so by construction, in the time that a small graph takes
+    torch.library.define(_name, _schema, tags=torch.Tag.pt2_compliant_tag)
+    torch.library.impl(_name, "CompositeExplicitAutograd", _function)
+
+
+@torch.library.register_fake(AT_NODES)
 def _(a, y, w, table, entries, values, a_slots, z_slots, read, add, count, width, transposed):
     return a.new_empty(count, width)
 
 
-@_sum_at_edges.register_fake
+@torch.library.register_fake(AT_EDGES)
 def _(x, y, w, g, table, entries, values, x_slots, z_slots, source, target, wants_y, wants_w):
     return y.new_empty(y.shape if wants_y else (0,)), w.new_empty(w.shape if wants_w else (0,))
+
+
+# --- derivatives
 
 
 class _AtNodes(torch.autograd.Function):
@@ -198,7 +200,7 @@ class _AtNodes(torch.autograd.Function):
 
     @staticmethod
     def forward(*inputs: Any) -> Tensor:
-        return _sum_at_nodes(*inputs)
+        return torch.ops.tdn_theory.sum_at_nodes(*inputs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -248,7 +250,7 @@ class _AtEdges(torch.autograd.Function):
 
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
-        return _sum_at_edges(*inputs)
+        return torch.ops.tdn_theory.sum_at_edges(*inputs)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -330,9 +332,16 @@ def _of_one_graph(index: Tensor, count: int) -> Tensor:
     return (index + count * torch.arange(len(index), device=index.device).unsqueeze(1)).flatten()
 
 
-for _operator, _function in ((_sum_at_nodes, _AtNodes), (_sum_at_edges, _AtEdges)):
-    _operator.register_autograd(_function.backward, setup_context=_function.setup_context)
-    _operator.register_vmap(_function.vmap)
+for _name, _function in ((AT_NODES, _AtNodes), (AT_EDGES, _AtEdges)):
+    torch.library.register_autograd(_name, _function.backward, setup_context=_function.setup_context)
+    torch.library.register_vmap(_name, _function.vmap)
+    # torch looks for the parameters at every call, and finds them here sooner
+    _function.forward.__signature__ = signature(_function.forward)  # pyright: ignore[reportFunctionMemberAccess]
+
+
+def _alone() -> bool:
+    """Whether the operator will do, without its directional derivatives: while it is compiled, and for values only."""
+    return torch.compiler.is_compiling() or not (torch.is_grad_enabled() or forward_ad._current_level >= 0)
 
 
 Tables = Sequence[Tensor]
@@ -366,7 +375,7 @@ def sum_at_nodes(
     Raises:
         IndexError: An edge names a row that does not exist.
     """
-    operator = _sum_at_nodes if torch.compiler.is_compiling() else _AtNodes.apply
+    operator = torch.ops.tdn_theory.sum_at_nodes if _alone() else _AtNodes.apply
     return operator(a, y, w, *tables, *slots, *ends, *shape, transposed)  # pyright: ignore[reportReturnType]
 
 
@@ -395,5 +404,5 @@ def sum_at_edges(
     Raises:
         IndexError: An edge names a row that does not exist.
     """
-    operator = _sum_at_edges if torch.compiler.is_compiling() else _AtEdges.apply
+    operator = torch.ops.tdn_theory.sum_at_edges if _alone() else _AtEdges.apply
     return operator(x, y, w, g, *tables, *slots, *ends, *wanted)  # pyright: ignore[reportReturnType]

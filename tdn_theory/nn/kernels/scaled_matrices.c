@@ -73,20 +73,22 @@ INLINE void NAMED(edge)(const NAMED(sizes) *s, const real *A, const real *a, con
 #undef COLUMNS
 }
 
-void NAMED(forward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
+int NAMED(forward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
     const int64_t d3 = n[0], d1 = n[1], c = n[2], G_edge = n[3], G_row = n[4], x_edge = n[5], w_edge = n[6];
     const real *G = tensors[0], *x = tensors[1], *w = tensors[2];
     real *z = tensors[3];
     const NAMED(sizes) s = {d3, d1, c, G_row, 1, x_edge, 0};
     for (int64_t e = start; e < stop; e++)
         NAMED(edge)(&s, G + e * G_edge, x + e * x_edge, w + e * w_edge, z + e * d3 * c, 0, 0);
+    return 0;
 }
 
-void NAMED(backward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
+int NAMED(backward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
     const int64_t d3 = n[0], d1 = n[1], c = n[2], G_edge = n[3], G_row = n[4], x_edge = n[5], w_edge = n[6], g_edge = n[7];
     const real *G = tensors[0], *x = tensors[1], *w = tensors[2], *g = tensors[3];
     real *dx = tensors[4], *dw = tensors[5];
     const NAMED(sizes) s = {d1, d3, c, 1, G_row, g_edge, x_edge};
     for (int64_t e = start; e < stop; e++)
         NAMED(edge)(&s, G + e * G_edge, g + e * g_edge, w + e * w_edge, dx + e * d1 * c, x + e * x_edge, dw + e * c);
+    return 0;
 }
