@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from tdn_theory.data.ase_files import read_ase
+from tdn_theory.data.aselmdb import AseLmdbReader
+from tdn_theory.data.catalyst_lmdb import CatalystLmdbReader
+from tdn_theory.data.catalyst_text import CatalystTextReader
+from tdn_theory.data.catalysts import shards, stream
 from tdn_theory.data.extxyz import ISOLATED_ATOM, Keys, read_extxyz
 from tdn_theory.data.pubchemqcr import Trajectories, read_pubchemqcr
+from tdn_theory.data.reader import Reader
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.splits import split_by_group
 from tdn_theory.data.structure import Structure
 from tdn_theory.training.config import DataConfig
+
+CATALYSTS: Mapping[str, tuple[Reader, tuple[str, ...]]] = {
+    "is2re": (CatalystLmdbReader("relaxed energy"), (".lmdb",)),
+    "s2ef": (CatalystLmdbReader("frame"), (".lmdb",)),
+    "s2ef-text": (CatalystTextReader(), (".extxyz", ".extxyz.xz")),
+    "aselmdb": (AseLmdbReader(), (".aselmdb",)),
+}
+"""Readers of the sources of OC20 and OC22, and what the names of shards end in."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,8 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
         if config.split == "structure":
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
         return read_pubchemqcr([Path(file) for file in files], config.stages)
+    if config.source in CATALYSTS:
+        return _with_groups(_catalysts(config.source, files), config)
     if config.source == "ase":
         return _with_groups([structure for file in files for structure in read_ase(Path(file))], config)
     given = {key.name: getattr(config, key.name) for key in fields(Keys)}
@@ -97,6 +114,19 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
         raise ValueError(f"source 'extxyz' needs {', '.join(missing)}: the files themselves do not say")
     keys = Keys(**given)
     return _with_groups([structure for file in files for structure in read_extxyz(Path(file), keys)], config)
+
+
+def _catalysts(source: str, files: Sequence[str]) -> list[Structure]:
+    reader, endings = CATALYSTS[source]
+    left_out = Counter[str]()
+    paths = [shard for file in files for shard in shards(Path(file), *endings)]
+    found = list(stream(reader, paths, left_out))
+    reasons = ", ".join(f"{number} x {reason}" for reason, number in left_out.items()) or "nothing"
+    if not found:
+        raise ValueError(f"no usable structure in {', '.join(map(str, paths))}; left out: {reasons}")
+    if left_out:
+        warnings.warn(f"of {', '.join(map(str, files))} were left out: {reasons}", stacklevel=2)
+    return found
 
 
 def _with_groups(structures: list[Structure], config: DataConfig) -> list[Structure]:
