@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from tdn_theory.data.archive import read_archive, write_archive
 from tdn_theory.data.ase_files import FORMATS, read_ase
+from tdn_theory.data.aselmdb import AseLmdbReader, write_aselmdb
+from tdn_theory.data.catalysts import stream
 from tdn_theory.data.extxyz import Keys, read_extxyz, write_extxyz
 from tdn_theory.data.pubchemqcr import read_pubchemqcr, write_pubchemqcr
 from tdn_theory.data.structure import Structure
 from tdn_theory.provenance import provenance
 
 TEXT = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".xyz.xz", ".extxyz.xz")
-READABLE = (".npz", ".lmdb", *TEXT, *FORMATS)
-WRITABLE = (".npz", ".lmdb", ".xyz", ".extxyz")
+READABLE = (".npz", ".lmdb", ".aselmdb", *TEXT, *FORMATS)
+WRITABLE = (".npz", ".lmdb", ".aselmdb", ".xyz", ".extxyz")
 
 
 def read_structures(file: Path, keys: Keys) -> list[Structure]:
@@ -35,6 +38,12 @@ def read_structures(file: Path, keys: Keys) -> list[Structure]:
         return read_archive(file)
     if suffix == ".lmdb":
         return list(read_pubchemqcr([file]))
+    if suffix == ".aselmdb":
+        left_out = Counter[str]()
+        found = list(stream(AseLmdbReader(), [file], left_out))
+        if left_out or not found:
+            raise ValueError(f"{file}: {len(found)} usable rows, and others are not: {dict(left_out)}")
+        return found
     if suffix in FORMATS:
         return read_ase(file)
     return read_extxyz(file, keys)
@@ -65,6 +74,8 @@ def write_structures(file: Path, structures: Sequence[Structure], source: str) -
         write_archive(file, structures, {"converted": source, **provenance(None)})
     elif suffix == ".lmdb":
         write_pubchemqcr(file, structures)
+    elif suffix == ".aselmdb":
+        write_aselmdb(file, structures)
     else:
         write_extxyz(file, structures)
 
