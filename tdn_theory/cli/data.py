@@ -54,9 +54,13 @@ def data_list(as_json: JsonOption = False) -> None:
         ("gfn2", "thermal trajectories of molecules, GFN2-xTB", "'tdn-theory[gfn2]', data make-gfn2"),
         ("pubchemqcr", "relaxations of compounds of PubChem, GFN2-xTB", "'tdn-theory[make-data]', data make-molecules"),
         ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
-        ("surfaces", "adsorbates on metals, relaxed with EMT", "lmdb; made by data make-surfaces"),
+        ("surfaces", "adsorbates on metals, EMT (read as is2re)", "'tdn-theory[pubchemqcr]', data make-surfaces"),
         ("npz", "archives, as data convert writes them", "files of yours"),
         ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
+        ("is2re", "OC20, OC22: LMDB, energies of relaxed structures", "'tdn-theory[pubchemqcr]', files of yours"),
+        ("s2ef", "OC20, OC22: LMDB, energies and forces", "'tdn-theory[pubchemqcr]', files of yours"),
+        ("s2ef-text", "OC20: extended XYZ, reference energies beside it", "files of yours"),
+        ("aselmdb", "ASE's database in LMDB files", "'tdn-theory[pubchemqcr]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
         ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
     )
@@ -171,7 +175,8 @@ def data_make_surfaces(
 @app.command("check")
 def data_check(
     files: Annotated[
-        list[Path], typer.Argument(help="Files: .xyz, .extxyz (also .gz, .xz), .npz, .lmdb; or ASE's and VASP's.")
+        list[Path],
+        typer.Argument(help="Files: .xyz, .extxyz (.gz, .xz), .npz, .lmdb, .aselmdb; or ASE's and VASP's."),
     ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",
@@ -210,7 +215,9 @@ def data_clear() -> None:
 @app.command("convert")
 def data_convert(
     source: Annotated[str, typer.Argument(help="`relaxations` (shipped), or a file as of `data check`.")],
-    target: Annotated[Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ) or .lmdb (PubChemQCR).")],
+    target: Annotated[
+        Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ), .lmdb (PubChemQCR) or .aselmdb (ASE).")
+    ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",
     forces_key: ForcesKey = "forces",
@@ -222,7 +229,7 @@ def data_convert(
     group_key: GroupKey = None,
     ignore: IgnoreOption = None,
 ) -> None:
-    """Write structures in another format. LMDB keeps energies and forces only, extended XYZ all but polarizability."""
+    """Write structures in another format: .lmdb keeps energies and forces, extended XYZ all but polarizability."""
     options = locals()
     from tdn_theory.data.formats import check_writable, read_structures, write_structures
     from tdn_theory.data.relaxations import SHIPPED

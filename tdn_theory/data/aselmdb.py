@@ -12,13 +12,15 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tdn_theory.data import lmdb_file
+from tdn_theory.data.catalysts import check_apart
 from tdn_theory.data.lmdb_file import UnusableError
 from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import Structure
@@ -91,7 +93,9 @@ def _structure(row: Any) -> Structure:
             del known["cell"]
         pbc = _array(row.get("pbc", [False, False, False])).astype(bool)
         sid, fid = _name(data.get("sid")), _name(data.get("fid"))
-        return Structure(numbers, positions, pbc=pbc, **known, fixed=fixed, sid=sid, fid=fid, group=sid)
+        structure = Structure(numbers, positions, pbc=pbc, **known, fixed=fixed, sid=sid, fid=fid, group=sid)
+        check_apart(structure.positions)
+        return structure if sid else replace(structure, group=structure.formula)
     except UnusableError:
         raise
     except KeyError as error:
@@ -135,10 +139,9 @@ def write_aselmdb(path: Path, structures: Sequence[Structure]) -> None:
     Raises:
         ImportError: lmdb is not installed.
     """
-    rows = [_row(number, structure) for number, structure in enumerate(structures, 1)]
-    values = [(str(number).encode(), _packed(row)) for number, row in enumerate(rows, 1)]
-    own = {"nextid": len(rows) + 1, "deleted_ids": [], "metadata": {"made_by": "tdn-theory"}}
-    lmdb_file.write(path, [*values, *((name.encode(), _packed(value)) for name, value in own.items())])
+    rows = ((str(number), _row(number, structure)) for number, structure in enumerate(structures, 1))
+    own = {"nextid": len(structures) + 1, "deleted_ids": [], "metadata": {"made_by": "tdn-theory"}}
+    lmdb_file.write(path, ((key.encode(), _packed(value)) for key, value in chain(rows, own.items())))
 
 
 def _row(number: int, structure: Structure) -> dict[str, Any]:

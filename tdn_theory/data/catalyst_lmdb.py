@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,9 +101,11 @@ def write_is2re(path: Path, first: Sequence[Structure], relaxed: Sequence[Struct
             raise ValueError(
                 f"{before} and {after} must be one system, periodic in three directions, the second with an energy"
             )
-    records = [_record(before, after) for before, after in zip(first, relaxed, strict=True)]
-    values = [(str(number).encode(), geometric_pickle.dumps(record)) for number, record in enumerate(records)]
-    lmdb_file.write(path, [*values, (b"length", plain_pickle.dumps(len(records)))])
+    records = (
+        (str(number).encode(), geometric_pickle.dumps(_record(before, after)))
+        for number, (before, after) in enumerate(zip(first, relaxed, strict=True))
+    )
+    lmdb_file.write(path, chain(records, [(b"length", plain_pickle.dumps(len(first)))]))
 
 
 def _record(first: Structure, relaxed: Structure) -> dict[str, Any]:

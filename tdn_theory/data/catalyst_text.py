@@ -30,6 +30,12 @@ class CatalystTextReader(Reader):
     Frames whose line beside them cannot be read, or is of another frame, are left out.
     """
 
+    def beside(self, file: Path) -> list[Path]:
+        """The file of reference energies, if there is one."""
+        name = _name(file)
+        names = (f"{name}.txt", f"{name}.txt.xz", SYSTEMS)
+        return [path for path in map(file.with_name, names) if path.is_file()][:1]
+
     def read(self, file: Path, part: tuple[Any, ...]) -> tuple[list[Structure], Counter[str]]:
         """The frames of a file with energies less their references, and how many were left out for which reason.
 
@@ -39,13 +45,17 @@ class CatalystTextReader(Reader):
                 frames.
         """
         frames = read_extxyz(file, KEYS)
-        name = file.name.removesuffix(".xz").removesuffix(".extxyz")
-        beside = next((path for end in ("", ".xz") if (path := file.with_name(f"{name}.txt{end}")).exists()), None)
-        if beside is None:
-            return _of_system(frames, name, file.with_name(SYSTEMS))
-        lines = _lines(beside)
+        found = self.beside(file)
+        if not found:
+            raise FileNotFoundError(
+                f"there is neither {_name(file)}.txt nor {SYSTEMS} beside {file}, for the reference energies"
+            )
+        references = found[0]
+        if references.name == SYSTEMS:
+            return _of_system(frames, _name(file), references)
+        lines = _lines(references)
         if len(lines) != len(frames):
-            raise ValueError(f"{file} has {len(frames)} frames, {beside} {len(lines)} lines; copy both again")
+            raise ValueError(f"{file} has {len(frames)} frames, {references} {len(lines)} lines; copy both again")
         found, left_out = list[Structure](), Counter[str]()
         for frame, line in zip(frames, lines, strict=True):
             match = re.fullmatch(r"([^,\s]+),frame(\d+),([^,\s]+)", line.strip())
@@ -59,9 +69,11 @@ class CatalystTextReader(Reader):
         return found, left_out
 
 
+def _name(file: Path) -> str:
+    return file.name.removesuffix(".xz").removesuffix(".extxyz")
+
+
 def _of_system(frames: list[Structure], system: str, references: Path) -> tuple[list[Structure], Counter[str]]:
-    if not references.is_file():
-        raise FileNotFoundError(f"there is neither {system}.txt nor {references}, for the reference energies")
     rows = [line.strip().split(",") for line in _lines(references)]
     energy = next((_number(row[1]) for row in rows if len(row) == 2 and row[0] == system), None)
     if energy is None:

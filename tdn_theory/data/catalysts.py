@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from scipy.spatial import cKDTree
 
 from tdn_theory.data.lmdb_file import UnusableError
@@ -64,7 +66,7 @@ def stream(
 
 
 def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str | None) -> Structure:
-    """The structure of a record, every field looked at.
+    """The structure of a record, every field looked at; its group is the system, or the formula if that has no name.
 
     Args:
         record: Attributes as OC20 and OC22 call them; `pos`, `cell`, `atomic_numbers` and the energy there must be.
@@ -85,8 +87,7 @@ def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str 
     cell = _real({"cell": np.squeeze(np.asarray(record.get("cell")))}, "cell", (3, 3))
     if max(np.abs(place).max(), np.abs(cell).max()) > LARGEST or np.linalg.matrix_rank(cell) < 3:
         raise UnusableError("cell or positions are none")
-    if n > 1 and cKDTree(place).query_pairs(CLOSEST):
-        raise UnusableError("atoms at the same place")
+    check_apart(place)
     tags = None if record.get("tags") is None else _whole(record, "tags", (n,))
     if tags is not None and not np.isin(tags, (0, 1, 2)).all():
         raise UnusableError("tags are not 0, 1 or 2")
@@ -94,7 +95,7 @@ def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str 
     if not np.isin(fixed, (0, 1)).all():
         raise UnusableError("fixed is not 0 or 1")
     sid, fid = _name(record, "sid"), _name(record, "fid")
-    return Structure(
+    structure = Structure(
         numbers,
         place,
         cell,
@@ -107,6 +108,17 @@ def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str 
         fid=fid,
         group=sid,
     )
+    return structure if sid else replace(structure, group=structure.formula)
+
+
+def check_apart(positions: Float[np.ndarray, "n 3"]) -> None:
+    """Whether no two atoms are closer than `CLOSEST`; images in neighbouring cells are not looked at.
+
+    Raises:
+        UnusableError: Two are.
+    """
+    if len(positions) > 1 and cKDTree(positions).query_pairs(CLOSEST):
+        raise UnusableError("atoms at the same place")
 
 
 def _real(record: Mapping[str, Any], name: str, shape: tuple[int | None, ...]) -> np.ndarray:

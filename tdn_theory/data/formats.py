@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tdn_theory.data.archive import ArchiveReader, write_archive
 from tdn_theory.data.ase_files import FORMATS, AseReader
+from tdn_theory.data.aselmdb import AseLmdbReader, write_aselmdb
 from tdn_theory.data.extxyz import ExtxyzReader, Keys, write_extxyz
 from tdn_theory.data.kept import kept
 from tdn_theory.data.packed import Packed
@@ -15,8 +16,8 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.provenance import provenance
 
 TEXT = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".xyz.xz", ".extxyz.xz")
-READABLE = (".npz", ".lmdb", *TEXT, *FORMATS)
-WRITABLE = (".npz", ".lmdb", ".xyz", ".extxyz")
+READABLE = (".npz", ".lmdb", ".aselmdb", *TEXT, *FORMATS)
+WRITABLE = (".npz", ".lmdb", ".aselmdb", ".xyz", ".extxyz")
 
 
 def read_structures(file: Path, keys: Keys, say: Callable[[str], None] = lambda line: None) -> Packed:
@@ -37,6 +38,8 @@ def read_structures(file: Path, keys: Keys, say: Callable[[str], None] = lambda 
         reader = ArchiveReader()
     elif suffix == ".lmdb":
         reader = PubChemQCRReader()
+    elif suffix == ".aselmdb":
+        reader = AseLmdbReader()
     elif suffix in FORMATS:
         reader = AseReader(keys.ignore)
     return kept(reader, [file], say)
@@ -67,6 +70,8 @@ def write_structures(file: Path, structures: Sequence[Structure], source: str) -
         write_archive(file, structures, {"converted": source, **provenance(None)})
     elif suffix == ".lmdb":
         write_pubchemqcr(file, structures)
+    elif suffix == ".aselmdb":
+        write_aselmdb(file, structures)
     else:
         write_extxyz(file, structures)
 

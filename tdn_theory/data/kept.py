@@ -96,7 +96,7 @@ def _address(reader: Reader, files: Sequence[Path]) -> str:
     what = {
         "reader": type(reader).__name__,
         "settings": asdict(reader),  # pyright: ignore[reportArgumentType]
-        "files": _digests(files),
+        "files": [_digests([file, *reader.beside(file)]) for file in files],
         "code": checksum(Path(__file__).parent),
         "ase": version("ase"),
     }

@@ -20,6 +20,10 @@ class Reader(ABC):
         """
         return [()]
 
+    def beside(self, file: Path) -> list[Path]:
+        """Other files that it reads with this one; by default none."""
+        return []
+
     @abstractmethod
     def read(self, file: Path, part: tuple[Any, ...]) -> tuple[list[Structure], Counter[str]]:
         """The structures of a part, and how many others were left out for which reason.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -35,6 +36,7 @@ from tdn_theory.nn.layers import (
     Readout,
     envelope,
 )
+from tdn_theory.nn.nearest import nearest
 from tdn_theory.nn.precision import DoubleBuffers
 from tdn_theory.nn.seeded import seeded
 from tdn_theory.nn.spec import METHODS, Method, ProductSpec
@@ -60,6 +62,8 @@ class PotentialConfig:
         basis: Radial basis.
         basis_size: Number of its functions.
         neighbors: Typical number of neighbours, by whose root the sum over neighbours in the embedding is divided.
+        neighbor_limit: How many neighbours an atom has at most, the nearest and all of their shells (`nearest`); None
+            for all within the cutoff. With a limit that is reached, energies are not continuous.
         method: Product of features with harmonics, see `ProductSpec`: `exact`, `cubature`, `cp`, or `per_path`, which
             alone has weights for every path instead of shared ones (E4). `cubature` has even paths only, which makes
             energies those of mirror images too; with odd paths they can differ.
@@ -83,6 +87,7 @@ class PotentialConfig:
     basis: Basis = "gaussian"
     basis_size: int = 32
     neighbors: float = 16.0
+    neighbor_limit: int | None = None
     method: Method = "exact"
     rank: int | None = None
     share_linear: bool = True
@@ -103,6 +108,8 @@ class PotentialConfig:
         for name in ("channels", "layers", "heads", "cutoff", "basis_size", "neighbors"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be positive")
+        if self.neighbor_limit is not None and (type(self.neighbor_limit) is not int or self.neighbor_limit < 1):
+            raise ValueError(f"neighbor_limit is {self.neighbor_limit!r}; it must be a whole number >= 1, or left out")
         if self.channels % self.heads:
             raise ValueError(f"{self.heads} heads cannot split {self.channels} channels; give a divisor of them")
         choices = {"basis": get_args(Basis), "method": METHODS, "forces": get_args(Forces)}
@@ -192,6 +199,7 @@ class Potential(DoubleBuffers):
 
     shifts: Tensor
     scale: Tensor
+    offset: Tensor
     index: Tensor
     traceless: Tensor
 
@@ -256,25 +264,34 @@ class Potential(DoubleBuffers):
         self.register_buffer("traceless", torch.tensor(clebsch_gordan(1, 1, 2)), persistent=False)
         self.register_buffer("shifts", torch.zeros(len(config.elements), dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("offset", torch.zeros((), dtype=torch.float64))
 
-    def set_reference(self, shifts: Sequence[float] | Float[Tensor, " elements"], scale: float) -> None:
+    def set_reference(
+        self, shifts: Sequence[float] | Float[Tensor, " elements"], scale: float, offset: float = 0.0
+    ) -> None:
         """Set the energy of each element and the unit of what the network adds, both from training data.
 
         Args:
             shifts: Energy per atom, eV, in the order of `config.elements`.
             scale: Energy (eV) and force (eV/Angstrom) that an output of size 1 stands for, e.g. the root mean square of
                 the force components.
+            offset: Energy of every structure, whatever it is made of, eV: for energies that do not grow with the number
+                of atoms, as adsorption energies. With one, two molecules far apart are not the sum of both.
 
         Raises:
-            ValueError: There is not one finite shift for each element, or the scale is not positive.
+            ValueError: There is not one finite shift for each element, the scale is not positive, or the offset not
+                finite.
         """
         values = torch.as_tensor(shifts, dtype=torch.float64).detach().cpu()
         if values.shape != self.shifts.shape or not bool(values.isfinite().all()):
             raise ValueError(f"shifts are {shifts}; give one finite energy for each of {self.config.elements}")
         if not 0 < scale < float("inf"):
             raise ValueError(f"scale is {scale}; it must be positive, e.g. the root mean square of the forces")
+        if not math.isfinite(offset):
+            raise ValueError(f"offset is {offset}; it must be a finite energy in eV")
         self.shifts.copy_(values)
         self.scale.fill_(scale)
+        self.offset.fill_(offset)
 
     def forward(self, graph: Graph) -> dict[str, Float[Tensor, "..."]]:
         """Properties of the graphs.
@@ -293,6 +310,8 @@ class Potential(DoubleBuffers):
             TypeError: Positions and weights differ in dtype.
         """
         elements = self._elements(graph)
+        if self.config.neighbor_limit is not None:
+            graph = nearest(graph, self.config.neighbor_limit)
         vectors = graph.vectors
         if self.config.forces != "conservative":
             return self._evaluate(graph, elements, vectors)
@@ -344,7 +363,7 @@ class Potential(DoubleBuffers):
         x = self.norm(self.blocks[-1](x, edges, slice(0, read + 1)))
 
         energies = self.energy(x).double() * self.scale + self.shifts[elements]
-        found = {"energy": _sum(energies, graph)}
+        found = {"energy": _sum(energies, graph) + self.offset}
         if self.config.forces == "direct":
             field = self.force_out(self.force_attention(x, edges, slice(1, 2)), 1).squeeze(-1)
             found["forces"] = field * self.scale.to(field.dtype)
@@ -382,6 +401,7 @@ class Potential(DoubleBuffers):
             arrays = {name: tensors.pop(FACTORS + name).numpy() for name in "ABC" if FACTORS + name in tensors}
             potential = cls(config, factors=CPFactors(**arrays) if arrays else None)
             potential.to(tensors["elements.weight"].dtype)
+            tensors.setdefault("offset", potential.offset)  # which a file may lack
             potential.load_state_dict(tensors)
         except FileNotFoundError:
             raise

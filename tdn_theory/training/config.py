@@ -33,8 +33,10 @@ class DataConfig:
 
     Attributes:
         source: `relaxations` (shipped with the package), or files of yours: `extxyz`, `pubchemqcr`, `npz` (of `data
-            convert`), `ase` (`.traj`, `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`).
-        files: Files to train on; not for `relaxations`.
+            convert`), `ase` (`.traj`, `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`); of OC20 and OC22 `is2re`
+            (LMDB, first positions with the energy of the relaxed structure), `s2ef` (LMDB), `s2ef-text` (extended XYZ
+            with reference energies beside it) and `aselmdb`.
+        files: Files to train on, of OC20 and OC22 also folders of shards; not for `relaxations`.
         validation_files: Files to validate with; without any, a fraction of the groups of `files`.
         test_files: Files to test on; without any, a fraction of the groups of `files`.
         validation: Fraction of the groups (molecules, trajectories) that validate.
@@ -63,7 +65,7 @@ class DataConfig:
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
-    source: Literal["relaxations", "extxyz", "pubchemqcr", "npz", "ase"]
+    source: Literal["relaxations", "extxyz", "pubchemqcr", "npz", "ase", "is2re", "s2ef", "s2ef-text", "aselmdb"]
     files: tuple[str, ...] = ()
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
@@ -139,6 +141,8 @@ class LossConfig:
         stress: Stress (eV/Angstrom^3).
         dipole: Dipole moment (e Angstrom).
         polarizability: Polarizability volume (Angstrom^3).
+        energy_per: What the error of an energy is divided by: the number of atoms (`atom`), or nothing (`structure`),
+            as for adsorption energies.
     """
 
     energy: Term = Term(1.0, "mae")
@@ -146,6 +150,7 @@ class LossConfig:
     stress: Term = Term()
     dipole: Term = Term()
     polarizability: Term = Term()
+    energy_per: Literal["atom", "structure"] = "atom"
 
     def __post_init__(self):
         if not self.terms:
@@ -154,7 +159,32 @@ class LossConfig:
     @property
     def terms(self) -> dict[str, Term]:
         """The terms that count, by label."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name).weight > 0}
+        terms = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "energy_per"}
+        return {name: term for name, term in terms.items() if term.weight > 0}
+
+
+@dataclass(frozen=True)
+class ReferenceConfig:
+    """What is subtracted from energies for training, and added back in every prediction.
+
+    Attributes:
+        kind: `elements`: an energy per element, by least squares (`data.atom_energies` go before); the unit of what is
+            left is the root mean square of the forces, without forces that of the energies. `mean`: one energy for all
+            structures, as for adsorption energies; the unit is their standard deviation, over the mean number of atoms
+            if there are no forces.
+        mean: Of the energies, eV; by default that of the training set. Only for `mean`.
+        deviation: Their standard deviation, eV; by default that of the training set. Only for `mean`.
+    """
+
+    kind: Literal["elements", "mean"] = "elements"
+    mean: float | None = None
+    deviation: float | None = None
+
+    def __post_init__(self):
+        if self.kind == "elements" and (self.mean is not None or self.deviation is not None):
+            raise ValueError("reference.mean and reference.deviation are for kind 'mean'; leave them out, or choose it")
+        if self.deviation is not None and not self.deviation > 0:
+            raise ValueError(f"reference.deviation is {self.deviation}; it must be positive, in eV")
 
 
 @dataclass(frozen=True)
@@ -222,6 +252,7 @@ class TrainConfig:
         init: A saved potential to begin with, for fine-tuning: its weights, energies of elements and scale are taken
             over, and `model` must not say otherwise.
         loss: What to minimise.
+        reference: What is subtracted from energies.
         optimizer: Adam or AdamW.
         schedule: Of the learning rate.
         frozen: Names of modules or parameters of the potential that stay as they are, e.g. `blocks.0`.
@@ -245,6 +276,7 @@ class TrainConfig:
     model: Mapping[str, Any] = field(default_factory=dict)
     init: str = ""
     loss: LossConfig = LossConfig()
+    reference: ReferenceConfig = ReferenceConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     frozen: tuple[str, ...] = ()

@@ -217,7 +217,7 @@ def report(
     found = evaluate(model, graphs, batch_size, parts=parts, processes=Processes(device=weight.device))
     turned = rotation_errors(model, graphs, batch_size, rotations=rotations, seed=seed) if rotations else {}
     of_catalysts = catalyst_metrics(model, graphs, batch_size) if structures[0].tags is not None else {}
-    constants = baseline(model.shifts.tolist(), model.config.elements, structures)
+    constants = baseline(model.shifts.tolist(), model.config.elements, structures, float(model.offset))
     return {
         "structures": len(structures),
         "errors": as_json(found.metrics),

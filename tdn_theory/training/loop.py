@@ -36,7 +36,7 @@ from tdn_theory.training.loss import Loss
 from tdn_theory.training.metrics import UNITS
 from tdn_theory.training.optimizer import optimizer, set_learning_rate
 from tdn_theory.training.parallel import Processes, processes
-from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
+from tdn_theory.training.reference import baseline, reference
 from tdn_theory.training.schedule import learning_rate_factor, stalls
 from tdn_theory.training.sources import Splits, load
 
@@ -135,13 +135,10 @@ class _Run:
         if elements is None:
             elements = list(self.splits.train.elements)
         config = PotentialConfig.from_dict({**settings, "elements": elements})
-        shifts = energy_per_element(self.splits.train, config.elements, self.splits.atom_energies)
-        if "forces" in self.loss.terms:
-            scale = force_scale(self.splits.train)
-        else:
-            scale = float(baseline_errors(shifts, config.elements, self.splits.train).std())
+        sets, forces = self.splits, "forces" in self.loss.terms
+        found = reference(self.config.reference, sets.train, config.elements, sets.atom_energies, forces)
         model = Potential(config, seed=self.config.seed)
-        model.set_reference(shifts.tolist(), scale)
+        model.set_reference(found.shifts, found.scale, found.offset)
         return model
 
     def _loaded(self, settings: dict[str, Any]) -> Potential:
@@ -169,7 +166,9 @@ class _Run:
             settings["init"] = sha256(Path(self.config.init).read_bytes())
         settings |= {f"model.{name}": value for name, value in self.model.config.to_dict().items()}
         contents = {"training set": self.splits.train.fingerprint, "validation set": self.splits.validation.fingerprint}
-        constants = [float(f"{value:.9g}") for value in [*self.model.shifts.tolist(), float(self.model.scale)]]
+        model = self.model
+        constants = [*model.shifts.tolist(), float(model.scale), float(model.offset)]
+        constants = [float(f"{value:.9g}") for value in constants]
         return {**settings, **contents, "constants of the training set": constants}
 
     @property
@@ -387,7 +386,8 @@ class _Run:
             model.save(self.folder / MODEL)  # before the test, which may fail
         if self.splits.test:
             test = self._evaluate(model, self.test_graphs, "testing")
-            constant = baseline(model.shifts.tolist(), model.config.elements, self.splits.test)
+            constants = (model.shifts.tolist(), model.config.elements)
+            constant = baseline(*constants, self.splits.test, float(model.offset))
             result |= {"test": as_json(test.metrics), "constant_per_element": constant.to_dict()}
         result |= {"config": self.config.to_dict(), "provenance": provenance(self.config.seed, str(self.group.device))}
         if self.group.first:

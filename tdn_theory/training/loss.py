@@ -61,7 +61,7 @@ class Loss:
     """
 
     def __init__(self, config: LossConfig):
-        self.terms = config.terms
+        self.terms, self.whole = config.terms, config.energy_per == "structure"
 
     def sums(self, output: Mapping[str, Tensor], graph: Graph) -> Float[Tensor, "2 terms"]:
         """First row: weighted sum of the penalties of the errors of each term; second row: how many there are.
@@ -72,6 +72,8 @@ class Loss:
         columns = []
         for label, term in self.terms.items():
             error, known = errors(label, output, graph)
+            if label == "energy" and self.whole:
+                error = error * torch.bincount(graph.batch, minlength=graph.count)[:, None]
             count = known.any(dim=-1).sum() if term.form == "norm" else known.sum()
             penalties = _penalties(term, error)
             if graph.weights is not None:

@@ -1,8 +1,9 @@
-"""Energies that need no learning: a constant per element, by least squares."""
+"""Energies that need no learning: a constant per element, by least squares, or one for all structures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
@@ -10,7 +11,58 @@ from jaxtyping import Float, Int64
 from tdn_theory.data.elements import check_elements
 from tdn_theory.data.packed import Packed, pack
 from tdn_theory.data.structure import Structure
+from tdn_theory.training.config import ReferenceConfig
 from tdn_theory.training.metrics import Metric, mean
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a potential adds to its network's energies, and the unit of these (`Potential.set_reference`).
+
+    Attributes:
+        shifts: Energy of each element, eV.
+        scale: Energy (eV) and force (eV/Angstrom) that an output of size 1 stands for.
+        offset: Energy of every structure, eV.
+    """
+
+    shifts: list[float]
+    scale: float
+    offset: float = 0.0
+
+
+def reference(
+    config: ReferenceConfig,
+    structures: Sequence[Structure],
+    elements: Sequence[int],
+    known: Mapping[int, float],
+    forces: bool,
+) -> Reference:
+    """The reference that `config` says, from the training set.
+
+    Args:
+        config: Its kind, and what is given of it.
+        structures: Training set.
+        elements: Atomic numbers of the potential.
+        known: Energies of elements that are given, eV.
+        forces: Whether forces are trained on.
+
+    Raises:
+        ValueError: No structure has an energy, or all energies are the same, so that they give no unit.
+    """
+    if config.kind == "elements":
+        shifts = energy_per_element(structures, elements, known)
+        scale = force_scale(structures) if forces else float(baseline_errors(shifts, elements, structures).std())
+        return Reference(shifts.tolist(), scale)
+    labelled = _with_energies(structures)
+    energies = labelled.column("energy")
+    if not energies.size:
+        raise ValueError("no structure has an energy, so there is no mean to subtract; give reference.kind 'elements'")
+    mean_energy = float(energies.mean()) if config.mean is None else config.mean
+    deviation = float(energies.std()) if config.deviation is None else config.deviation
+    if not deviation > 0:
+        raise ValueError("all energies of the training set are the same; give reference.deviation, in eV")
+    atoms = float(pack(structures).column("atoms").mean())
+    return Reference([0.0] * len(elements), deviation if forces else deviation / atoms, mean_energy)
 
 
 def energy_per_element(
@@ -51,25 +103,30 @@ def energy_per_element(
 
 
 def baseline_errors(
-    constants: Float[np.ndarray, " elements"], elements: Sequence[int], structures: Iterable[Structure]
+    constants: Float[np.ndarray, " elements"],
+    elements: Sequence[int],
+    structures: Iterable[Structure],
+    offset: float = 0.0,
 ) -> Float[np.ndarray, " structures"]:
-    """`(sum_z n_z c_z - E) / n` of each structure that has an energy: what is left to learn, eV per atom.
+    """`(b + sum_z n_z c_z - E) / n` of each structure that has an energy, b being `offset`: what is left, eV per atom.
 
     Raises:
         ValueError: An element is missing in `elements`.
     """
     labelled = _with_energies(structures)
-    energies = _compositions(labelled, elements) @ np.asarray(constants, float)
+    energies = offset + _compositions(labelled, elements) @ np.asarray(constants, float)
     return (energies - labelled.column("energy")) / labelled.column("atoms")
 
 
-def baseline(constants: Sequence[float], elements: Sequence[int], structures: Sequence[Structure]) -> Metric:
-    """Mean absolute error of the energy of constants per element, meV/atom: what a model has to beat.
+def baseline(
+    constants: Sequence[float], elements: Sequence[int], structures: Sequence[Structure], offset: float = 0.0
+) -> Metric:
+    """Mean absolute error of the energy of constants, per element and `offset`, meV/atom: what a model has to beat.
 
     Raises:
         ValueError: An element is missing in `elements`, or no structure has an energy.
     """
-    errors = 1e3 * np.abs(baseline_errors(np.asarray(constants), elements, structures))
+    errors = 1e3 * np.abs(baseline_errors(np.asarray(constants), elements, structures, offset))
     metric = mean(errors, np.ones(len(errors)), _with_energies(structures).groups, "meV/atom")
     if metric is None:
         raise ValueError("no structure has an energy to compare with")

@@ -11,6 +11,10 @@ from jaxtyping import Bool
 
 from tdn_theory.data.archive import ArchiveReader
 from tdn_theory.data.ase_files import AseReader
+from tdn_theory.data.aselmdb import AseLmdbReader
+from tdn_theory.data.catalyst_lmdb import CatalystLmdbReader
+from tdn_theory.data.catalyst_text import CatalystTextReader
+from tdn_theory.data.catalysts import shards
 from tdn_theory.data.extxyz import ISOLATED_ATOM, ExtxyzReader, Keys
 from tdn_theory.data.kept import kept
 from tdn_theory.data.packed import Packed, pack
@@ -20,6 +24,14 @@ from tdn_theory.data.relaxations import relaxations
 from tdn_theory.data.splits import split_by_group
 from tdn_theory.data.structure import Structure
 from tdn_theory.training.config import DataConfig
+
+CATALYSTS: Mapping[str, tuple[Reader, tuple[str, ...]]] = {
+    "is2re": (CatalystLmdbReader("relaxed energy"), (".lmdb",)),
+    "s2ef": (CatalystLmdbReader("frame"), (".lmdb",)),
+    "s2ef-text": (CatalystTextReader(), (".extxyz", ".extxyz.xz")),
+    "aselmdb": (AseLmdbReader(), (".aselmdb",)),
+}
+"""Readers of the sources of OC20 and OC22, and what the names of shards end in."""
 
 
 class Splits:
@@ -121,7 +133,10 @@ def read(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = 
     else:
         if not files:
             raise ValueError(f"source {config.source!r} needs data.files")
-        found = kept(_reader(config), [Path(file) for file in files], say)
+        paths = [Path(file) for file in files]
+        if config.source in CATALYSTS:
+            paths = [shard for path in paths for shard in shards(path, *CATALYSTS[config.source][1])]
+        found = kept(_reader(config), paths, say)
     if config.split == "group":
         return found
     return found.regrouped([f"{group} {number}" for number, group in enumerate(found.groups)])
@@ -132,6 +147,8 @@ def _reader(config: DataConfig) -> Reader:
         if config.split == "structure":
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
         return PubChemQCRReader(config.stages)
+    if config.source in CATALYSTS:
+        return CATALYSTS[config.source][0]
     if config.source == "ase":
         return AseReader(config.ignore)
     if config.source == "npz":

@@ -85,3 +85,26 @@ def systems(count: int = 3) -> tuple[list[Structure], list[Structure]]:
             replace(common, positions=np.float32(positions + 0.125).astype(float), energy=-2.5 - number, forces=None)
         )
     return first, relaxed
+
+
+NEW = {
+    "train": (False, False),
+    "id": (False, False),
+    "ood_ads": (True, False),
+    "ood_cat": (False, True),
+    "ood_both": (True, True),
+}
+"""Of each part of a split: whether the adsorbate, and the composition, is held out."""
+
+
+def assert_split(parts: dict[str, np.ndarray], adsorbates: list[str], compositions: list[str], where: str) -> None:
+    """Every system is in one part, and is new in what that part says; `ood_both` tells what is held out."""
+    numbers = sorted(np.concatenate(list(parts.values())).tolist())
+    if numbers != list(range(len(adsorbates))):
+        raise AssertionError(f"got the systems {numbers}, but should be each of {len(adsorbates)} once [{where}]")
+    held = [{names[k] for k in parts["ood_both"]} for names in (adsorbates, compositions)]
+    for part, wanted in NEW.items():
+        for k in parts[part]:
+            new = (adsorbates[k] in held[0], compositions[k] in held[1])
+            if new != wanted:
+                raise AssertionError(f"got {new} for system {k}, but should be {wanted}, as all of {part} [{where}]")

@@ -90,6 +90,7 @@ FAULTS = {
     "indices of fixed atoms are no numbers of atoms": {
         "constraints": [{"name": "FixAtoms", "kwargs": {"indices": [-1]}}]
     },
+    "atoms at the same place": {"positions": {"__ndarray__": [[2, 3], "float64", [0.0] * 6]}},
     "data is no table": {"data": [1]},
     "sid or fid is no name": {"data": {"sid": {}}},
 }

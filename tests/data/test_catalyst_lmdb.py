@@ -67,6 +67,12 @@ def test_systems_come_back(tmp_path: Path):
                 assert_close(got.forces, forces, 0.0, "forces")
 
 
+def test_without_a_name_the_formula_is_the_group(tmp_path: Path):
+    record = {name: value for name, value in ATOMS.items() if name not in ("sid", "fid", "tags")}
+    (found,), _ = read(database(tmp_path / "a.lmdb", {"0": geometric_pickle.dumps(record)}))
+    assert (found.sid, found.fid, found.group, found.tags) == ("", "", "OPt", None)
+
+
 def test_what_is_no_pair_of_systems_is_not_written(tmp_path: Path):
     first, relaxed = systems()
     with refuses(ValueError, "3 first and 2 relaxed"):

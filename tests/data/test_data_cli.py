@@ -1,6 +1,7 @@
 """`tdn-theory data` as a user meets it."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ from typer.testing import CliRunner
 
 from tdn_theory.cli.app import app
 from tdn_theory.cli.common import console
-from tdn_theory.data import nbody
+from tdn_theory.data import nbody, surfaces
 from tdn_theory.data import relaxations as module
-from tdn_theory.data.archive import read_archive
+from tdn_theory.data.archive import read_archive, write_archive
 from tdn_theory.data.relaxations import Relaxation, relaxations
 from tdn_theory.files import npz_arrays
+from tests.data.reference import assert_same_catalyst, catalyst
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +54,29 @@ def test_convert(tmp_path: Path):
     assert (tmp_path / "b.xyz").read_text().count("Properties=") == count
 
 
+def test_catalysts_are_converted_without_loss(tmp_path: Path):
+    pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+    wanted = replace(catalyst(), reference_energy=None)
+    write_archive(tmp_path / "a.npz", [wanted], {})
+    for source, target in (("a.npz", "b.aselmdb"), ("b.aselmdb", "c.xyz"), ("c.xyz", "d.npz")):
+        run("convert", tmp_path / source, tmp_path / target)
+    assert "1 structures" in run("check", tmp_path / "b.aselmdb")
+    (found,) = read_archive(tmp_path / "d.npz")
+    assert_same_catalyst(found, wanted)
+    assert found.forces is not None
+    assert abs(found.forces - wanted.forces).max() < 1e-8
+
+
+def test_make_surfaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sizes, asked = {"train": 3, "id": 1}, []
+    monkeypatch.setattr(surfaces, "make_surfaces", lambda *arguments: asked.append(arguments[:4]) or sizes)
+    assert "train 3, id 1" in run("make-surfaces", "--out", tmp_path, "--systems", 7, "--seed", 5)
+    assert asked == [(tmp_path, 7, 1, 5)]
+
+
 def test_bad_conversions_are_refused(tmp_path: Path):
-    assert "must end in one of .npz, .lmdb, .xyz" in run("convert", "a.csv", tmp_path / "a.npz", code=2)
-    assert "must end in one of .npz, .lmdb, .xyz" in run("convert", "relaxations", tmp_path / "a.csv", code=2)
+    assert "must end in one of .npz, .lmdb, .aselmdb, .xyz" in run("convert", "a.csv", tmp_path / "a.npz", code=2)
+    assert "must end in one of .npz, .lmdb, .aselmdb, .xyz" in run("convert", "relaxations", tmp_path / "a.csv", code=2)
     assert "there is no file" in run("convert", tmp_path / "b.npz", tmp_path / "a.npz", code=2)
 
 

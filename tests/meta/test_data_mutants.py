@@ -1,13 +1,14 @@
-"""Tests of the tests of `data`: wrong neighbour lists fail the assertion that the right one passes."""
+"""Tests of the tests of `data`: wrong neighbour lists and splits fail the assertions that the right ones pass."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from tdn_theory.data.catalyst_splits import split_catalysts
 from tdn_theory.data.graph import neighbours
 from tdn_theory.data.structure import Structure
-from tests.data.reference import assert_neighbours
+from tests.data.reference import assert_neighbours, assert_split
 
 CUTOFF = 2.5
 POSITIONS = np.array([[0.0, 0, 0], [0.9, 0.8, 0.7], [2.0, 0.1, 0.3]])
@@ -75,3 +76,26 @@ def test_the_right_list_passes():
 def test_a_wrong_list_fails(name: str):
     with pytest.raises(AssertionError, match=FAILS):
         assert_neighbours(WRONG[name], CRYSTAL, CUTOFF)
+
+
+ADSORBATES, COMPOSITIONS = ["H", "O", "CO"] * 8, ["Cu", "Pt", "Ag", "Au"] * 6
+SPLIT = split_catalysts(ADSORBATES, COMPOSITIONS, seed=1)
+WRONG_SPLITS = {
+    "exchanged": SPLIT | {"ood_ads": SPLIT["ood_cat"], "ood_cat": SPLIT["ood_ads"]},
+    "one of a held-out adsorbate trains": SPLIT
+    | {"train": np.append(SPLIT["train"], SPLIT["ood_ads"][0]), "ood_ads": SPLIT["ood_ads"][1:]},
+    "one that is trained on tests": SPLIT | {"id": np.append(SPLIT["id"], SPLIT["train"][0])},
+    "one is lost": SPLIT | {"train": SPLIT["train"][1:]},
+    "all that is new is in one part": SPLIT
+    | {"ood_both": np.concatenate([SPLIT["ood_both"], SPLIT["ood_cat"]]), "ood_cat": SPLIT["ood_cat"][:0]},
+}
+
+
+def test_the_right_split_passes():
+    assert_split(SPLIT, ADSORBATES, COMPOSITIONS, "split")
+
+
+@pytest.mark.parametrize("name", WRONG_SPLITS)
+def test_wrong_splits_fail(name: str):
+    with pytest.raises(AssertionError, match=FAILS):
+        assert_split(WRONG_SPLITS[name], ADSORBATES, COMPOSITIONS, name)

@@ -312,6 +312,10 @@ def test_set_reference():
     found = potential(graph)
     assert_close(found["energy"], 3 * plain["energy"] + 201, 1e-10, "energy")
     assert_close(found["forces"], 3 * plain["forces"], 1e-12, "forces")
+    potential.set_reference([0.0, 0.0, 0.0], 1.0, -7.0)
+    assert_close(potential(graph)["energy"], plain["energy"] - 7, 1e-12, "energy with an offset")
+    with refuses(ValueError, "offset is nan"):
+        potential.set_reference([0.0, 0.0, 0.0], 1.0, float("nan"))
     with refuses(ValueError, "[1.0]", "(1, 6, 8)"):
         potential.set_reference([1.0], 1.0)
     with refuses(ValueError, "scale is -1", "forces"):

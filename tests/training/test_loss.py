@@ -164,6 +164,19 @@ def test_weights_multiply_the_penalties_of_structures(label, form):
     assert rest[0].to(dtype=torch.float32).weights.tolist() == [1.0, 0.0]
 
 
+@pytest.mark.parametrize("form", ["mae", "mse", "huber"])
+def test_energies_of_whole_structures(form: str):
+    structures, graph = batch()
+    output = predictions(graph)
+    found = Loss(LossConfig(energy=Term(1.0, form), forces=Term(), energy_per="structure"))
+    errors = [output["energy"][k].item() - s.energy for k, s in enumerate(structures)]
+    penalty = {"mae": abs, "mse": np.square, "huber": lambda x: 0.01 * (abs(x) - 0.005)}[form]  # all are beyond 0.01
+    sums = found.sums(output, graph).detach()
+    wanted = sum(map(penalty, errors))
+    assert_close(sums[0, 0], wanted, 1e-9 * wanted, "penalties")
+    assert sums[1, 0].item() == len(structures)
+
+
 @pytest.mark.parametrize("form", ["mae", "mse", "rmse", "huber", "norm"])
 def test_forces_on_fixed_atoms_do_not_count(form: str):
     structure = catalyst()

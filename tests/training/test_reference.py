@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from tdn_theory.testing.assertions import assert_close
-from tdn_theory.training.reference import baseline, baseline_errors, energy_per_element, force_scale
+from tdn_theory.training.config import ReferenceConfig
+from tdn_theory.training.reference import (
+    Reference,
+    baseline,
+    baseline_errors,
+    energy_per_element,
+    force_scale,
+    reference,
+)
 from tests.assertions import refuses
 from tests.data.reference import catalyst
 from tests.training.conftest import ENERGIES, atoms, springs
@@ -56,6 +64,33 @@ def test_forces_on_fixed_atoms_give_no_scale():
     assert_close(force_scale([structure]), float(np.sqrt(np.square(free).mean())), 1e-12, "scale of free atoms")
     with refuses(ValueError, "not fixed"):
         force_scale([replace(structure, fixed=np.ones(4, bool))])
+
+
+def test_one_mean_for_all_structures():
+    structures = springs(6)
+    energies, sizes = [s.energy for s in structures], [len(s) for s in structures]
+    mean = ReferenceConfig("mean")
+    found = reference(mean, structures, (1, 6, 8), {}, forces=False)
+    assert found.shifts == [0.0] * 3
+    assert_close(found.offset, np.mean(energies), 1e-9, "mean")
+    assert_close(found.scale, np.std(energies) / np.mean(sizes), 1e-9, "deviation per atom")
+    given = replace(mean, mean=-1.5, deviation=2.25)
+    assert reference(given, structures, (1, 6, 8), {}, forces=True) == Reference([0.0] * 3, 2.25, -1.5)
+    left = baseline(found.shifts, (1, 6, 8), structures, found.offset)
+    errors = [abs(found.offset - e) / n for e, n in zip(energies, sizes, strict=True)]
+    assert_close(left.value, 1e3 * np.mean(errors), 1e-6, "what a constant misses")
+
+
+def test_references_that_make_no_sense_are_refused():
+    with refuses(ValueError, "reference.mean", "leave them out"):
+        ReferenceConfig(mean=1.0)
+    with refuses(ValueError, "reference.deviation is 0.0"):
+        ReferenceConfig("mean", deviation=0.0)
+    same = [replace(s, energy=1.0) for s in springs(3)]
+    with refuses(ValueError, "are the same", "reference.deviation"):
+        reference(ReferenceConfig("mean"), same, (1, 6, 8), {}, forces=False)
+    with refuses(ValueError, "no structure has an energy"):
+        reference(ReferenceConfig("mean"), [replace(s, energy=None) for s in same], (1, 6, 8), {}, forces=False)
 
 
 def test_errors_teach():
