@@ -53,6 +53,7 @@ def data_list(as_json: JsonOption = False) -> None:
         ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
         ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[pubchemqcr]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
+        ("deepmd", "DeePMD-kit's folders of numpy arrays", "'tdn-theory[dpdata]', folders of yours"),
         ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
     )
     show_rows([dict(zip(("source", "holds", "needs"), row, strict=True)) for row in sources], COLUMNS, as_json=as_json)
@@ -126,7 +127,8 @@ def data_make_nbody(out: OutFileOption = Path("nbody.npz")) -> None:
 @app.command("check")
 def data_check(
     files: Annotated[
-        list[Path], typer.Argument(help="Files: .xyz, .extxyz (also .gz, .xz), .npz, .lmdb; or ASE's and VASP's.")
+        list[Path],
+        typer.Argument(help="Files: .xyz, .extxyz (also .gz, .xz), .npz, .lmdb; ASE's, VASP's; DeePMD's folders."),
     ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",
@@ -156,7 +158,9 @@ def data_check(
 @app.command("convert")
 def data_convert(
     source: Annotated[str, typer.Argument(help="`relaxations` (shipped), or a file as of `data check`.")],
-    target: Annotated[Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ) or .lmdb (PubChemQCR).")],
+    target: Annotated[
+        Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ; .gz, .xz) or .lmdb (PubChemQCR).")
+    ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",
     forces_key: ForcesKey = "forces",

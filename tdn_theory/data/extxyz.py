@@ -14,6 +14,7 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -245,13 +246,13 @@ def _matrix(numbers: np.ndarray, key: str) -> np.ndarray:
 
 
 def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
-    """Write an extended XYZ file, atomically, in eV and Angstrom with 8 decimals.
+    """Write an extended XYZ file, atomically, in eV and Angstrom with 8 decimals; compressed if it is named so.
 
     Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`; `group`, `config_type` and `weight` are written
     where a structure has one (a weight other than 1). Polarizabilities are left out.
 
     Args:
-        path: File.
+        path: File, also with `.gz` or `.xz`.
         structures: Structures.
 
     Raises:
@@ -269,7 +270,8 @@ def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
                 comment += f' {key}="{escaped}"'
         comment += "" if structure.weight == 1 else f" weight={structure.weight!r}"
         parts.append(f"{atoms}\n{comment}\n{rest}")
-    write_bytes(path, "".join(parts).encode())
+    pack = {".gz": partial(gzip.compress, mtime=0), ".xz": lzma.compress}.get(path.suffix, bytes)
+    write_bytes(path, pack("".join(parts).encode()))
 
 
 def write_frames(path: Path, frames: Sequence[Atoms]) -> None:

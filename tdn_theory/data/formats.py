@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tdn_theory.data.archive import read_archive, write_archive
 from tdn_theory.data.ase_files import FORMATS, read_ase
+from tdn_theory.data.deepmd import read_deepmd
 from tdn_theory.data.extxyz import Keys, read_extxyz, write_extxyz
 from tdn_theory.data.pubchemqcr import read_pubchemqcr, write_pubchemqcr
 from tdn_theory.data.structure import Structure
@@ -14,20 +15,23 @@ from tdn_theory.provenance import provenance
 
 TEXT = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".xyz.xz", ".extxyz.xz")
 READABLE = (".npz", ".lmdb", *TEXT, *FORMATS)
-WRITABLE = (".npz", ".lmdb", ".xyz", ".extxyz")
+WRITABLE = (".npz", ".lmdb", *TEXT)
 
 
 def read_structures(file: Path, keys: Keys) -> list[Structure]:
     """All structures of a file.
 
     Args:
-        file: File with one of the suffixes `READABLE`.
+        file: File with one of the suffixes `READABLE`, or a folder of DeePMD-kit.
         keys: What an extended XYZ file calls its labels; other formats say it themselves.
 
     Raises:
         FileNotFoundError: There is no such file.
+        ImportError: A package that reads the file is missing; the message names the extra.
         ValueError: The suffix is none of these, or the file is damaged.
     """
+    if file.is_dir():
+        return read_deepmd(file)
     suffix = _suffix(file, READABLE)
     if not file.is_file():
         raise FileNotFoundError(f"there is no file {file}")

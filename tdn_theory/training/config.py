@@ -33,7 +33,7 @@ class DataConfig:
 
     Attributes:
         source: `relaxations` (shipped with the package), or files of yours: `extxyz`, `pubchemqcr`, `ase` (`.traj`,
-            `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`).
+            `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`), `deepmd` (folders of numpy arrays of DeePMD-kit).
         files: Files to train on; not for `relaxations`.
         validation_files: Files to validate with; without any, a fraction of the groups of `files`.
         test_files: Files to test on; without any, a fraction of the groups of `files`.
@@ -63,7 +63,7 @@ class DataConfig:
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
-    source: Literal["relaxations", "extxyz", "pubchemqcr", "ase"]
+    source: Literal["relaxations", "extxyz", "pubchemqcr", "ase", "deepmd"]
     files: tuple[str, ...] = ()
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()

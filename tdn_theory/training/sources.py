@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from tdn_theory.data.ase_files import read_ase
+from tdn_theory.data.deepmd import read_deepmd
 from tdn_theory.data.extxyz import ISOLATED_ATOM, Keys, read_extxyz
 from tdn_theory.data.pubchemqcr import Trajectories, read_pubchemqcr
 from tdn_theory.data.relaxations import relaxations
@@ -110,6 +111,8 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
         return read_pubchemqcr([Path(file) for file in files], config.stages)
     if config.source == "ase":
         return _with_groups([structure for file in files for structure in read_ase(Path(file), config.ignore)], config)
+    if config.source == "deepmd":
+        return _with_groups([structure for file in files for structure in read_deepmd(Path(file))], config)
     given = {key.name: getattr(config, key.name) for key in fields(Keys)}
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
