@@ -99,6 +99,14 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
         ImportError: A package that reads the files is missing; the message names the extra.
         ValueError: A setting is missing or superfluous for the source.
     """
+    given = {key.name: getattr(config, key.name) for key in fields(Keys)}
+    if config.source != "extxyz":
+        read_anyway = ("ignore",) if config.source == "ase" else ()
+        defaults = {setting.name: setting.default for setting in fields(config)}
+        extra = [name for name, value in given.items() if value != defaults[name] and name not in read_anyway]
+        if extra:
+            names = ", ".join(f"data.{name}" for name in extra)
+            raise ValueError(f"{names} is of extxyz files, but the source is {config.source!r}: leave it out")
     if config.source == "relaxations":
         if files:
             raise ValueError(f"source 'relaxations' is shipped with the package, but files {list(files)} are given")
@@ -113,7 +121,6 @@ def read(config: DataConfig, files: Sequence[str]) -> Sequence[Structure]:
         return _with_groups([structure for file in files for structure in read_ase(Path(file), config.ignore)], config)
     if config.source == "deepmd":
         return _with_groups([structure for file in files for structure in read_deepmd(Path(file))], config)
-    given = {key.name: getattr(config, key.name) for key in fields(Keys)}
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
         raise ValueError(f"source 'extxyz' needs {', '.join(missing)}: the files themselves do not say")
