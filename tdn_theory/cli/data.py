@@ -62,6 +62,7 @@ def data_list(as_json: JsonOption = False) -> None:
         ("s2ef-text", "OC20: extended XYZ, reference energies beside it", "files of yours"),
         ("aselmdb", "ASE's database in LMDB files", "'tdn-theory[pubchemqcr]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
+        ("deepmd", "DeePMD-kit's folders of numpy arrays", "'tdn-theory[dpdata]', folders of yours"),
         ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
     )
     show_rows([dict(zip(("source", "holds", "needs"), row, strict=True)) for row in sources], COLUMNS, as_json=as_json)
@@ -176,7 +177,7 @@ def data_make_surfaces(
 def data_check(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Files: .xyz, .extxyz (.gz, .xz), .npz, .lmdb, .aselmdb; or ASE's and VASP's."),
+        typer.Argument(help=".xyz, .extxyz (.gz, .xz), .npz, .lmdb, .aselmdb; ASE's, VASP's; DeePMD's folders."),
     ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",
@@ -216,7 +217,8 @@ def data_clear() -> None:
 def data_convert(
     source: Annotated[str, typer.Argument(help="`relaxations` (shipped), or a file as of `data check`.")],
     target: Annotated[
-        Path, typer.Argument(help="File to write: .npz, .xyz (extended XYZ), .lmdb (PubChemQCR) or .aselmdb (ASE).")
+        Path,
+        typer.Argument(help="File to write: .npz, .xyz (extended XYZ; .gz, .xz), .lmdb (PubChemQCR), .aselmdb (ASE)."),
     ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",

@@ -18,6 +18,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -323,14 +324,14 @@ def _matrix(numbers: np.ndarray, key: str) -> np.ndarray:
 
 
 def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
-    """Write an extended XYZ file, atomically, in eV and Angstrom with 8 decimals.
+    """Write an extended XYZ file, atomically, in eV and Angstrom with 8 decimals; compressed if it is named so.
 
     Labels have ASE's names, `energy`, `forces`, `stress` and `dipole`, fixed atoms and tags the columns that
     `read_extxyz` reads, and `group`, `config_type`, `sid`, `fid`, `reference_energy` and `weight` are keys where a
     structure has one (a weight other than 1). Polarizabilities are left out.
 
     Args:
-        path: File.
+        path: File, also with `.gz` or `.xz`.
         structures: Structures.
 
     Raises:
@@ -352,7 +353,8 @@ def write_extxyz(path: Path, structures: Sequence[Structure]) -> None:
             comment += f" reference_energy={structure.reference_energy!r}"
         comment += "" if structure.weight == 1 else f" weight={structure.weight!r}"
         parts.append(f"{number}\n{comment}\n{rest}")
-    write_bytes(path, "".join(parts).encode())
+    pack = {".gz": partial(gzip.compress, mtime=0), ".xz": lzma.compress}.get(path.suffix, bytes)
+    write_bytes(path, pack("".join(parts).encode()))
 
 
 def write_frames(path: Path, frames: Sequence[Atoms]) -> None:

@@ -8,30 +8,34 @@ from pathlib import Path
 from tdn_theory.data.archive import ArchiveReader, write_archive
 from tdn_theory.data.ase_files import FORMATS, AseReader
 from tdn_theory.data.aselmdb import AseLmdbReader, write_aselmdb
+from tdn_theory.data.deepmd import read_deepmd
 from tdn_theory.data.extxyz import ExtxyzReader, Keys, write_extxyz
 from tdn_theory.data.kept import kept
-from tdn_theory.data.packed import Packed
+from tdn_theory.data.packed import Packed, pack
 from tdn_theory.data.pubchemqcr import PubChemQCRReader, write_pubchemqcr
 from tdn_theory.data.structure import Structure
 from tdn_theory.provenance import provenance
 
 TEXT = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".xyz.xz", ".extxyz.xz")
 READABLE = (".npz", ".lmdb", ".aselmdb", *TEXT, *FORMATS)
-WRITABLE = (".npz", ".lmdb", ".aselmdb", ".xyz", ".extxyz")
+WRITABLE = (".npz", ".lmdb", ".aselmdb", *TEXT)
 
 
 def read_structures(file: Path, keys: Keys, say: Callable[[str], None] = lambda line: None) -> Packed:
     """All structures of a file; they are kept for the next time (`kept`).
 
     Args:
-        file: File with one of the suffixes `READABLE`.
+        file: File with one of the suffixes `READABLE`, or a folder of DeePMD-kit.
         keys: What an extended XYZ file calls its labels; other formats say it themselves.
         say: Called with a line where reading takes time or something was left out.
 
     Raises:
         FileNotFoundError: There is no such file.
+        ImportError: A package that reads the file is missing; the message names the extra.
         ValueError: The suffix is none of these, or the file is damaged.
     """
+    if file.is_dir():
+        return pack(read_deepmd(file))
     suffix = _suffix(file, READABLE)
     reader = ExtxyzReader(keys)
     if suffix == ".npz":

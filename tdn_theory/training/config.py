@@ -33,9 +33,9 @@ class DataConfig:
 
     Attributes:
         source: `relaxations` (shipped with the package), or files of yours: `extxyz`, `pubchemqcr`, `npz` (of `data
-            convert`), `ase` (`.traj`, `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`); of OC20 and OC22 `is2re`
-            (LMDB, first positions with the energy of the relaxed structure), `s2ef` (LMDB), `s2ef-text` (extended XYZ
-            with reference energies beside it) and `aselmdb`.
+            convert`), `ase` (`.traj`, `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`), `deepmd` (folders of numpy
+            arrays of DeePMD-kit); of OC20 and OC22 `is2re` (LMDB, first positions with the energy of the relaxed
+            structure), `s2ef` (LMDB), `s2ef-text` (extended XYZ with reference energies beside it) and `aselmdb`.
         files: Files to train on, of OC20 and OC22 also folders of shards; not for `relaxations`.
         validation_files: Files to validate with; without any, a fraction of the groups of `files`.
         test_files: Files to test on; without any, a fraction of the groups of `files`.
@@ -65,7 +65,9 @@ class DataConfig:
         stages: Stages of a relaxation that are read from PubChemQCR files.
     """
 
-    source: Literal["relaxations", "extxyz", "pubchemqcr", "npz", "ase", "is2re", "s2ef", "s2ef-text", "aselmdb"]
+    source: Literal[
+        "relaxations", "extxyz", "pubchemqcr", "npz", "ase", "deepmd", "is2re", "s2ef", "s2ef-text", "aselmdb"
+    ]
     files: tuple[str, ...] = ()
     validation_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()

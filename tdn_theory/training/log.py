@@ -78,3 +78,4 @@ class Log:
         self._draw()
         if self._writer is not None:
             self._writer.close()
+            self._writer = None

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
@@ -236,10 +236,7 @@ class _Run:
                     self._save()
                     return False
                 if group.any(self.interruption.asked):
-                    self._save()
-                    where = f"after {state.epoch} epochs and {state.step} steps"
-                    self.console.print(f"stopped and saved {where}; the same command goes on", highlight=False)
-                    self.interruption.leave()
+                    self._leave()
                 if time.monotonic() - saved > config.checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
@@ -264,6 +261,12 @@ class _Run:
         self._save()
         self._report(row)
         return True
+
+    def _leave(self) -> NoReturn:
+        self._save()
+        where = f"after {self.state.epoch} epochs and {self.state.step} steps"
+        self.console.print(f"stopped and saved {where}; the same command goes on", highlight=False)
+        self.interruption.leave()
 
     def _step(self, batch: np.ndarray, graph: Graph) -> None:
         config, state = self.config, self.state
@@ -308,7 +311,13 @@ class _Run:
     def _evaluate(self, model: Potential, graphs: Graphs, title: str) -> Evaluation:
         model.eval()
         with self._progress(title, len(graphs), 0) as advance:
-            options = {"loss": self.loss, "precision": self.config.precision, "progress": advance}
+
+            def progress(count: int) -> None:
+                advance(count)
+                if self.group.count == 1 and self.interruption.asked:  # several have different numbers of batches
+                    self._leave()
+
+            options = {"loss": self.loss, "precision": self.config.precision, "progress": progress}
             found = evaluate(model, graphs, self.config.batch_size, processes=self.group, **options)
         self.model.train()
         if not math.isfinite(found.loss):

@@ -15,6 +15,7 @@ from tdn_theory.data.aselmdb import AseLmdbReader
 from tdn_theory.data.catalyst_lmdb import CatalystLmdbReader
 from tdn_theory.data.catalyst_text import CatalystTextReader
 from tdn_theory.data.catalysts import shards
+from tdn_theory.data.deepmd import read_deepmd
 from tdn_theory.data.extxyz import ISOLATED_ATOM, ExtxyzReader, Keys
 from tdn_theory.data.kept import kept
 from tdn_theory.data.packed import Packed, pack
@@ -126,6 +127,14 @@ def read(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = 
         ImportError: A package that reads the files is missing; the message names the extra.
         ValueError: A setting is missing or superfluous for the source.
     """
+    given = {key.name: getattr(config, key.name) for key in fields(Keys)}
+    if config.source != "extxyz":
+        read_anyway = ("ignore",) if config.source == "ase" else ()
+        defaults = {setting.name: setting.default for setting in fields(config)}
+        extra = [name for name, value in given.items() if value != defaults[name] and name not in read_anyway]
+        if extra:
+            names = ", ".join(f"data.{name}" for name in extra)
+            raise ValueError(f"{names} is of extxyz files, but the source is {config.source!r}: leave it out")
     if config.source == "relaxations":
         if files:
             raise ValueError(f"source 'relaxations' is shipped with the package, but files {list(files)} are given")
@@ -136,7 +145,10 @@ def read(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = 
         paths = [Path(file) for file in files]
         if config.source in CATALYSTS:
             paths = [shard for path in paths for shard in shards(path, *CATALYSTS[config.source][1])]
-        found = kept(_reader(config), paths, say)
+        if config.source == "deepmd":
+            found = pack([structure for path in paths for structure in read_deepmd(path)])
+        else:
+            found = kept(_reader(config), paths, say)
     if config.split == "group":
         return found
     return found.regrouped([f"{group} {number}" for number, group in enumerate(found.groups)])

@@ -1,5 +1,7 @@
 """Files that ASE reads: labels in its units and with its signs."""
 
+import gzip
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from tdn_theory.data.ase_files import read_ase
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
+from tests.data.vasp import vasprun
 
 
 @pytest.fixture
@@ -38,6 +41,17 @@ def test_labels_come_back(tmp_path: Path, copper, name):
         assert_close(structure.stress, atoms.get_stress(voigt=False), 1e-9, "stress")
         assert structure.pbc.all()
         assert structure.group == "Cu4"
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
+def test_labels_of_vasp(tmp_path: Path, copper, suffix):
+    pack = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress}[suffix]
+    (tmp_path / f"vasprun.xml{suffix}").write_bytes(pack(vasprun(copper[0]).encode()))
+    (structure,) = read_ase(tmp_path / f"vasprun.xml{suffix}")
+    assert structure.energy == pytest.approx(copper[0].get_potential_energy(), abs=1e-9)
+    assert_close(structure.positions, copper[0].positions, 1e-9, "positions")
+    assert_close(structure.forces, copper[0].get_forces(), 1e-9, "forces")
+    assert_close(structure.stress, copper[0].get_stress(voigt=False), 1e-7, "stress")
 
 
 def test_what_cannot_be_read_is_told_with_its_name(tmp_path: Path):

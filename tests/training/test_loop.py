@@ -5,10 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
 from safetensors.torch import load_file
 
 from tdn_theory.nn.potential import Potential
@@ -338,41 +335,6 @@ def launch(config: TrainConfig, *prefix: str) -> subprocess.Popen:
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, *prefix, str(script), json.dumps(config.to_dict())]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def kill_and_resume(config: TrainConfig, times: int, seed: int) -> int:
-    """Start training again and again, kill it after random numbers of checkpoints; returns how often it was killed."""
-    rng = np.random.default_rng(seed)
-    path, killed = Path(config.out) / CHECKPOINT, 0
-    for _ in range(times):
-        process = launch(config)
-        wanted = (path.stat().st_mtime_ns if path.exists() else 0, rng.integers(1, 6))
-        seen, last = 0, wanted[0]
-        while process.poll() is None and seen < wanted[1]:
-            now = path.stat().st_mtime_ns if path.exists() else 0
-            seen, last = seen + (now != last), now
-            time.sleep(0.001 * rng.random())
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
-        process.communicate()
-        if path.exists():
-            with safe_open(path, framework="pt") as file:
-                assert file.metadata()
-    process = launch(config)
-    output = process.communicate()[0]
-    assert process.returncode == 0, output
-    return killed
-
-
-@pytest.mark.slow
-def test_kill_minus_nine(configure, tmp_path):
-    settings = {"epochs": 12, "checkpoint_seconds": 0.0}
-    train(configure(out=str(tmp_path / "whole"), **settings))
-    config = configure(**settings)
-    assert kill_and_resume(config, times=10, seed=10) > 0
-    assert_same(weights(config.out), weights(tmp_path / "whole"), "killed ten times")
-    assert json.loads((Path(config.out) / RESULT).read_text())["complete"]
 
 
 @pytest.mark.slow

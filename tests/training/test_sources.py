@@ -105,6 +105,10 @@ def test_errors_teach(extxyz):
         load(DataConfig("relaxations", files=("a.xyz",)))
     with refuses(ValueError, "needs data.files"):
         load(DataConfig("extxyz"))
+    with refuses(ValueError, "data.energy_key, data.missing", "'ase'", "leave it out"):
+        load(DataConfig("ase", files=("a.traj",), energy_key="energy", missing="without"))
+    with refuses(ValueError, "data.ignore", "'relaxations'"):
+        load(DataConfig("relaxations", ignore=("charge",)))
     with refuses(ValueError, "data.energy_unit", "data.length_unit"):
         load(DataConfig("extxyz", **{**extxyz, "energy_unit": None, "length_unit": None}))
     with pytest.raises(FileNotFoundError):

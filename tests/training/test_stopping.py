@@ -145,3 +145,23 @@ def test_it_stops_where_the_validation_loss_falls_no_more(configure):
     assert (found["epochs"], found["complete"]) == (3, True)
     assert loop.train(configure(stop_patience=2, **still))["epochs"] == 3
     assert loop.train(configure(stop_patience=3, **still))["epochs"] == 4, "with more patience it goes on"
+
+
+@pytest.mark.parametrize("call", [1, 2, 3, 4], ids=["first epoch", "last epoch", "least loss", "test"])
+def test_it_stops_in_an_evaluation_too(configure, tmp_path, monkeypatch, call):
+    whole, stopped = (configure(out=str(tmp_path / name), epochs=2) for name in ("whole", "stopped"))
+    loop.train(whole)
+    calls, plain = [], loop.evaluate
+
+    def asked(*arguments, **options):
+        calls.append(call)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return plain(*arguments, **options)
+
+    monkeypatch.setattr(loop, "evaluate", asked)
+    with pytest.raises(SystemExit):
+        loop.train(stopped)
+    monkeypatch.setattr(loop, "evaluate", plain)
+    loop.train(stopped)
+    assert (tmp_path / "stopped" / loop.MODEL).read_bytes() == (tmp_path / "whole" / loop.MODEL).read_bytes()
