@@ -159,7 +159,7 @@ STATEMENTS = _by_id(
 
 NOT_EXAMINED = MappingProxyType(
     {
-        "F1": "a sketch of the CP form, with nothing to measure",
+        "F1": "a sketch of the CP form, with nothing to judge; ours draws an exact product",
         "F2": "its numbers are not printed; ours are in the figure, and E5 and TAB8 compare what the paper prints",
         "F3a": "its numbers are not printed; ours are in the figure, and E5 judges the schedules",
         "F3b": "its numbers are not printed; ours are in the figure, and E6 and T1 judge the error and its bound",
