@@ -59,8 +59,7 @@ def parts(entry: atlas.AtlasEntry, coupling: Coupling) -> Iterator[CPFactors]:
     """
     factors = (entry.factors.A, entry.factors.B, entry.factors.C)
     for order in permutations(range(3)):
-        modes, slices = ([of[mode] for mode in order] for of in (entry.coupling.modes, entry.coupling.slices))
-        chosen = _slots(modes, coupling)
+        chosen = _slots([entry.coupling.modes[mode] for mode in order], coupling)
         if chosen is None:
             continue
         alive = {tuple((path.z, path.x, path.y)[mode] for mode in order) for path in entry.alive}
@@ -69,10 +68,10 @@ def parts(entry: atlas.AtlasEntry, coupling: Coupling) -> Iterator[CPFactors]:
         if found != set(coupling.paths):
             continue
         cut = []
-        for mode, wanted, where, source in zip(order, chosen, coupling.slices, slices, strict=True):
+        for mode, wanted, where in zip(order, chosen, coupling.slices, strict=True):
             rows = np.zeros((where[-1].stop, entry.rank))
             for slot, taken in wanted.items():
-                rows[where[slot]] = factors[mode][source[taken]]
+                rows[where[slot]] = factors[mode][entry.coupling.slices[mode][taken]]
             cut.append(rows)
         used = np.all([np.any(rows != 0, axis=0) for rows in cut], axis=0)
         yield CPFactors(*(rows[:, used] for rows in cut))

@@ -6,6 +6,7 @@ cubature rule with the exact moments of monomials, the bilinear map of a matrix 
 """
 
 from fractions import Fraction
+from itertools import pairwise
 from math import factorial, prod
 
 import numpy as np
@@ -20,14 +21,18 @@ from tests.cp.krawczyk import contains_a_zero, fractions
 ENTRIES = atlas.entries()
 
 
-def decomposed(factors, paths, where, tied=False):
+TIES = {"C1": {}, "C1*t": {0: 1}, "C1*Z2": {2: 1}, "C1*S3": {1: 0, 2: 0}}
+"""Symmetries that leave each term alone, and the factors (A, B, C as 0, 1, 2) that are another's up to signs."""
+
+
+def decomposed(factors, paths, where, tied=None):
     """Whether exact factors with all weights 1 lie within 1e-8 of these.
 
     Args:
         factors: A, B, C, their zero rows left out.
         paths: Degrees (l1, l2, l3) and where their blocks are in the tensor.
         where: Index arrays (k, i, j) of the equations.
-        tied: Whether A is to stay B up to the sign of each column; then the equations with k <= i are all.
+        tied: Which factors are to stay others up to the sign of each column, as in `TIES`.
     """
     A, B, C = factors
     shape, rank = (len(A), len(B), len(C)), A.shape[1]
@@ -38,13 +43,15 @@ def decomposed(factors, paths, where, tied=False):
             part[index] = Fraction(str(value.evalf(45)))
     k, i, j = where
     sizes = [d * rank for d in shape]
-    Lambda = np.eye(sum(sizes))
-    if tied:
-        signs = np.sign(np.sum(A * B, axis=0))
-        Lambda = np.zeros((sum(sizes), sizes[1] + sizes[2]))
-        Lambda[: sizes[0], : sizes[1]] = np.diag(np.tile(signs, shape[0]))
-        Lambda[sizes[0] :] = np.eye(sizes[1] + sizes[2])
-    point = np.concatenate([f.ravel() for f in ((B, C) if tied else (A, B, C))])
+    tied = tied or {}
+    free = [mode for mode in range(3) if mode not in tied]
+    starts = dict(zip(free, np.cumsum([0, *(sizes[mode] for mode in free)])[:-1].tolist(), strict=True))
+    Lambda = np.zeros((sum(sizes), sum(sizes[mode] for mode in free)))
+    for mode, rows in enumerate(np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:2])):
+        source = tied.get(mode, mode)
+        signs = np.sign(np.sum(factors[mode] * factors[source], axis=0))
+        Lambda[rows, starts[source] + np.arange(sizes[mode])] = np.tile(signs, shape[mode])
+    point = np.concatenate([factors[mode].ravel() for mode in free])
 
     def split(x):
         return [f.reshape(d, rank) for f, d in zip(np.split(Lambda @ x, np.cumsum(sizes)[:2]), shape, strict=True)]
@@ -63,7 +70,7 @@ def decomposed(factors, paths, where, tied=False):
 
     def spread(x, width):
         sizes_now = [np.abs(f) for f in split(x)]
-        wide = split(width) if not tied else [np.abs(f) for f in split(width)]
+        wide = [np.abs(f) for f in split(width)]
         before = blocks(*sizes_now)
         after = blocks(*(f + w for f, w in zip(sizes_now, wide, strict=True)))
         return (after - before) @ np.abs(Lambda)
@@ -71,9 +78,12 @@ def decomposed(factors, paths, where, tied=False):
     return contains_a_zero(value, lambda x: blocks(*split(x)) @ Lambda, spread, point, 1e-8)
 
 
-def equations(factors, tied):
-    k, i, j = np.indices([len(f) for f in factors]).reshape(3, -1)
-    return tuple(index[k <= i] for index in (k, i, j)) if tied else (k, i, j)
+def equations(factors, tied=None):
+    """All entries; of those that exchanges of tied modes permute, the ones with rising indices."""
+    indices = np.indices([len(f) for f in factors]).reshape(3, -1)
+    order = sorted({*(tied or {}), *(tied or {}).values()})
+    kept = np.all([indices[a] <= indices[b] for a, b in pairwise(order)], axis=0) if order else ...
+    return tuple(indices[:, kept])
 
 
 SINGLE = [
@@ -82,7 +92,7 @@ SINGLE = [
     "0+1+2 x 0+1+2 -> 0+1",
     "0+1+2 x 0+1+2+3 -> 0+1+2",
     "0e+1o+2e+0o+1e+2o x 0e+1o+2e -> 0e+1o",
-    *(text for text, _, symmetry, _ in atlas.PATHS if symmetry == "C1"),
+    *(text for text, *_ in atlas.PATHS),
     *(e.coupling.label for e in ENTRIES if str(e.coupling).endswith("-> 0e")),
 ]
 
@@ -104,7 +114,7 @@ def kept(entry):
 def test_decompositions_of_unequal_slots(text):
     entry = next(e for e in ENTRIES if str(e.coupling) == text and e.proof["kind"] == "newton")
     factors, paths = kept(entry)
-    tied = entry.proof["symmetry"] == "C1*t"
+    tied = TIES[entry.proof["symmetry"]]
     assert decomposed(factors, paths, equations(factors, tied), tied)
 
 
@@ -122,7 +132,7 @@ def test_the_three_paths_that_matrices_lack_at_L_6():
             for factor, l in zip(whole, (l3, l1, l2), strict=True):
                 assert not np.delete(factor, np.s_[l * l : (l + 1) ** 2], axis=0).any()
                 factors.append(factor[l * l : (l + 1) ** 2])
-            assert decomposed(factors, [((l1, l2, l3), np.s_[:, :, :])], equations(factors, False))
+            assert decomposed(factors, [((l1, l2, l3), np.s_[:, :, :])], equations(factors))
             seen.append((l1, l2, l3))
     assert sorted(seen) == [(3, 5, 5), (5, 3, 5), (5, 5, 3)]
     assert start == 345
@@ -134,7 +144,7 @@ def test_the_second_check_can_fail():
     rng = np.random.default_rng(0)
     moved = [f + 1e-6 * rng.normal(size=f.shape) for f in factors]
     assert not decomposed(moved, paths, equations(moved, False))  # no zero is within 1e-8
-    assert not decomposed(factors, paths[:-1], equations(factors, False))  # another tensor
+    assert not decomposed(factors, paths[:-1], equations(factors))  # another tensor
     seeds, weights = _half(atlas.best("0e+1o+2e x 0e+1o+2e+3o -> 0e+1o+2e"))
     assert not integrates(np.roll(seeds, 1, axis=0), weights, 7, even)
 
