@@ -13,8 +13,10 @@ from tdn_theory.data import geometric_pickle, lmdb_file
 from tdn_theory.data.aselmdb import write_aselmdb
 from tdn_theory.data.catalyst_lmdb import write_is2re
 from tdn_theory.data.extxyz import write_extxyz
+from tdn_theory.nn.potential import Potential
 from tdn_theory.training.config import PRESETS, DataConfig, TrainConfig
-from tdn_theory.training.loop import train
+from tdn_theory.training.evaluation import report
+from tdn_theory.training.loop import MODEL, train
 from tdn_theory.training.sources import load, read
 from tests.assertions import refuses
 from tests.data.reference import catalyst, systems
@@ -79,6 +81,13 @@ def test_shipped_configurations_train(tmp_path: Path, name: str):
     small = {"model": model, "data": {**table["data"], **files}, "epochs": 1, "batch_size": 3}
     config = TrainConfig.from_dict({**table, **small, "device": "cpu", "workers": 0, "out": str(tmp_path / "run")})
     result = train(config)
+    model = Potential.load(tmp_path / "run" / MODEL)
+    assert float(model.offset) == table.get("reference", {}).get("mean", 0.0)
+    assert model.shifts.any() == (name == "oc22-is2re")
+    found = report(model, load(config.data).test, 2, rotations=0)["catalyst_errors"]
+    assert ("EFwT" in found) == (source == "s2ef-text")
+    per_atom = result["test"]["energy_mae"]["value"] / 1e3
+    assert found["system_energy_mae"]["value"] == pytest.approx(4 * per_atom, rel=1e-4)  # four atoms; one is float32
     assert result["complete"]
     assert result["structures"] == {"train": 6, "validation": 2, "test": 2}
     assert ("forces_mae" in result["test"]) == (source == "s2ef-text")

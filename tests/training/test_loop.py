@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from tdn_theory.nn.potential import Potential
 from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training import loop
+from tdn_theory.training import reference as module
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.evaluation import evaluate
@@ -208,9 +209,9 @@ def test_another_roundoff_of_the_constants_is_the_same_run(configure, monkeypatc
     """Least squares on another machine differ in the last digits; those of other data differ in the first."""
     config = configure(time_limit=1e-9)
     assert not train(config)["complete"]
-    original = loop.energy_per_element
+    original = module.energy_per_element
     for factor, same in ((1 + 1e-13, True), (1 + 1e-6, False)):
-        monkeypatch.setattr(loop, "energy_per_element", lambda *given, f=factor: f * original(*given))
+        monkeypatch.setattr(module, "energy_per_element", lambda *given, f=factor: f * original(*given))
         with nullcontext() if same else refuses(ValueError, "constants of the training set"):
             train(config)
 
@@ -320,6 +321,7 @@ import sys
 import torch
 from tests.training.conftest import SPLITS
 from tdn_theory.training import loop
+from tdn_theory.training import reference as module
 from tdn_theory.training.config import TrainConfig
 import json
 
