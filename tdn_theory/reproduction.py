@@ -15,7 +15,7 @@ from tdn_theory.extras import named
 from tdn_theory.files import read_json, write_bytes, write_json
 from tdn_theory.finding import Finding, Outcome
 from tdn_theory.jobs import Jobs
-from tdn_theory.paper import NOT_EXAMINED, OTHER_NAMES
+from tdn_theory.paper import NOT_EXAMINED, OTHER_NAMES, STATEMENTS
 from tdn_theory.preset import Preset
 from tdn_theory.records import Records
 from tdn_theory.study import Cost
@@ -75,12 +75,14 @@ def claims(ids: Sequence[str]) -> list[str]:
 
 
 def _found(ids: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Identifiers as they are written in `names`."""
+    """Identifiers as they are written in `names`; of an unknown one, the error names what is near, or speaks of it."""
     known = {name.lower(): name for name in names}
     known |= {other.lower(): name for other, name in OTHER_NAMES.items() if name in names}
     for given in ids:
         if given.lower() not in known:
-            nearest = get_close_matches(given.lower(), known, n=3, cutoff=0.4)
+            nearest = get_close_matches(given.lower(), known, n=3, cutoff=0.4) or [
+                name.lower() for name in names if name in STATEMENTS and given.lower() in STATEMENTS[name].text.lower()
+            ]
             hint = f"the nearest: {', '.join(known[name] for name in nearest)}; " if nearest else ""
             raise LookupError(f"unknown id {given!r}; {hint}all: {', '.join(sorted(set(known.values())))}")
     return [known[given.lower()] for given in ids]

@@ -164,6 +164,7 @@ def test_check_writes_its_record(tmp_path):
         (("reproduce", "F99"), ("unknown id 'F99'", "F2", "T1")),
         (("reproduce", "TAB88"), ("the nearest: TAB8",)),
         (("check", "F2"), ("no check of F2", "E1")),
+        (("check", "Kruskal"), ("the nearest: T5;",)),
         (("cp", "fit", "--lmax", -1, "--rank", 3), ("-1", ">= 0")),
         (("cp", "fit", "--lmax", 1, "--rank", 0), ("rank is 0", ">= 1")),
         (("cp", "fit", "--rank", 3), ("irreps", "--lmax")),
