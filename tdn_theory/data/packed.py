@@ -161,7 +161,7 @@ class Packed(Sequence[Structure]):
         if name not in self.columns:
             return np.zeros(len(self), bool)
         rows = self.column("first") if COLUMNS[name].per_atom else self.chosen
-        return ~np.isnan(self.columns[name][rows].reshape(len(self), -1)[:, 0])
+        return ~np.isnan(self.columns[name][(rows, *(0 for _ in COLUMNS[name].shape))])  # of a value all or nothing
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -42,10 +42,11 @@ class Graphs(Dataset[Graph]):
         graph = self._kept.get(number)
         if graph is None:
             graph = build_graph(self.structures[number], self.cutoff, self.dtype)
+            size = graph.bytes + OBJECTS
             # a worker ends with the epoch, and what it keeps with it
-            if self._left > 0 and get_worker_info() is None:
+            if size <= self._left and get_worker_info() is None:
                 self._kept[number] = graph
-                self._left -= graph.bytes + OBJECTS
+                self._left -= size
         return graph
 
     def batches(self, numbers: Sequence[np.ndarray], workers: int = 0) -> Iterator[Graph]:

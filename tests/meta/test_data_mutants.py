@@ -1,13 +1,16 @@
-"""Tests of the tests of `data`: wrong neighbour lists fail the assertion that the right one passes."""
+"""Tests of the tests of `data`: wrong neighbour lists and packed structures fail what the right ones pass."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tdn_theory.data.graph import neighbours
+from tdn_theory.data.packed import pack
 from tdn_theory.data.structure import Structure
-from tests.data.reference import assert_neighbours
+from tests.data.reference import assert_neighbours, assert_packed
 
 CUTOFF = 2.5
 POSITIONS = np.array([[0.0, 0, 0], [0.9, 0.8, 0.7], [2.0, 0.1, 0.3]])
@@ -75,3 +78,43 @@ def test_the_right_list_passes():
 def test_a_wrong_list_fails(name: str):
     with pytest.raises(AssertionError, match=FAILS):
         assert_neighbours(WRONG[name], CRYSTAL, CUTOFF)
+
+
+STRUCTURES = [
+    replace(CRYSTAL, energy=-1.0, group="a"),
+    Structure(np.array([1, 6]), POSITIONS[:2], forces=-POSITIONS[:2], energy=0.0, group="b"),
+    Structure(np.array([8]), -POSITIONS[:1], group="a"),
+]
+PACKED = pack(STRUCTURES)
+
+
+def changed(name, change):
+    """Packed structures with one column that is wrong."""
+    return replace(PACKED, columns={**PACKED.columns, name: change(PACKED.columns[name].copy())})
+
+
+WRONG_SETS = {
+    "the last is lost": PACKED[:-1],
+    "in another order": PACKED[::-1],
+    "first atoms of one structure only": changed("first", lambda first: 0 * first),
+    "one atom too few": changed("atoms", lambda atoms: np.maximum(atoms - 1, 1)),
+    "one sign": changed("positions", lambda positions: np.abs(positions)),  # a zero that was negative
+    "single precision": changed("positions", lambda positions: positions.astype(np.float32).astype(np.float64)),
+    "zero for unknown": changed("energy", np.nan_to_num),
+    "unknown for zero": changed("energy", lambda energy: np.where(energy == 0, np.nan, energy)),
+    "forces of others": changed("forces", lambda forces: np.roll(forces, 1, 0)),
+    "no forces": replace(PACKED, columns={k: v for k, v in PACKED.columns.items() if k != "forces"}),
+    "nothing periodic": changed("pbc", np.zeros_like),
+    "groups exchanged": replace(PACKED, names=PACKED.names[::-1]),
+    "nearest of images": changed("nearest", lambda nearest: np.minimum(nearest, 1.0)),
+}
+
+
+def test_the_right_set_passes():
+    assert_packed(PACKED, STRUCTURES)
+
+
+@pytest.mark.parametrize("name", WRONG_SETS)
+def test_a_wrong_set_fails(name: str):
+    with pytest.raises(AssertionError, match="got "):
+        assert_packed(WRONG_SETS[name], STRUCTURES)

@@ -84,7 +84,7 @@ class Size:
 
 
 SIZES = {
-    Preset.SMALLEST: Size((Start("extxyz", 80, 3, 2, 10), Start("npz", 80, 3, 2, 10)), batches=1, batch=2),
+    Preset.SMALLEST: Size((Start("extxyz", 80, 3, 2, 10),), batches=1, batch=2),
     Preset.QUICK: Size(
         (
             Start("extxyz", 100_000, 20, 10, 10_000),
