@@ -46,23 +46,34 @@ OPTIONAL: Mapping[str, Column] = {
     "cell": Column("<f8", (3, 3)),
     **{name: Column("<f8", shape, per_atom=name == "forces") for name, shape in LABELS.items()},
 }
-"""Columns that exist only if some structure has a value."""
+"""Fields of `Structure` that may be None, which is NaN here; there is no column where no structure has a value."""
 
-COLUMNS: Mapping[str, Column] = {
+TEXTS = ("group",)
+"""Fields that are texts; each text is stored once, and the column numbers them."""
+
+FIELDS: Mapping[str, Column] = {
     "numbers": Column("|u1", per_atom=True),
     "positions": Column("<f8", (3,), per_atom=True),
     "pbc": Column("|b1", (3,)),
-    "group": Column("<i8"),
+    **{name: Column("<i8") for name in TEXTS},
     **OPTIONAL,
+}
+"""All fields of `Structure`."""
+
+PLACE = ("numbers", "positions", "cell", "pbc")
+"""Fields by which structures are duplicates."""
+
+COLUMNS: Mapping[str, Column] = {
+    **FIELDS,
     "first": Column("<i8"),
     "atoms": Column("<i8"),
     "nearest": Column("<f8"),
     "place": Column("<u8"),
     "content": Column("<u8", (4,)),
 }
-"""The fields of `Structure` (`group` by number), and of each structure its `first` atom, how many `atoms` it has, the
-distance of its `nearest` two (infinite for one atom; images in neighbouring cells are not looked at), a hash of its
-`place`, which is numbers, positions, cell and pbc, and one of its `content`, which is that and the labels."""
+"""The fields, and of each structure its `first` atom, how many `atoms` it has, the distance of its `nearest` two
+(infinite for one atom; images in neighbouring cells are not looked at), and hashes of its `place` (`PLACE`) and of its
+`content` (that and the labels)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +82,12 @@ class Packed(Sequence[Structure]):
 
     Attributes:
         columns: The arrays by name, of all structures that are stored; see `COLUMNS`.
-        names: Names of the groups, which the column `group` numbers.
+        texts: What the columns of `TEXTS` number.
         chosen: Which of the stored structures these are, in order (n,).
     """
 
     columns: Mapping[str, Shaped[np.ndarray, "..."]]
-    names: list[str]
+    texts: Mapping[str, list[str]]
     chosen: Int64[np.ndarray, " n"]
 
     def __repr__(self) -> str:
@@ -101,13 +112,15 @@ class Packed(Sequence[Structure]):
         first = self.columns["first"][stored]
         atoms = slice(first, first + self.columns["atoms"][stored])
         values: dict[str, Any] = {}
-        for name in ("numbers", "positions", "pbc", *OPTIONAL):
+        for name, kind in FIELDS.items():
             if name in self.columns:
-                value = self.columns[name][atoms if COLUMNS[name].per_atom else stored]
-                if name not in OPTIONAL or not np.isnan(value).any():
+                value = self.columns[name][atoms if kind.per_atom else stored]
+                if name in TEXTS:
+                    values[name] = self.texts[name][value]
+                elif name not in OPTIONAL or not np.isnan(value).any():
                     values[name] = value
         values["numbers"] = values["numbers"].astype(np.int64)
-        return Structure(**values, group=self.names[int(self.columns["group"][stored])])
+        return Structure(**values)
 
     def __getstate__(self) -> dict[str, Any]:
         """Of mapped arrays only where they are."""
@@ -117,7 +130,7 @@ class Packed(Sequence[Structure]):
             else array
             for name, array in self.columns.items()
         }
-        return {"columns": columns, "names": self.names, "chosen": self.chosen}
+        return {"columns": columns, "texts": self.texts, "chosen": self.chosen}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Map them again."""
@@ -171,14 +184,14 @@ class Packed(Sequence[Structure]):
     @property
     def groups(self) -> list[str]:
         """The group of each."""
-        return [self.names[number] for number in self.column("group").tolist()]
+        return [self.texts["group"][number] for number in self.column("group").tolist()]
 
     def regrouped(self, groups: Sequence[str]) -> Packed:
         """The same structures in other groups, one name for each."""
         numbers = {name: number for number, name in enumerate(dict.fromkeys(groups))}
         column = np.zeros(len(self.columns["group"]), np.int64)
         column[self.chosen] = [numbers[name] for name in groups]
-        return replace(self, columns={**self.columns, "group": column}, names=list(numbers))
+        return replace(self, columns={**self.columns, "group": column}, texts={**self.texts, "group": list(numbers)})
 
     @cached_property
     def elements(self) -> tuple[int, ...]:
@@ -207,14 +220,14 @@ def pack(structures: Iterable[Structure]) -> Packed:
     """Structures as flat arrays in memory; packed ones as they are."""
     if isinstance(structures, Packed):
         return structures
-    numbers: dict[str, int] = {}
+    texts: dict[str, dict[str, int]] = {name: {} for name in TEXTS}
     rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     first = 0
     for structure in structures:
-        found = {name: getattr(structure, name) for name in ("numbers", "positions", "pbc", *OPTIONAL)}
-        found |= _derived(structure)
-        found |= {"group": numbers.setdefault(structure.group, len(numbers)), "first": first}
-        for name, value in found.items():
+        found = {name: getattr(structure, name) for name in FIELDS}
+        for name, numbers in texts.items():
+            found[name] = numbers.setdefault(found[name], len(numbers))
+        for name, value in (found | _derived(structure) | {"first": first}).items():
             rows[name].append(value)
         first += len(structure)
     sizes = rows["atoms"]
@@ -223,7 +236,7 @@ def pack(structures: Iterable[Structure]) -> Packed:
         for name, values in rows.items()
         if name not in OPTIONAL or any(value is not None for value in values)
     }
-    return Packed(columns, list(numbers), np.arange(len(sizes)))
+    return Packed(columns, {name: list(numbers) for name, numbers in texts.items()}, np.arange(len(sizes)))
 
 
 def _column(kind: Column, values: Sequence[Any], sizes: Sequence[int]) -> np.ndarray:
@@ -241,7 +254,7 @@ def _derived(structure: Structure) -> dict[str, Any]:
     if len(structure) > 1:
         nearest = cKDTree(structure.positions).query(structure.positions, 2)[0][:, 1].min()
     hashed = sha256()
-    for name in ("numbers", "positions", "cell", "pbc"):
+    for name in PLACE:
         _add(hashed, name, getattr(structure, name))
     place = hashed.digest()
     for name in LABELS:

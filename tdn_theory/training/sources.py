@@ -74,9 +74,10 @@ def load(config: DataConfig, say: Callable[[str], None] = lambda line: None) -> 
 
 def _without_atoms(structures: Packed, atoms: dict[int, float]) -> Packed:
     """All but isolated atoms, whose energies are added to `atoms`."""
-    if ISOLATED_ATOM not in structures.names:
+    groups = structures.texts["group"]
+    if ISOLATED_ATOM not in groups:
         return structures
-    isolated = structures.column("group") == structures.names.index(ISOLATED_ATOM)
+    isolated = structures.column("group") == groups.index(ISOLATED_ATOM)
     for structure in structures.select(np.flatnonzero(isolated)):
         if structure.energy is not None:
             atoms.setdefault(int(structure.numbers[0]), structure.energy)

@@ -145,7 +145,7 @@ DAMAGES = {
     "a header": damage_header,
     "cut off": cut,
     "a column is gone": lambda folder: (folder / "content.npy").unlink(),
-    "groups": lambda folder: (folder / "groups.json").write_text('{"groups": ["x", "y", "z"]}'),
+    "groups": lambda folder: (folder / "texts.json").write_text('{"group": ["x", "y", "z"]}'),
     "manifest": lambda folder: (folder / "manifest.json").write_text("{"),
     "no manifest": lambda folder: (folder / "manifest.json").unlink(),
 }

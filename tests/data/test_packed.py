@@ -10,20 +10,18 @@ import pytest
 from hypothesis import given, settings
 
 from tdn_theory.data import packed
-from tdn_theory.data.packed import COLUMNS, OPTIONAL, Packed, pack
+from tdn_theory.data.packed import FIELDS, OPTIONAL, TEXTS, Packed, pack
 from tdn_theory.data.structure import Structure
 from tdn_theory.testing import strategies as own
 from tests.data.reference import assert_packed, same
-
-FIELDS = [field.name for field in fields(Structure)]
-
 
 SETS = st.lists(own.structures(), min_size=1, max_size=5)
 
 
 def test_every_field_of_a_structure_has_a_column():
-    assert set(FIELDS) <= set(COLUMNS)
-    assert set(OPTIONAL) == {field.name for field in fields(Structure) if field.default is None}
+    assert {field.name for field in fields(Structure)} == set(FIELDS)
+    assert {field.name for field in fields(Structure) if field.default is None} == set(OPTIONAL)
+    assert {field.name for field in fields(Structure) if field.type == "str"} == set(TEXTS)
 
 
 @settings(max_examples=50)
@@ -73,7 +71,7 @@ def test_what_is_mapped_pickles_as_the_names_of_files(tmp_path: Path):
     for name, column in whole.columns.items():
         np.save(tmp_path / name, column)
     columns = {name: np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in whole.columns}
-    mapped = Packed(columns, whole.names, whole.chosen)[3:]
+    mapped = Packed(columns, whole.texts, whole.chosen)[3:]
     content = pickle.dumps(mapped)
     assert len(content) < 5000
     again = pickle.loads(content)  # noqa: S301 - its own

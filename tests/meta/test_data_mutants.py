@@ -105,7 +105,7 @@ WRONG_SETS = {
     "forces of others": changed("forces", lambda forces: np.roll(forces, 1, 0)),
     "no forces": replace(PACKED, columns={k: v for k, v in PACKED.columns.items() if k != "forces"}),
     "nothing periodic": changed("pbc", np.zeros_like),
-    "groups exchanged": replace(PACKED, names=PACKED.names[::-1]),
+    "groups exchanged": replace(PACKED, texts={"group": PACKED.texts["group"][::-1]}),
     "nearest of images": changed("nearest", lambda nearest: np.minimum(nearest, 1.0)),
 }
 
