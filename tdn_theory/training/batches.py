@@ -13,7 +13,7 @@ from tdn_theory.data.packed import pack
 from tdn_theory.data.structure import Structure
 
 KEPT = 2**30
-"""Bytes of graphs that a set keeps in memory: half a percent to four percent of a step is saved (`input_speed`)."""
+"""Bytes of graphs that a set keeps in memory, which on a processor saves a few percent of a step (`input_speed`)."""
 
 OBJECTS = 1000
 """Bytes of a graph besides the numbers in its tensors, about."""
