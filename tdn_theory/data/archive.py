@@ -54,6 +54,7 @@ def write_archive(path: Path, structures: Sequence[Structure], made_by: Mapping[
     """
     if path.suffix != ".npz":
         raise ValueError(f"{path} must end in .npz")
+    structures = list(structures)  # packed ones are made anew each time they are asked for
     content = npz_bytes(_arrays(structures))
     write_bytes(path, content)
     groups = len({structure.group for structure in structures})

@@ -1,7 +1,7 @@
 """Structures of files, read once by several processes and kept: later, and in other processes, they are only mapped.
 
 A set is a folder in the user's cache, named by a hash of the content of the files, of the reader's settings and of the
-code that reads: one `.npy` file per column of `Packed`, the names that columns number, and a manifest with checksums of
+code that reads: one `.npy` file per column of `Packed`, the texts that columns number, and a manifest with checksums of
 these. The manifest is written last and makes the set exist; so whatever is killed leaves a whole set or none. A set
 whose checksums are wrong is made again.
 """
@@ -25,13 +25,13 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from platformdirs import user_cache_path
 
-from tdn_theory.data.packed import COLUMNS, NAMES, Column, Packed, pack
+from tdn_theory.data.packed import COLUMNS, TEXTS, Column, Packed, pack
 from tdn_theory.data.reader import Reader
 from tdn_theory.files import read_json, sha256, write_json
 from tdn_theory.jobs import checksum
 
 VARIABLE = "TDN_THEORY_STRUCTURES"
-MANIFEST, NAMED, LOCK = "manifest.json", "names.json", "lock"
+MANIFEST, TEXTS_FILE, LOCK = "manifest.json", "texts.json", "lock"
 
 
 def folder() -> Path:
@@ -123,9 +123,9 @@ def _mapped(place: Path) -> tuple[Packed, dict[str, int]] | None:
             return None
     except (OSError, ValueError, KeyError):
         return None
-    arrays = [name for name in names if name != NAMED]
+    arrays = [name for name in names if name != TEXTS_FILE]
     columns = {name.removesuffix(".npy"): np.load(place / name, mmap_mode="r") for name in arrays}
-    return Packed(columns, read_json(place / NAMED), np.arange(len(columns["first"]))), manifest["left_out"]
+    return Packed(columns, read_json(place / TEXTS_FILE), np.arange(len(columns["first"]))), manifest["left_out"]
 
 
 @contextmanager
@@ -170,10 +170,11 @@ def _make(place: Path, reader: Reader, files: Sequence[Path]) -> None:
 
 
 def _write(place: Path, reader: Reader, files: Sequence[Path]) -> Counter[str]:
-    """Write columns and names, part after part, as processes have read them; what was left out."""
+    """Write columns and texts, part after part, as processes have read them; what was left out."""
     pieces = [(file, part) for file in files for part in reader.parts(file)]
     calls = (delayed(_read)(reader, file, part) for file, part in pieces)
-    known, left_out = {name: {"": 0} for name in NAMES}, Counter[str]()
+    texts: dict[str, dict[str, int]] = {name: {"": 0} for name in TEXTS}
+    left_out = Counter[str]()
     with ExitStack() as open_files:
         columns: dict[str, _Growing] = {}
         structures = atoms = 0
@@ -188,14 +189,14 @@ def _write(place: Path, reader: Reader, files: Sequence[Path]) -> Counter[str]:
                 values = part.column(name)
                 if name == "first":
                     values = values + atoms
-                elif name in known:
-                    numbers = [known[name].setdefault(one, len(known[name])) for one in part.names[name]]
+                elif name in TEXTS:
+                    numbers = [texts[name].setdefault(text, len(texts[name])) for text in part.texts[name]]
                     values = np.array(numbers, values.dtype)[values]
                 column.append(values)
             structures, atoms = structures + len(part), atoms + int(part.column("atoms").sum())
     if not structures:
         raise ValueError(f"no usable structure in {', '.join(map(str, files))}; left out: {dict(left_out)}")
-    write_json(place / NAMED, {name: list(numbers) for name, numbers in known.items()})
+    write_json(place / TEXTS_FILE, {name: list(numbers) for name, numbers in texts.items()})
     return left_out
 
 

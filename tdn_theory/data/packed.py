@@ -51,33 +51,41 @@ OPTIONAL: Mapping[str, Column] = {
     "tags": Column("<f8", per_atom=True),
     "reference_energy": Column("<f8"),
 }
-"""Columns that are NaN where a structure has no value, and exist only if some structure has one."""
+"""Fields of `Structure` that may be None, which is NaN here; there is no column where no structure has a value."""
 
-NAMES = ("group", "config_type", "sid", "fid")
-"""Columns of names, which are numbered; 0 is the empty one."""
+TEXTS = ("group", "config_type", "sid", "fid")
+"""Fields that are texts; each text is stored once, and the column numbers them; 0 is the empty one."""
 
 RARE: Mapping[str, Column] = {
     "fixed": Column("|b1", per_atom=True, default=0),
     "weight": Column("<f8", default=1),
-    **{name: Column("<i8", default=0) for name in NAMES},
+    **{name: Column("<i8", default=0) for name in TEXTS},
 }
-"""Columns that exist only if some structure has another value than the default."""
+"""Fields that mostly have their default; there is no column where all structures have it."""
 
-COLUMNS: Mapping[str, Column] = {
+FIELDS: Mapping[str, Column] = {
     "numbers": Column("|u1", per_atom=True),
     "positions": Column("<f8", (3,), per_atom=True),
     "pbc": Column("|b1", (3,)),
     **OPTIONAL,
     **RARE,
+}
+"""All fields of `Structure`."""
+
+PLACE = ("numbers", "positions", "cell", "pbc")
+"""Fields by which structures are duplicates."""
+
+COLUMNS: Mapping[str, Column] = {
+    **FIELDS,
     "first": Column("<i8"),
     "atoms": Column("<i8"),
     "nearest": Column("<f8"),
     "place": Column("<u8"),
     "content": Column("<u8", (4,)),
 }
-"""The fields of `Structure`, and of each structure its `first` atom, how many `atoms` it has, the distance of its
-`nearest` two (infinite for one atom; images in neighbouring cells are not looked at), a hash of its `place`, which is
-numbers, positions, cell and pbc, and one of its `content`, which is that, fixed atoms and the labels."""
+"""The fields, and of each structure its `first` atom, how many `atoms` it has, the distance of its `nearest` two
+(infinite for one atom; images in neighbouring cells are not looked at), and hashes of its `place` (`PLACE`) and of its
+`content` (that, fixed atoms and the labels)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,12 +94,12 @@ class Packed(Sequence[Structure]):
 
     Attributes:
         columns: The arrays by name, of all structures that are stored; see `COLUMNS`.
-        names: Of each of `NAMES`, the names that its column numbers.
+        texts: What the columns of `TEXTS` number.
         chosen: Which of the stored structures these are, in order (n,).
     """
 
     columns: Mapping[str, Shaped[np.ndarray, "..."]]
-    names: Mapping[str, list[str]]
+    texts: Mapping[str, list[str]]
     chosen: Int64[np.ndarray, " n"]
 
     def __repr__(self) -> str:
@@ -116,20 +124,17 @@ class Packed(Sequence[Structure]):
         first = self.columns["first"][stored]
         atoms = slice(first, first + self.columns["atoms"][stored])
         values: dict[str, Any] = {}
-        for name in ("numbers", "positions", "pbc", *OPTIONAL):
+        for name, kind in FIELDS.items():
             if name in self.columns:
-                value = self.columns[name][atoms if COLUMNS[name].per_atom else stored]
-                if name not in OPTIONAL or not np.isnan(value).any():
+                value = self.columns[name][atoms if kind.per_atom else stored]
+                if name in TEXTS:
+                    values[name] = self.texts[name][value]
+                elif name not in OPTIONAL or not np.isnan(value).any():
                     values[name] = value
         for name in ("numbers", "tags"):
             if name in values:
                 values[name] = values[name].astype(np.int64)
-        for name, kind in RARE.items():
-            if name in self.columns:
-                value = self.columns[name][atoms if kind.per_atom else stored]
-                values[name] = value if kind.per_atom else value.item()
-        for name in NAMES:
-            values[name] = self.names[name][values.get(name, 0)]
+        values["weight"] = float(values.get("weight", RARE["weight"].default))
         return Structure(**values)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -140,7 +145,7 @@ class Packed(Sequence[Structure]):
             else array
             for name, array in self.columns.items()
         }
-        return {"columns": columns, "names": self.names, "chosen": self.chosen}
+        return {"columns": columns, "texts": self.texts, "chosen": self.chosen}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Map them again."""
@@ -184,7 +189,7 @@ class Packed(Sequence[Structure]):
         if name not in self.columns:
             return np.zeros(len(self), bool)
         rows = self.column("first") if COLUMNS[name].per_atom else self.chosen
-        return ~np.isnan(self.columns[name][rows].reshape(len(self), -1)[:, 0])
+        return ~np.isnan(self.columns[name][(rows, *(0 for _ in COLUMNS[name].shape))])  # of a value all or nothing
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -194,17 +199,17 @@ class Packed(Sequence[Structure]):
     @property
     def groups(self) -> list[str]:
         """The group of each."""
-        return self.named("group")
+        return self.text("group")
 
-    def named(self, name: str) -> list[str]:
-        """The name of each, of one of `NAMES`."""
-        return [self.names[name][number] for number in self.column(name).tolist()]
+    def text(self, name: str) -> list[str]:
+        """The text of each, of one of `TEXTS`."""
+        return [self.texts[name][number] for number in self.column(name).tolist()]
 
     def regrouped(self, groups: Sequence[str]) -> Packed:
         """The same structures in other groups, one name for each."""
         numbers = {name: number for number, name in enumerate(dict.fromkeys(["", *groups]))}
         other = self._replaced("group", [numbers[name] for name in groups])
-        return replace(other, names={**self.names, "group": list(numbers)})
+        return replace(other, texts={**self.texts, "group": list(numbers)})
 
     def weighted(self, factors: Float[np.ndarray, " n"]) -> Packed:
         """The same structures with their weights multiplied by these factors."""
@@ -234,7 +239,7 @@ class Packed(Sequence[Structure]):
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of their content in their order: of atoms, cells, labels and weights, not of names."""
+        """A hash of their content in their order: of atoms, cells, labels and weights, not of texts."""
         parts = [np.ascontiguousarray(self.column(name)).tobytes() for name in ("content", "weight")]
         return sha256(b"".join(parts)).hexdigest()[:32]
 
@@ -243,19 +248,19 @@ def pack(structures: Iterable[Structure]) -> Packed:
     """Structures as flat arrays in memory; packed ones as they are."""
     if isinstance(structures, Packed):
         return structures
-    numbers: dict[str, dict[str, int]] = {name: {"": 0} for name in NAMES}
+    texts: dict[str, dict[str, int]] = {name: {"": 0} for name in TEXTS}
     rows: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     first = 0
     for structure in structures:
-        found = {name: getattr(structure, name) for name in ("numbers", "positions", "pbc", *OPTIONAL, *RARE)}
-        found |= {name: known.setdefault(found[name], len(known)) for name, known in numbers.items()}
-        found |= {"first": first, **_derived(structure)}
-        for name, value in found.items():
+        found = {name: getattr(structure, name) for name in FIELDS}
+        for name, numbers in texts.items():
+            found[name] = numbers.setdefault(found[name], len(numbers))
+        for name, value in (found | _derived(structure) | {"first": first}).items():
             rows[name].append(value)
         first += len(structure)
     sizes = rows["atoms"]
     columns = {name: _column(COLUMNS[name], values, sizes) for name, values in rows.items() if _needed(name, values)}
-    return Packed(columns, {name: list(known) for name, known in numbers.items()}, np.arange(len(sizes)))
+    return Packed(columns, {name: list(numbers) for name, numbers in texts.items()}, np.arange(len(sizes)))
 
 
 def _needed(name: str, values: Sequence[Any]) -> bool:
@@ -279,7 +284,7 @@ def _derived(structure: Structure) -> dict[str, Any]:
     if len(structure) > 1:
         nearest = cKDTree(structure.positions).query(structure.positions, 2)[0][:, 1].min()
     hashed = sha256()
-    for name in ("numbers", "positions", "cell", "pbc"):
+    for name in PLACE:
         _add(hashed, name, getattr(structure, name))
     place = hashed.digest()
     for name in ("fixed", *LABELS):

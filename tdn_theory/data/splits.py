@@ -38,7 +38,7 @@ def split_by_group(
         raise ValueError(f"fractions are {list(fractions)}; they must not be negative, and add up to 1")
     packed = pack(structures)
     numbers, group, sizes = np.unique(packed.column("group"), return_inverse=True, return_counts=True)
-    names = [packed.names["group"][number] for number in numbers.tolist()]
+    names = [packed.texts["group"][number] for number in numbers.tolist()]
     groups = sorted(range(len(names)), key=names.__getitem__)  # so that the choice does not depend on their order
     if len(groups) < np.count_nonzero(shares):
         raise ValueError(

@@ -13,7 +13,7 @@ from tdn_theory.data.packed import pack
 from tdn_theory.data.structure import Structure
 
 KEPT = 2**30
-"""Bytes of graphs that a set keeps in memory: half a percent to four percent of a step is saved (`input_speed`)."""
+"""Bytes of graphs that a set keeps in memory, which on a processor saves a few percent of a step (`input_speed`)."""
 
 OBJECTS = 1000
 """Bytes of a graph besides the numbers in its tensors, about."""
@@ -42,10 +42,11 @@ class Graphs(Dataset[Graph]):
         graph = self._kept.get(number)
         if graph is None:
             graph = build_graph(self.structures[number], self.cutoff, self.dtype)
+            size = graph.bytes + OBJECTS
             # a worker ends with the epoch, and what it keeps with it
-            if self._left > 0 and get_worker_info() is None:
+            if size <= self._left and get_worker_info() is None:
                 self._kept[number] = graph
-                self._left -= graph.bytes + OBJECTS
+                self._left -= size
         return graph
 
     def batches(self, numbers: Sequence[np.ndarray], workers: int = 0) -> Iterator[Graph]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from tdn_theory.data.elements import check_elements
+from tdn_theory.data.packed import Packed
 from tdn_theory.data.splits import FAR
 from tdn_theory.data.summary import summary
 from tdn_theory.training.config import DataConfig
@@ -35,6 +38,22 @@ def check_known_elements(splits: Splits, elements: Sequence[int]) -> None:
     """
     for name in ("validation", "test"):
         check_elements(getattr(splits, name).elements, elements, f"the {name} set cannot be used: the potential")
+
+
+def check_places(splits: Splits) -> None:
+    """No two atoms of a structure are at the same place; images are not looked at.
+
+    Raises:
+        ValueError: Two are; the message names the set and the structure.
+    """
+    for name in ("train", "validation", "test"):
+        structures: Packed = getattr(splits, name)
+        found = np.flatnonzero(structures.column("nearest") == 0)
+        if len(found):
+            raise ValueError(
+                f"structure {found[0]} of the {name} set, {structures[found[0]]}, has two atoms at the same place; "
+                "remove one of them, or the structure"
+            )
 
 
 def describe(splits: Splits, config: DataConfig, elements: Sequence[int], cutoff: float) -> str:

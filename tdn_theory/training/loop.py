@@ -27,7 +27,7 @@ from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.checkpoint import State
 from tdn_theory.training.config import TrainConfig, check_keys
-from tdn_theory.training.data_checks import check_known_elements, check_labels, describe
+from tdn_theory.training.data_checks import check_known_elements, check_labels, check_places, describe
 from tdn_theory.training.evaluation import Evaluation, as_json, autocast, dtype_of, evaluate
 from tdn_theory.training.folder import Interruption, locked
 from tdn_theory.training.frozen import freeze
@@ -102,6 +102,7 @@ class _Run:
             )
         self.loss = Loss(config.loss)
         check_labels(self.splits, self.loss.terms)
+        check_places(self.splits)
         dtype = dtype_of(config.precision)
         self.model = self._initial_model().to(group.device, dtype)
         freeze(self.model, config.frozen)

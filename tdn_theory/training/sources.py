@@ -91,7 +91,7 @@ def _weighted(sets: Sequence[Packed], weights: Mapping[str, float]) -> Sequence[
     """The same sets with weights by `config_type`."""
     if not weights:
         return sets
-    types = [structures.named("config_type") for structures in sets]
+    types = [structures.text("config_type") for structures in sets]
     present = set().union(*types)
     strangers = sorted(weights.keys() - present)
     if strangers:
@@ -105,7 +105,7 @@ def _weighted(sets: Sequence[Packed], weights: Mapping[str, float]) -> Sequence[
 
 def _without_atoms(structures: Packed, atoms: dict[int, float]) -> Packed:
     """All but isolated atoms, whose energies are added to `atoms`."""
-    if ISOLATED_ATOM not in structures.names["config_type"]:
+    if ISOLATED_ATOM not in structures.texts["config_type"]:
         return structures
     isolated = _isolated(structures)
     for structure in structures.select(np.flatnonzero(isolated)):
@@ -115,7 +115,7 @@ def _without_atoms(structures: Packed, atoms: dict[int, float]) -> Packed:
 
 
 def _isolated(structures: Packed) -> Bool[np.ndarray, " n"]:
-    kind = structures.names["config_type"].index(ISOLATED_ATOM)
+    kind = structures.texts["config_type"].index(ISOLATED_ATOM)
     return (structures.column("atoms") == 1) & (structures.column("config_type") == kind)
 
 

@@ -1,14 +1,15 @@
-"""Neighbours by their definition, and what makes a list of them right."""
+"""Neighbours by their definition, and what makes a list of them, or packed structures, right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from itertools import product
 
 import numpy as np
 
-from tdn_theory.data.structure import Structure
+from tdn_theory.data.packed import FIELDS, OPTIONAL, TEXTS, Packed
+from tdn_theory.data.structure import LABELS, Structure
 
 
 def neighbours(structure: Structure, cutoff: float) -> set[tuple[int, int, int, int, int]]:
@@ -108,3 +109,60 @@ def assert_split(parts: dict[str, np.ndarray], adsorbates: list[str], compositio
             new = (adsorbates[k] in held[0], compositions[k] in held[1])
             if new != wanted:
                 raise AssertionError(f"got {new} for system {k}, but should be {wanted}, as all of {part} [{where}]")
+
+
+def same(got: Structure, wanted: Structure) -> bool:
+    """Whether two structures are equal bit for bit, in all of their fields."""
+    for field in fields(Structure):
+        one, other = getattr(got, field.name), getattr(wanted, field.name)
+        if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+            if one.dtype != other.dtype or one.shape != other.shape or one.tobytes() != other.tobytes():
+                return False
+        elif type(one) is not type(other) or one != other:
+            return False
+    return True
+
+
+def column(structures: Sequence[Structure], name: str) -> np.ndarray:
+    """The values of a property, NaN where there is none."""
+    rows = [np.empty((0, *FIELDS[name].shape))]
+    for structure in structures:
+        shape = (len(structure) if FIELDS[name].per_atom else 1, *FIELDS[name].shape)
+        value = getattr(structure, name)
+        rows.append(np.full(shape, np.nan) if value is None else np.reshape(value, shape))
+    return np.concatenate(rows)
+
+
+def assert_packed(packed: Packed, structures: Sequence[Structure]) -> None:
+    """`packed` is `structures`: one by one, and in its columns."""
+    where = f"[{packed}]"
+    if len(packed) != len(structures):
+        raise AssertionError(f"got {len(packed)} structures, but should be {len(structures)} {where}")
+    for number, (got, wanted) in enumerate(zip(packed, structures, strict=True)):
+        if not same(got, wanted):
+            raise AssertionError(f"got {got} as number {number}, but should be {wanted} {where}")
+    numbers = [structure.numbers.tolist() for structure in structures]
+    elements = sorted({z for some in numbers for z in some})
+    counted = [1, *(z for z in elements[:-1] if z != 1)]
+    nearest = [
+        min((np.linalg.norm(s.positions[a] - s.positions[b]) for a in range(len(s)) for b in range(a)), default=np.inf)
+        for s in structures
+    ]
+    pairs = {
+        **{name: (packed.text(name), [getattr(structure, name) for structure in structures]) for name in TEXTS},
+        "labels": (packed.labels, tuple(name for name in LABELS if any(name in s.labels for s in structures))),
+        "elements": (packed.elements, tuple(elements)),
+        "counts": (packed.counts(counted).tolist(), [[some.count(z) for z in counted] for some in numbers]),
+        "numbers": (packed.column("numbers").tolist(), [z for some in numbers for z in some]),
+        "atoms": (packed.column("atoms").tolist(), list(map(len, structures))),
+    }
+    for name in OPTIONAL:
+        pairs[f"known {name}"] = packed.known(name).tolist(), [getattr(s, name) is not None for s in structures]
+    for name, (got, wanted) in pairs.items():
+        if got != wanted:
+            raise AssertionError(f"{name}: got {got}, but should be {wanted} {where}")
+    for name in (*OPTIONAL, "fixed", "weight"):
+        if not np.array_equal(packed.column(name), column(structures, name), equal_nan=True):
+            raise AssertionError(f"{name}: got {packed.column(name)}, but should be {column(structures, name)} {where}")
+    if not np.allclose(packed.column("nearest"), nearest, rtol=1e-12, atol=0):
+        raise AssertionError(f"nearest: got {packed.column('nearest')}, but should be {nearest} {where}")

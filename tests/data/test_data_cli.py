@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from tdn_theory.cli.app import app
 from tdn_theory.cli.common import console
-from tdn_theory.data import nbody, surfaces
+from tdn_theory.data import kept, nbody, surfaces
 from tdn_theory.data import relaxations as module
 from tdn_theory.data.archive import read_archive, write_archive
 from tdn_theory.data.relaxations import Relaxation, relaxations
@@ -125,6 +125,16 @@ def test_check_says_what_is_in_a_file(tmp_path: Path):
     for text in ("4 structures in 1 groups", "1 duplicates", "nearest atoms 1 A", "H (4), O (4)", "energy: 4 of 4, -2"):
         assert text in found
     assert "warning: no two atoms are within the cutoff of 0.5 A" in found
+
+
+def test_what_is_kept_is_said_and_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(kept.VARIABLE, str(tmp_path / "kept"))
+    (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 energy=-2\nO 0 0 0\n")
+    said = f"kept in {tmp_path / 'kept'}"
+    assert said in run("check", str(tmp_path / "a.xyz"))
+    assert said not in run("check", str(tmp_path / "a.xyz"))
+    assert f"removed 1 sets of structures from {tmp_path / 'kept'}" in run("clear")
+    assert said in run("check", str(tmp_path / "a.xyz"))
 
 
 def test_text_is_converted_and_a_wrong_target_is_blamed(tmp_path: Path):

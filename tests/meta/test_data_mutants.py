@@ -1,14 +1,17 @@
-"""Tests of the tests of `data`: wrong neighbour lists and splits fail the assertions that the right ones pass."""
+"""Tests of the tests of `data`: wrong neighbour lists, splits and packed structures fail what the right ones pass."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tdn_theory.data.catalyst_splits import split_catalysts
 from tdn_theory.data.graph import neighbours
+from tdn_theory.data.packed import pack
 from tdn_theory.data.structure import Structure
-from tests.data.reference import assert_neighbours, assert_split
+from tests.data.reference import assert_neighbours, assert_packed, assert_split
 
 CUTOFF = 2.5
 POSITIONS = np.array([[0.0, 0, 0], [0.9, 0.8, 0.7], [2.0, 0.1, 0.3]])
@@ -99,3 +102,45 @@ def test_the_right_split_passes():
 def test_wrong_splits_fail(name: str):
     with pytest.raises(AssertionError, match=FAILS):
         assert_split(WRONG_SPLITS[name], ADSORBATES, COMPOSITIONS, name)
+
+
+STRUCTURES = [
+    replace(CRYSTAL, energy=-1.0, group="a", weight=0.5, fixed=np.arange(len(CRYSTAL)) == 0),
+    Structure(np.array([1, 6]), POSITIONS[:2], forces=-POSITIONS[:2], energy=0.0, group="b"),
+    Structure(np.array([8]), -POSITIONS[:1], group="a"),
+]
+PACKED = pack(STRUCTURES)
+
+
+def changed(name, change):
+    """Packed structures with one column that is wrong."""
+    return replace(PACKED, columns={**PACKED.columns, name: change(PACKED.columns[name].copy())})
+
+
+WRONG_SETS = {
+    "the last is lost": PACKED[:-1],
+    "in another order": PACKED[::-1],
+    "first atoms of one structure only": changed("first", lambda first: 0 * first),
+    "one atom too few": changed("atoms", lambda atoms: np.maximum(atoms - 1, 1)),
+    "one sign": changed("positions", lambda positions: np.abs(positions)),  # a zero that was negative
+    "single precision": changed("positions", lambda positions: positions.astype(np.float32).astype(np.float64)),
+    "zero for unknown": changed("energy", np.nan_to_num),
+    "unknown for zero": changed("energy", lambda energy: np.where(energy == 0, np.nan, energy)),
+    "forces of others": changed("forces", lambda forces: np.roll(forces, 1, 0)),
+    "no forces": replace(PACKED, columns={k: v for k, v in PACKED.columns.items() if k != "forces"}),
+    "nothing periodic": changed("pbc", np.zeros_like),
+    "groups exchanged": replace(PACKED, texts={**PACKED.texts, "group": PACKED.texts["group"][::-1]}),
+    "weights of others": changed("weight", lambda weight: weight[::-1]),
+    "others are fixed": changed("fixed", lambda fixed: fixed[::-1]),
+    "nearest of images": changed("nearest", lambda nearest: np.minimum(nearest, 1.0)),
+}
+
+
+def test_the_right_set_passes():
+    assert_packed(PACKED, STRUCTURES)
+
+
+@pytest.mark.parametrize("name", WRONG_SETS)
+def test_a_wrong_set_fails(name: str):
+    with pytest.raises(AssertionError, match="got "):
+        assert_packed(WRONG_SETS[name], STRUCTURES)

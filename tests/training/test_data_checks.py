@@ -36,6 +36,16 @@ def test_a_set_that_cannot_be_used_is_found_before_the_first_step(configure, mon
         loop.train(configure())
 
 
+@pytest.mark.parametrize("name", ["train", "validation", "test"])
+def test_atoms_at_the_same_place_are_found_before_the_first_step(configure, monkeypatch, name):
+    twice = atoms([1, 6, 8], [[0, 0, 0], [0, 0, 1], [0, 0, 1]], energy=-1.0, forces=[[0, 0, 0]] * 3)
+    splits = Splits(**{**vars(SPLITS), name: [*getattr(SPLITS, name), twice]})
+    monkeypatch.setattr(loop, "load", lambda config, say: splits)
+    monkeypatch.setattr(loop._Run, "_step", lambda *_: pytest.fail("it began"))
+    with refuses(ValueError, f"structure {len(getattr(SPLITS, name))} of the {name} set", "CHO", "same place"):
+        loop.train(configure())
+
+
 def test_other_structures_of_the_same_number_are_another_run(configure, monkeypatch):
     loop.train(configure())
     permuted = Splits([SPLITS.train[1], SPLITS.train[0], *SPLITS.train[2:]], SPLITS.validation, SPLITS.test)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import ase.io
 import numpy as np
 import pytest
 
-from tdn_theory.data.extxyz import write_extxyz
+from tdn_theory.data.archive import write_archive
+from tdn_theory.data.extxyz import ISOLATED_ATOM, write_extxyz
 from tdn_theory.data.relaxations import SHIPPED
 from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.config import DataConfig
 from tdn_theory.training.sources import load, read
 from tests.assertions import refuses
-from tests.training.conftest import springs
+from tests.data.reference import assert_packed
+from tests.training.conftest import atoms, springs
 
 UNITS = {"energy_unit": "eV", "force_unit": "eV/Angstrom", "length_unit": "Angstrom"}
 
@@ -92,6 +95,29 @@ def test_pubchemqcr(tmp_path):
         load(DataConfig("pubchemqcr", **settings, split="structure"))
     with refuses(ValueError, "stage"):
         load(DataConfig("pubchemqcr", **settings, stages=("dft",)))
+
+
+def test_archives(tmp_path):
+    structures = [s for k in range(10) for s in springs(2, k, f"m{k}")]
+    files = tuple(str(tmp_path / name) for name in ("a.npz", "b.npz"))
+    for file, part in zip(files, (structures[:6], structures[6:]), strict=True):
+        write_archive(Path(file), part, {})
+    said = []
+    found = read(DataConfig("npz", files), files, said.append)
+    assert_packed(found, structures)
+    assert len(said) == 1
+    assert "reading 2 files" in said[0]
+    assert_packed(read(DataConfig("npz", files[::-1]), files[::-1], said.append), structures[6:] + structures[:6])
+    assert_packed(read(DataConfig("npz", files), files, said.append), structures)
+    assert len(said) == 2
+
+
+def test_isolated_atoms_are_told_by_their_type_where_groups_are_cut(tmp_path):
+    lone = atoms([8], [[0, 0, 0]], energy=-2000.0, config_type=ISOLATED_ATOM)
+    write_archive(tmp_path / "a.npz", [lone, *springs(3), lone], {})
+    config = DataConfig("npz", (str(tmp_path / "a.npz"),), split="structure")
+    assert len(set(read(config, config.files).groups)) == 5
+    assert load(config).atom_energies == {8: -2000.0}
 
 
 @pytest.mark.skipif(not SHIPPED.exists(), reason="the shipped dataset is not there")

@@ -84,7 +84,7 @@ class Size:
 
 
 SIZES = {
-    Preset.SMALLEST: Size((Start("extxyz", 80, 3, 2, 10), Start("npz", 80, 3, 2, 10)), batches=1, batch=2),
+    Preset.SMALLEST: Size((Start("extxyz", 80, 3, 2, 10),), batches=1, batch=2),
     Preset.QUICK: Size(
         (
             Start("extxyz", 100_000, 20, 10, 10_000),
@@ -121,13 +121,14 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
 
 
 def structures(count: int, atoms: int, seed: int) -> list[Structure]:
-    """Atoms near the places of a simple cubic lattice, in groups, with energies and forces that are noise."""
+    """Atoms near the places of a simple cubic lattice, the same in a group, with energies and forces that are noise."""
     rng = np.random.default_rng(seed)
     side = int(np.ceil(atoms ** (1 / 3)))
     lattice = 1.5 * np.stack(np.unravel_index(np.arange(atoms), (side,) * 3), 1)
+    molecules = rng.choice(list(ELEMENTS), (-(-count // GROUP), atoms))
     found = []
     for number in range(count):
-        numbers = rng.choice(list(ELEMENTS), atoms)
+        numbers = molecules[number // GROUP]
         energy = sum(ELEMENTS[z] for z in numbers.tolist()) + float(rng.normal())
         positions, forces = lattice + 0.2 * rng.normal(size=(atoms, 3)), rng.normal(size=(atoms, 3))
         group = f"group {number // GROUP}"
@@ -209,6 +210,8 @@ def time_starts(source: Source, structures: int, atoms: int, shards: int, drawn:
             if done.returncode:
                 raise RuntimeError(f"a start of {what} failed:\n{done.stderr[-2000:]}")
             told = json.loads(done.stdout)
+            if told["read"] != structures:
+                raise RuntimeError(f"a start of {what} read {told['read']} structures")
             what[name] = {"wall_seconds": told.pop("began_to_train") - began, **told}
         what["bytes_kept"] = sum(file.stat().st_size for file in (folder / "kept").rglob("*") if file.is_file())
     return what
@@ -247,8 +250,9 @@ def begin() -> None:
 
     settings = json.loads(sys.argv[1])
     config = _config(settings)
-    train(config, Console(file=io.StringIO()))
+    sizes = train(config, Console(file=io.StringIO()))["structures"]
     told: dict[str, Any] = {"began_to_train": time.perf_counter(), "seconds": time.process_time()}
+    told["read"] = sum(sizes.values())
     told["peak_memory"] = resident("VmHWM")
     get_reusable_executor().shutdown(wait=True)  # so that its processes are counted
     workers = resource.getrusage(resource.RUSAGE_CHILDREN)
