@@ -139,7 +139,7 @@ class ExtxyzReader(Reader):
             while head := stream.readline():
                 atoms = 0
                 if head.strip():
-                    if place - begin >= PART_BYTES:
+                    if place - begin >= PART_BYTES and frames > frame:
                         parts.append((begin, place, frame, line))
                         begin, frame, line = place, frames, lines
                     try:
