@@ -32,7 +32,7 @@ def read_deepmd(folder: Path) -> list[Structure]:
     if not (folder / "type_map.raw").is_file():
         raise ValueError(f"{folder} has no type_map.raw; write the symbols of the elements into it, one a line")
     try:
-        import dpdata
+        import dpdata  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise ImportError(f"{folder} is read by dpdata, which is missing: pip install 'tdn-theory[dpdata]'") from error
     structures: list[Structure] = []
