@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from tdn_theory import __version__
-from tdn_theory.cli import atlas, audit, data, decompositions, potentials, studies
+from tdn_theory.cli import atlas, audit, data, decompositions, potentials, relax, studies
 from tdn_theory.cli.common import console, errors_as_messages
 from tdn_theory.cli.tables import JsonOption, show_values
 
@@ -30,7 +30,7 @@ for command in (
     studies.report,
     potentials.train,
     potentials.evaluate,
-    potentials.relax,
+    relax.relax,
     audit.audit,
 ):
     app.command()(command)

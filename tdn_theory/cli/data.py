@@ -21,6 +21,7 @@ from tdn_theory.cli.labels import (
     StressKey,
     StressUnit,
     VirialKey,
+    WeightKey,
     keys_of,
 )
 from tdn_theory.cli.tables import Column, JsonOption, show_rows
@@ -229,6 +230,7 @@ def data_convert(
     virial_key: VirialKey = None,
     length_unit: LengthUnit = "Angstrom",
     group_key: GroupKey = None,
+    weight_key: WeightKey = None,
     ignore: IgnoreOption = None,
 ) -> None:
     """Write structures in another format: .lmdb keeps energies and forces, extended XYZ all but polarizability."""

@@ -20,6 +20,7 @@ StressUnit = Annotated[str | None, typer.Option(help="Its unit, e.g. GPa.")]
 LengthUnit = Annotated[str | None, typer.Option(help="Unit of positions, e.g. Angstrom.")]
 VirialKey = Annotated[str | None, typer.Option(help="Name of the virial, minus volume times stress.")]
 GroupKey = Annotated[str | None, typer.Option(help="Name of what belongs together; else the formula.")]
+WeightKey = Annotated[str | None, typer.Option(help="Name of the weight in the loss.")]
 IgnoreOption = Annotated[list[str] | None, typer.Option(help="What may have any value: charge, spin.")]
 MissingOption = Annotated[str, typer.Option(help="Frames that lack a label: refuse, or read them without.")]
 

@@ -13,7 +13,7 @@ from tdn_theory.files import write_bytes, write_json
 from tdn_theory.training.curves import draw_curves
 
 BETWEEN = 60.0
-"""Seconds between two pictures, which take as long to draw as many steps of a small potential."""
+"""Seconds between two pictures: to draw one takes longer than an epoch of a small set."""
 
 
 class Log:

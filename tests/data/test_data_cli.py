@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -135,6 +136,21 @@ def test_what_is_kept_is_said_and_cleared(tmp_path: Path, monkeypatch: pytest.Mo
     assert said not in run("check", str(tmp_path / "a.xyz"))
     assert f"removed 1 sets of structures from {tmp_path / 'kept'}" in run("clear")
     assert said in run("check", str(tmp_path / "a.xyz"))
+
+
+def test_weights_types_and_virials_survive_conversions(tmp_path: Path):
+    (tmp_path / "a.xyz").write_text(
+        '1\nLattice="2 0 0 0 2 0 0 0 2" Properties=species:S:1:pos:R:3 energy=-2 W="8 0 0 0 8 0 0 0 8" w=0.5 '
+        "config_type=bulk\nO 0 0 0\n"
+    )
+    run("convert", tmp_path / "a.xyz", tmp_path / "b.xyz.gz", "--virial-key", "W", "--weight-key", "w")
+    run("convert", tmp_path / "b.xyz.gz", tmp_path / "c.npz", "--weight-key", "weight")
+    (structure,) = read_archive(tmp_path / "c.npz")
+    assert (structure.config_type, structure.weight) == ("bulk", 0.5)
+    assert np.allclose(structure.stress, -np.eye(3))
+    (tmp_path / "a.xyz").write_text("1\nProperties=species:S:1:pos:R:3 energy=-2 charge=1\nO 0 0 0\n")
+    assert "charge is 1" in run("convert", tmp_path / "a.xyz", tmp_path / "d.npz", code=2)
+    run("convert", tmp_path / "a.xyz", tmp_path / "d.npz", "--ignore", "charge")
 
 
 def test_text_is_converted_and_a_wrong_target_is_blamed(tmp_path: Path):

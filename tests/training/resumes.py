@@ -2,8 +2,8 @@
 
     python -m tests.training.resumes --times 20
 
-prints of each way, with one process and with two (torchrun, gloo), how many of the stops were followed by a run that
-went on, to a state that is bit for bit that of a run that was never stopped.
+prints of each way, with one process and with two (the agent of torchrun, gloo), how many of the stops were followed by
+a run that went on, to a state that is bit for bit that of a run that was never stopped.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Place = tuple[int, int]
 
 
 def settings(folder: Path, way: str, epochs: int) -> TrainConfig:
-    """A small run, whose checkpoints take 0.1 MB."""
+    """A small run, whose checkpoints take 0.2 MB."""
     model = {"channels": 4, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 4.0, "elements": [1, 6, 8]}
     often = OFTEN if way in ("kill -9", "full disk") else SELDOM
     table = {"data": {"source": "relaxations"}, "model": model, "epochs": epochs, "batch_size": 4}
