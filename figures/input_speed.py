@@ -25,6 +25,7 @@ def plot(record: dict[str, Any]) -> Figure:
     left.set_xscale("log")
     plain_ticks(left.xaxis, (0.01, 0.1, 1, 10, 100))
     left.invert_yaxis()
+    left.set_ylabel("input side and model")
     left.set_xlabel("processor time per structure\nof 20 atoms (ms)")
     for place, (name, colour) in enumerate(STARTS.items()):
         for number, start in enumerate(values["starts"]):
@@ -34,6 +35,7 @@ def plot(record: dict[str, Any]) -> Figure:
     labels = [f"{start['structures']:,} of {start['atoms']}\n{start['source']}" for start in values["starts"]]
     right.set_yticks(range(len(labels)), labels)
     right.invert_yaxis()
+    right.set_ylabel("structures, atoms, files")
     right.set_xlabel("processor time of a start,\nall processes (s)")
     right.legend(loc="center right")
     return fig
