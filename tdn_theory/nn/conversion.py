@@ -8,8 +8,9 @@ trained.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod, sqrt
 from typing import Any, cast
 
@@ -50,6 +51,22 @@ class Conversion:
     left: dict[str, str]
     shared: bool
     equivariance_error: float
+    _model: torch.nn.Module = field(repr=False)
+    _before: dict[str, Any] = field(repr=False)
+
+    def undo(self) -> None:
+        """Give the model its e3nn modules back, with the weights, the dtype and the device that it has now.
+
+        Raises:
+            ValueError: Path weights are shared now: the weights mean something else to e3nn's products.
+        """
+        if self.shared:
+            raise ValueError(
+                "path weights are shared, so e3nn's products would give other outputs with them; train a model without "
+                "conversion, or convert with method 'exact'"
+            )
+        for place, value in self._before.items():
+            _set(self._model, place, value)
 
     def __str__(self) -> str:
         lines = [f"replaced {len(self.replaced)}, left {len(self.left)} tensor products"]
@@ -122,11 +139,13 @@ def convert(
     for _, module in found:
         if module not in made:
             made[module] = _product(module, method, rank, fused)
+    before: dict[str, Any] = {}
     for name, module in found:
         product = made[module]
         if isinstance(product, str):
             left[name] = product
             continue
+        before[name] = module
         _set(model, name, product)
         if isinstance(product, ChannelProduct):
             replaced[name] = (str(product.convolution),)
@@ -135,28 +154,38 @@ def convert(
         error = max(error, *(cast(TensorProduct, part).equivariance_error for part in product.products))
     for name, (_, values) in convolutions.items():
         for place, value in values.items():
+            before[place] = _get(model, place)
             _set(model, place, value)
         replaced[name] = tuple(str(value) for value in values.values() if isinstance(value, torch.nn.Module))
     if not replaced:
         raise ValueError(f"nothing was replaced: {_seen(model, left)}")
     shared = any(product.shared for product in made.values() if isinstance(product, E3nnProduct))
-    return Conversion(replaced, left, shared, error)
+    return Conversion(replaced, left, shared, error, model, before)
 
 
 def _convolutions(places: list[tuple[str, torch.nn.Module]]) -> dict[str, tuple[torch.nn.Module, dict[str, Any]]]:
     """For every place of a convolution the product in it, and what to set in the model."""
     found = {}
     for name, module in places:
+        if any(map(_hooked, module.modules())):
+            continue
         with suppress(ValueError):  # the product alone may still have one that stands for it
             if (one := in_place_of(name, module)) is not None:
                 found[name] = one
     return found
 
 
+def _hooked(module: torch.nn.Module) -> bool:
+    kinds = "_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks"
+    return any(getattr(module, kind) for kind in kinds)
+
+
 def _product(
     original: torch.nn.Module, method: Method, rank: int | None, fused: bool
 ) -> E3nnProduct | ChannelProduct | str:
     """What stands for a product, or why nothing does."""
+    if _hooked(original):
+        return "it has hooks, which would run no more; remove them first"
     if fused:
         with suppress(ValueError):
             return ChannelProduct(original)
@@ -166,9 +195,18 @@ def _product(
         return str(reason)
 
 
-def _set(model: torch.nn.Module, name: str, value: Any) -> None:
+def _get(model: torch.nn.Module, name: str) -> Any:
     parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, value)
+    return getattr(model.get_submodule(parent), child, None)
+
+
+def _set(model: torch.nn.Module, name: str, value: Any) -> None:
+    """Set what may be a module or, as MACE's mark of fused convolutions, something else; None takes it away."""
+    parent, _, child = name.rpartition(".")
+    if value is None:
+        delattr(model.get_submodule(parent), child)
+    else:
+        setattr(model.get_submodule(parent), child, value)
 
 
 def _seen(model: torch.nn.Module, left: dict[str, str]) -> str:
@@ -210,21 +248,25 @@ class E3nnProduct(StandIn):
         self.train(original.training)
 
     def forward(
-        self, x: Shaped[Tensor, "*#e dx"], y: Shaped[Tensor, "*#e dy"], weight: Shaped[Tensor, "..."] | None = None
+        self,
+        x: Shaped[Tensor, "*#e dx"],
+        y: Shaped[Tensor, "*#e dy"],
+        weight: Shaped[Tensor, "..."] | Sequence[Tensor] | None = None,
     ) -> Shaped[Tensor, "*#e dz"]:
         """The product of flattened features, as e3nn's.
 
         Args:
             x: Shape (..., irreps_in1.dim).
             y: Shape (..., irreps_in2.dim).
-            weight: Shape (..., weight_numel) or (weight_numel,), if there are no internal weights.
+            weight: Shape (..., weight_numel) or (weight_numel,), or a list of those of each instruction; None for
+                internal ones.
 
         Raises:
             ValueError: Weights are missing or have another number of entries.
         """
         edges = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
         x, y = x.expand(*edges, -1), y.expand(*edges, -1)
-        weight = self.weight if weight is None else weight
+        weight = self.weight if weight is None else self.joined(weight)
         self.check_weights(weight)
         terms: list[list[Tensor]] = [[] for _ in self._out]
         for group, product in zip(self._groups, self.products, strict=True):

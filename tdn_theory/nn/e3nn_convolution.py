@@ -18,9 +18,13 @@ from tdn_theory.so3.clebsch_gordan import clebsch_gordan
 
 
 class StandIn(torch.nn.Module):
-    """A module in the place of an `e3nn.o3.TensorProduct`, with what others ask such a product for.
+    """A module in the place of an `e3nn.o3.TensorProduct`, or of one that holds it.
+
+    It has what others ask a product for. Its checkpoints are those of the module that it stands for, which keeps the
+    parameters that this one uses: each loads those of the other.
 
     Attributes:
+        original: The module that it stands for. It is no part of this one.
         irreps_in1: e3nn's irreps of the features.
         irreps_in2: e3nn's irreps of the harmonics.
         irreps_out: e3nn's irreps of the result.
@@ -28,19 +32,70 @@ class StandIn(torch.nn.Module):
         weight_numel: Weights of an edge.
         internal_weights: Whether the weights are the module's own.
         shared_weights: Whether e3nn's product was made for one row of weights for all edges.
+        output_mask: Which numbers of the result are not always zero.
+        right: e3nn's method: the matrix of the product for given harmonics.
+        weight_view_for_instruction: e3nn's method.
+        weight_views: e3nn's method.
 
     Args:
-        original: The product.
+        product: The product.
+        original: The module that it stands for; None for the product.
     """
 
-    def __init__(self, original: Any) -> None:
+    original: torch.nn.Module
+
+    def __init__(self, product: Any, original: torch.nn.Module | None = None) -> None:
         super().__init__()
-        self.irreps_in1, self.irreps_in2 = original.irreps_in1, original.irreps_in2
-        self.irreps_out = original.irreps_out
-        self.instructions: Sequence[Any] = original.instructions
-        self.weight_numel: int = original.weight_numel
-        self.internal_weights: bool = original.internal_weights
-        self.shared_weights: bool = original.shared_weights
+        self.__dict__["original"] = product if original is None else original  # not registered
+        self.irreps_in1, self.irreps_in2 = product.irreps_in1, product.irreps_in2
+        self.irreps_out = product.irreps_out
+        self.instructions: Sequence[Any] = product.instructions
+        self.weight_numel: int = product.weight_numel
+        self.internal_weights: bool = product.internal_weights
+        self.shared_weights: bool = product.shared_weights
+        self.register_buffer("output_mask", product.output_mask, persistent=False)
+        self.right = product.right
+        self.weight_view_for_instruction, self.weight_views = product.weight_view_for_instruction, product.weight_views
+
+    def _apply(self, fn, recurse: bool = True):
+        super()._apply(fn, recurse)
+        self.original._apply(fn, recurse)
+        self._share()
+        return self
+
+    def _share(self) -> None:
+        """Use the parameters of the original, which may have been replaced."""
+        for name in self._parameters:
+            self._parameters[name] = cast(torch.nn.Parameter, getattr(self.original, name))
+
+    def state_dict(self, *args: Any, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """That of the original."""
+        return self.original.state_dict(*args, **options)
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ) -> None:
+        given = {name.removeprefix(prefix): state_dict.pop(name) for name in [*state_dict] if name.startswith(prefix)}
+        try:
+            assign = local_metadata.get("assign_to_params_buffers", False)
+            found = self.original.load_state_dict(given, strict=False, assign=assign)
+        except RuntimeError as error:
+            error_msgs.append(str(error))
+            return
+        self._share()
+        if strict:
+            missing_keys.extend(prefix + name for name in found.missing_keys)
+            unexpected_keys.extend(prefix + name for name in found.unexpected_keys)
+        for name, child in self.named_children():  # what does the work is in no checkpoint
+            state_dict.update(child.state_dict(prefix=f"{prefix}{name}."))
+
+    def joined(self, weight: Tensor | Sequence[Tensor] | None) -> Tensor | None:
+        """Weights that are listed by instruction, as e3nn allows, in one row."""
+        if weight is None or isinstance(weight, Tensor):
+            return weight
+        sizes = [prod(ins.path_shape) for ins in self.instructions if ins.has_weight]
+        rows = () if self.shared_weights else (-1,)
+        return torch.cat([part.reshape(*rows, size) for part, size in zip(weight, sizes, strict=True)], -1)
 
     def check_weights(self, weight: Tensor | None) -> None:
         """Weights are there if the product has any, and as many as it has.
@@ -60,17 +115,18 @@ class E3nnConvolution(StandIn):
         convolution: What does the work.
 
     Args:
-        original: The product.
+        product: The product.
+        original: The module that it stands for; None for the product.
 
     Raises:
         ValueError: The product has other modes, several channels of harmonics, paths without weights, or weights of its
             own.
     """
 
-    def __init__(self, original: Any) -> None:
-        super().__init__(original)
-        self.convolution = e3nn_convolution(original)
-        self.train(original.training)
+    def __init__(self, product: Any, original: torch.nn.Module | None = None) -> None:
+        super().__init__(product, original)
+        self.convolution = e3nn_convolution(product)
+        self.train(product.training)
 
     def convolve(
         self,
@@ -112,18 +168,22 @@ class ChannelProduct(E3nnConvolution):
     """Stands in for the product itself: every edge reads and makes a row of its own."""
 
     def forward(
-        self, x: Shaped[Tensor, "*#e dx"], y: Shaped[Tensor, "*#e dy"], weight: Shaped[Tensor, "..."] | None = None
+        self,
+        x: Shaped[Tensor, "*#e dx"],
+        y: Shaped[Tensor, "*#e dy"],
+        weight: Shaped[Tensor, "..."] | Sequence[Tensor] | None = None,
     ) -> Shaped[Tensor, "*#e dz"]:
         """The product of flattened features, as e3nn's.
 
         Args:
             x: Shape (..., irreps_in1.dim).
             y: Shape (..., irreps_in2.dim).
-            weight: Shape (..., weight_numel) or (weight_numel,).
+            weight: Shape (..., weight_numel) or (weight_numel,), or a list of those of each instruction.
 
         Raises:
             ValueError: Weights are missing or have another number of entries.
         """
+        weight = self.joined(weight)
         self.check_weights(weight)
         weight = cast(Tensor, weight)
         edges = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
@@ -195,7 +255,7 @@ def in_place_of(name: str, module: Any) -> tuple[torch.nn.Module, dict[str, Any]
     """
     kind = type(module)
     if (kind.__module__, kind.__name__) == ("nequip.nn._tp_scatter_base", "TensorProductScatter"):
-        return module.tp, {name: NequIPConvolution(module.tp)}
+        return module.tp, {name: NequIPConvolution(module.tp, module)}
     if (kind.__module__, kind.__name__) == ("sevenn.nn.convolution", "IrrepsConvolution"):
         # the same module, but for a forward that hands the ends of the edges to the product
         fused = object.__new__(sys.modules[kind.__module__].IrrepsScatterGatterFusedConvolution)

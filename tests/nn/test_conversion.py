@@ -245,6 +245,81 @@ def test_nothing_is_replaced_if_a_product_cannot_be_made():
     assert model[0] is small
 
 
+@pytest.mark.parametrize("fused", [None, False])
+@pytest.mark.parametrize("name", ["convolution", "fully connected"])
+def test_conversion_is_undone_with_the_weights_of_now(name, fused):
+    """After a step of training, and in another dtype."""
+    torch.manual_seed(0)
+    model = Holder(PRODUCTS[name]())
+    original = model.inner.product
+    conversion = convert(model, fused=fused)
+    values = arguments(original)
+    for value, gradient in zip(model.parameters(), results(model, values)[1 + len(values) :], strict=True):
+        value.data -= 0.1 * gradient
+    model.double()
+    values = [value.detach().double() for value in values]
+    trained = model(*values).detach()
+    conversion.undo()
+    assert model.inner.product is original
+    assert_close(model(*values).detach().numpy(), trained.numpy(), 1e-6 * float(trained.abs().max()), "undone")
+    with refuses(ValueError, "shared", "'exact'"):
+        convert(Holder(convolution()), "cubature").undo()
+
+
+@pytest.mark.parametrize("fused", [None, False])
+@pytest.mark.parametrize("name", ["convolution", "fully connected"])
+def test_checkpoints_are_those_of_e3nn(name, fused):
+    """Strictly, both ways; weights of another number are an error."""
+    torch.manual_seed(0)
+    plain, model = Holder(PRODUCTS[name]()), Holder(PRODUCTS[name]())
+    convert(model, fused=fused)
+    saved = copy.deepcopy(plain.state_dict())
+    assert list(saved) == list(model.state_dict())
+    for assign in (True, False):
+        model.load_state_dict(saved, assign=assign)
+        values = arguments(plain.inner.product)
+        wanted = plain(*values).detach()
+        assert_close(model(*values).detach().numpy(), wanted.numpy(), 1e-6 * float(wanted.abs().max()), "loaded")
+    for parameter in model.parameters():
+        parameter.data += 1
+    plain.load_state_dict(model.state_dict())
+    assert_close(model(*values).detach().numpy(), plain(*values).detach().numpy(), 1e-5, "loaded back")
+    key = "inner.product.output_mask"
+    with pytest.raises(RuntimeError, match="Missing key"):
+        model.load_state_dict({name: value for name, value in saved.items() if name != key})
+    with pytest.raises(RuntimeError, match="Unexpected key"):
+        model.load_state_dict({**saved, "inner.product.more": saved[key]})
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        model.load_state_dict({**saved, key: saved[key][1:]})
+
+
+@pytest.mark.parametrize("fused", [None, False])
+def test_what_others_ask_a_product_for(fused):
+    """The mask, the matrix of given harmonics, views of weights, and weights in a list."""
+    torch.manual_seed(0)
+    product = convolution(compile_right=True)
+    model = Holder(product)
+    x, y, w = (value.detach() for value in arguments(product))
+    convert(model, fused=fused)
+    stand_in = model.inner.product
+    assert torch.equal(stand_in.output_mask, product.output_mask)
+    views = [view.flatten(1) for view in stand_in.weight_views(w)]
+    assert torch.equal(torch.cat(views, 1), w)
+    assert torch.equal(stand_in.weight_view_for_instruction(1, w).flatten(1), views[1])
+    assert torch.equal(model(x, y, [*stand_in.weight_views(w)]), model(x, y, w))
+    by_matrix = torch.einsum("exz,ex->ez", stand_in.right(y, w), x)
+    assert_close(model(x, y, w).numpy(), by_matrix.numpy(), 1e-5, "matrix of given harmonics")
+    twin = copy.deepcopy(model)
+    assert twin.inner.product.original is not product
+    assert torch.equal(twin(x, y, w), model(x, y, w))
+
+
+def test_products_with_hooks_are_left():
+    model = torch.nn.Sequential(Holder(convolution()), Holder(convolution()))
+    model[0].inner.product.register_forward_hook(lambda *some: None)
+    assert "hooks" in convert(model).left["0.inner.product"]
+
+
 def test_errors_teach():
     product = PRODUCTS["fully connected"]()
     with refuses(ValueError, "tensor product itself", "Sequential"):
@@ -264,15 +339,20 @@ def check_a_real_model(
     model: torch.nn.Module, energy_and_forces, count: int, convolutions: int, tolerance: float = 1e-6
 ) -> None:
     """Same energies and forces, and every product replaced that does anything; all convolutions are fused."""
-    before = [np.asarray(value) for value in energy_and_forces(model)]
+    before, names = [np.asarray(value) for value in energy_and_forces(model)], list(model.state_dict())
     report = convert(model)
     assert len(report.replaced) >= count
     assert all("no instruction" in reason for reason in report.left.values())
     assert any(isinstance(module, TensorProduct) for module in model.modules())
     if compiler.available():
         assert sum(isinstance(module, Convolution) for module in model.modules()) == convolutions
+    assert list(model.state_dict()) == names
     for got, old in zip(energy_and_forces(model), before, strict=True):
         assert_close(got, old, tolerance * float(np.abs(old).max()), "converted model")
+    report.undo()
+    assert not any(isinstance(module, TensorProduct | Convolution) for module in model.modules())
+    for got, old in zip(energy_and_forces(model), before, strict=True):
+        assert np.array_equal(got, old)
 
 
 @pytest.mark.parametrize("parity", [False, True])
