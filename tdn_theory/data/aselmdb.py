@@ -1,4 +1,4 @@
-"""ASE's database in LMDB files (`.aselmdb`), in which OC20, OC22 and later sets are released now. No pickle is in it.
+"""ASE's database in LMDB files (`.aselmdb`), in which sets later than OC20 are released. No pickle is in it.
 
 Keys are the numbers of the rows, from 1, besides `nextid`, `deleted_ids` and `metadata`. A value is a row of ASE as
 JSON, compressed by zlib, with arrays as `{"__ndarray__": [shape, type, numbers]}`. Its `constraints` say which atoms
