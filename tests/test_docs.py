@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,9 @@ def test_commands_exist(command):
     elif program.endswith("tdn-theory"):
         result = CliRunner().invoke(app, [*arguments, "--help"])  # parses the options, runs nothing
         assert result.exit_code == 0, result.output
+    elif program == "pip":
+        known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        assert set(arguments[-1].removeprefix(".").strip("[]").split(",")) <= {"", *known}
     else:
         assert program in ("git", "cd")
 
