@@ -38,31 +38,22 @@ def shards(place: Path, *endings: str) -> list[Path]:
     return found
 
 
-def stream(
-    reader: Reader, files: Sequence[Path], left_out: Counter[str], rank: int = 0, ranks: int = 1
-) -> Iterator[Structure]:
+def stream(reader: Reader, files: Sequence[Path], left_out: Counter[str]) -> Iterator[Structure]:
     """Structures of some files, a part in memory at a time.
 
     Args:
         reader: Reads the files.
         files: Files, one after the other.
         left_out: What was left out is added to it, by reason.
-        rank: This process; of all parts of all files it reads each `ranks`-th, and no other process reads these.
-        ranks: Number of processes.
 
     Raises:
-        ValueError: There is no such rank, or a file is not as the reader wants it.
+        ValueError: A file is not as the reader wants it.
     """
-    if not 0 <= rank < ranks:
-        raise ValueError(f"rank={rank}, ranks={ranks}; rank must be 0 to ranks - 1")
-    number = 0
     for file in files:
         for part in reader.parts(file):
-            if number % ranks == rank:
-                structures, reasons = reader.read(file, part)
-                left_out.update(reasons)
-                yield from structures
-            number += 1
+            structures, reasons = reader.read(file, part)
+            left_out.update(reasons)
+            yield from structures
 
 
 def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str | None) -> Structure:
