@@ -39,8 +39,10 @@ def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
     terms = np.arange(1, values["R"] + 1)
-    fig, (left, right) = figure(2 * COLUMN + 0.2, 2.0, panels=2)
-    left.get_gridspec().set_width_ratios([2.6, 1])
+    fig, _ = figure(2 * COLUMN + 0.2, 2.0, panels=2)
+    fig.clear()
+    grid = fig.add_gridspec(1, 2, width_ratios=(2.6, 1))
+    left, right = fig.add_subplot(grid[0]), fig.add_subplot(grid[1])
     for row, name in enumerate(ROWS):
         for r in terms:
             shown = mollweide(np.array(values[name])[:, r - 1])
