@@ -191,6 +191,9 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     "audit false alarms": lambda v: str(v["audit_benchmark"]["false_alarms"]),
     "audit misses": lambda v: str(v["audit_benchmark"]["misses"]),
     **{f"audit relative error, {dtype}": _spoilt(dtype) for dtype in ("float32", "float64")},
+    "audit cost: atoms": lambda v: str(v["audits"]["costs"][0]["atoms"]),
+    "audit cost: seconds": lambda v: f"{v['audits']['costs'][0]['seconds']:.0f}",
+    "audit cost: gigabytes": lambda v: f"{v['audits']['costs'][0]['gigabytes']:.1f}",
     "speed-up claimed": lambda v: _span(list(v["F3c"]["paper_speedups"].values()), 0),
 }
 """Name -> what the values of the records (see `Results.values`) say, as text."""
