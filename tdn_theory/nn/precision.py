@@ -32,13 +32,26 @@ class DoubleBuffers(torch.nn.Module):
     """A module whose own floating-point buffers stay float64 when it moves to another dtype.
 
     So a model that went through float32 is exact again in double, and energies of thousands of eV keep their digits.
+
+    Raises:
+        ValueError: It leaves the meta device, where constants that are in no checkpoint had no values.
     """
 
     def _apply(self, fn, recurse: bool = True):
         kept = {name: value for name, value in self._buffers.items() if value is not None and value.is_floating_point()}
+        constants = [name for name in self._non_persistent_buffers_set if self._is_meta(name)]
         super()._apply(fn, recurse)
+        if lost := [name for name in constants if not self._is_meta(name)]:
+            raise ValueError(
+                f"{type(self).__name__} was made on the meta device, so its constants {', '.join(sorted(lost))} have "
+                "no values, and no state dict holds them; make it on a real device, e.g. by Potential.load"
+            )
         for name, value in kept.items():
             moved = self._buffers[name]
             if moved is not None and moved.dtype != value.dtype:
                 self._buffers[name] = value.to(moved.device)
         return self
+
+    def _is_meta(self, name: str) -> bool:
+        buffer = self._buffers[name]
+        return buffer is not None and buffer.is_meta
