@@ -36,13 +36,13 @@ class TDNCalculator(Calculator):
     (3, 3)
     """
 
-    implemented_properties = ["energy", "free_energy", "forces", "stress", "dipole"]  # noqa: RUF012 - as ASE has it
+    implemented_properties = ["energy", "free_energy", "energies", "forces", "stress", "dipole"]  # noqa: RUF012 - as ASE has it
 
     def __init__(self, potential: Potential, **options):
         super().__init__(**options)
         self.potential = potential.eval()
         config = potential.config
-        found = {"energy", "free_energy"}
+        found = {"energy", "free_energy", "energies"}
         found |= {"forces"} if config.forces != "none" else set()
         found |= {"stress"} if config.forces == "conservative" else set()
         found |= {"dipole"} & set(config.outputs)
@@ -78,9 +78,11 @@ class TDNCalculator(Calculator):
         structure = Structure.from_ase(atoms)
         graph = build_graph(structure, self.potential.config.cutoff, weight.dtype).to(weight.device)
         with torch.no_grad():
-            output = {name: value.double().cpu().numpy() for name, value in self.potential(graph).items()}
+            output = {
+                name: value.double().cpu().numpy() for name, value in self.potential(graph, of_atoms=True).items()
+            }
         energy = float(output["energy"][0])
-        self.results: dict[str, Any] = {"energy": energy, "free_energy": energy}
+        self.results: dict[str, Any] = {"energy": energy, "free_energy": energy, "energies": output["energies"]}
         if "forces" in output:
             self.results["forces"] = output["forces"]
         if "stress" in output and structure.pbc.all():

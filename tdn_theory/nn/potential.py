@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import safetensors
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tdn_theory.coupling import Coupling, CouplingTensor
@@ -293,41 +294,36 @@ class Potential(DoubleBuffers):
         self.scale.fill_(scale)
         self.offset.fill_(offset)
 
-    def forward(self, graph: Graph) -> dict[str, Float[Tensor, "..."]]:
+    def forward(self, graph: Graph, *, of_atoms: bool = False) -> dict[str, Float[Tensor, "..."]]:
         """Properties of the graphs.
 
         Args:
             graph: A batch of graphs, in the dtype of the potential's weights, with edges up to the cutoff.
+            of_atoms: Whether the energies of atoms, whose sums are those of the graphs, are wanted too.
 
         Returns:
-            `energy` (g,), eV, always float64; `forces` (n, 3), eV/Angstrom, unless there are none; `stress` (g, 3, 3),
-            eV/Angstrom^3, with conservative forces, NaN for a graph without a cell; `dipole` (g, 3), e Angstrom, NaN
-            for a graph with a cell; `polarizability` (g, 3, 3), Angstrom^3. Conservative forces can be differentiated
-            again in training mode, or if the positions ask for gradients.
+            `energy` (g,), eV, and `energies` (n,), if they are wanted, always float64; `forces` (n, 3), eV/Angstrom,
+            unless there are none; `stress` (g, 3, 3), eV/Angstrom^3, with conservative forces, NaN for a graph without
+            a cell; `dipole` (g, 3), e Angstrom, NaN for a graph with a cell; `polarizability` (g, 3, 3), Angstrom^3.
+            Conservative forces can be differentiated again in training mode, or if the positions ask for gradients.
 
         Raises:
             ValueError: An atom has an element that the potential does not know.
             TypeError: Positions and weights differ in dtype.
+            RuntimeError: Conservative forces are asked for in inference mode.
         """
-        elements = self._elements(graph)
         if self.config.neighbor_limit is not None:
             graph = nearest(graph, self.config.neighbor_limit)
-        vectors = graph.vectors
+        evaluate = partial(self.evaluate, graph, self._elements(graph), of_atoms=of_atoms)
         if self.config.forces != "conservative":
-            return self._evaluate(graph, elements, vectors)
+            return evaluate(graph.vectors)
+        if torch.is_inference_mode_enabled():
+            raise RuntimeError(
+                "conservative forces are derivatives of the energy, and torch.inference_mode() rules these out; use "
+                "torch.no_grad() instead"
+            )
         again = torch.is_grad_enabled() and (self.training or graph.positions.requires_grad)
-        with torch.enable_grad():
-            if not vectors.requires_grad:
-                vectors = vectors.detach().requires_grad_()
-            found = self._evaluate(graph, elements, vectors)
-            (gradient,) = torch.autograd.grad(found["energy"].sum(), vectors, create_graph=again)
-        if not again:
-            found = {name: value.detach() for name, value in found.items()}
-            vectors = vectors.detach()
-        forces = torch.zeros_like(graph.positions).index_add(0, graph.target, gradient)
-        found["forces"] = forces.index_add(0, graph.source, -gradient)
-        found["stress"] = _stress(graph, vectors, gradient)
-        return found
+        return with_forces(evaluate, graph, again)
 
     def _elements(self, graph: Graph) -> Tensor:
         if graph.positions.dtype != self.elements.weight.dtype:
@@ -340,8 +336,17 @@ class Potential(DoubleBuffers):
             check_elements(graph.numbers.tolist(), self.config.elements, "the potential")
         return elements
 
-    def _evaluate(self, graph: Graph, elements: Tensor, vectors: Tensor) -> dict[str, Tensor]:
-        """All but what is a derivative of the energy."""
+    def evaluate(
+        self, graph: Graph, elements: Int[Tensor, " n"], vectors: Float[Tensor, "e 3"], *, of_atoms: bool = False
+    ) -> dict[str, Float[Tensor, "..."]]:
+        """All but what is a derivative of the energy.
+
+        Args:
+            graph: As for `forward`.
+            elements: Place of each atom's element in `config.elements`.
+            vectors: Vectors of the edges.
+            of_atoms: As for `forward`.
+        """
         nodes = graph.numbers.shape[0]
         distance = length(vectors)
         edges = Edges(
@@ -364,6 +369,9 @@ class Potential(DoubleBuffers):
 
         energies = self.energy(x).double() * self.scale + self.shifts[elements]
         found = {"energy": _sum(energies, graph) + self.offset}
+        if of_atoms:
+            sizes = torch.bincount(graph.batch, minlength=graph.count)
+            found["energies"] = energies + (self.offset / sizes)[graph.batch]
         if self.config.forces == "direct":
             field = self.force_out(self.force_attention(x, edges, slice(1, 2)), 1).squeeze(-1)
             found["forces"] = field * self.scale.to(field.dtype)
@@ -412,6 +420,31 @@ class Potential(DoubleBuffers):
 
 FACTORS = "factors."
 """What the names of CP factors in a file begin with."""
+
+
+def with_forces(
+    evaluate: Callable[[Tensor], dict[str, Tensor]], graph: Graph, again: bool = False
+) -> dict[str, Float[Tensor, "..."]]:
+    """Properties, with the forces and the stress that are derivatives of their `energy`.
+
+    Args:
+        evaluate: Properties for given vectors of the edges.
+        graph: The graph.
+        again: Whether the results can be differentiated.
+    """
+    vectors = graph.vectors
+    with torch.enable_grad():
+        if not vectors.requires_grad:
+            vectors = vectors.detach().requires_grad_()
+        found = evaluate(vectors)
+        (gradient,) = torch.autograd.grad(found["energy"].sum(), vectors, create_graph=again)
+    if not again:
+        found = {name: value.detach() for name, value in found.items()}
+        vectors = vectors.detach()
+    forces = torch.zeros_like(graph.positions).index_add(0, graph.target, gradient)
+    found["forces"] = forces.index_add(0, graph.source, -gradient)
+    found["stress"] = _stress(graph, vectors, gradient)
+    return found
 
 
 def _sum(values: Tensor, graph: Graph) -> Tensor:

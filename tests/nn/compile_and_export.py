@@ -1,13 +1,19 @@
 """Run by test_compile.py in an interpreter of its own, where no import hook wraps the functions that torch traces."""
 
+import shutil
 import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
+from e3nn import o3
 from torch._dynamo.eval_frame import _debug_get_cache_entry_list
 
 from tdn_theory.experiments.networks.variants import random_batch
-from tdn_theory.nn import Potential, PotentialConfig, TensorProduct
+from tdn_theory.nn import Potential, PotentialConfig, TensorProduct, convert
 from tdn_theory.nn.convolution import Convolution
+from tdn_theory.nn.export import INPUTS, export_gradient, export_potential
 
 CASES = [
     ("0e+1o", (4, 1), "uvu", "exact", None),
@@ -108,8 +114,80 @@ def convolutions() -> None:
         agree(derivatives(exported, values, True), derivatives(model, values, True), "convolution, exported")
 
 
+class ConvertedEnergies(torch.nn.Module):
+    """Energies of atoms for vectors of edges, by a converted e3nn product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product = o3.TensorProduct(
+            "4x0e+4x1o", "1x0e+1x1o", "4x0e", [(0, 0, 0, "uvu", True), (1, 1, 0, "uvu", True)], shared_weights=False
+        )
+
+    def forward(self, vectors, features, weights, source, target):
+        y = torch.cat([vectors.square().sum(1, keepdim=True), vectors], 1)
+        messages = self.product(features.index_select(0, source), y, weights)
+        return features.new_zeros(features.shape[0], 4).index_add(0, target, messages).tanh().sum(1)
+
+
+def check(run: Callable, inputs: tuple[torch.Tensor, ...], wanted: Sequence[torch.Tensor], where: str) -> None:
+    with torch.no_grad():
+        found = run(*inputs)
+    parts = found.values() if isinstance(found, dict) else found
+    agree([part.nan_to_num(7.0) for part in parts], wanted, where)
+
+
+def programs() -> None:
+    """Energies and forces of a potential and of a converted model, exported, and compiled where there is a compiler."""
+    model = ConvertedEnergies()
+    torch._dynamo.reset()
+
+    def inputs(nodes: int, edges: int) -> tuple[torch.Tensor, ...]:
+        ends = [torch.randint(0, nodes, (edges,)) for _ in range(2)]
+        sizes = (edges, 3), (nodes, 16), (edges, model.product.weight_numel)
+        return *(torch.randn(size) for size in sizes), *ends
+
+    nodes, edges = torch.export.Dim("nodes"), torch.export.Dim("edges")
+    given = inputs(4, 7)
+    vectors = given[0].requires_grad_()
+    before = model(vectors, *given[1:])
+    wanted = [before, *torch.autograd.grad(before.sum(), vectors)]
+    convert(model)
+    axes = ({0: edges}, {0: nodes}, {0: edges}, {0: edges}, {0: edges})
+    converted = export_gradient(model, inputs(6, 10), axes)
+    config = PotentialConfig((1, 8), 1, 2, 1, 1, basis_size=2, outputs=("dipole",))
+    potential = Potential(config)
+    graph = random_batch(3, 6, 2, config.cutoff, 0)
+    graph = replace(graph, numbers=torch.where(graph.numbers % 2 == 0, 8, 1))
+    fields = tuple(getattr(graph, name) for name in INPUTS)
+    found = potential(graph, of_atoms=True)
+    agree(
+        [found["energy"]],
+        [found["energy"].new_zeros(graph.count).index_add(0, graph.batch, found["energies"])],
+        "atoms",
+    )
+    found = {name: value.nan_to_num(7.0) for name, value in found.items()}
+    program = export_potential(potential)
+    if "tdn_theory" in str(program.graph):
+        sys.exit("the program of a potential needs this package")
+    for exported, some, values in ((converted, given, wanted), (program, fields, found.values())):
+        check(exported.module(), some, values, "exported")
+        if any(map(shutil.which, ("g++", "clang++"))):
+            with tempfile.TemporaryDirectory() as folder:
+                options = {"aot_inductor.compile_wrapper_opt_level": "O0"}  # in half the time
+                path = f"{folder}/model.pt2"
+                torch._inductor.aoti_compile_and_package(exported, package_path=path, inductor_configs=options)
+                check(torch._inductor.aoti_load_package(path), some, values, "compiled ahead of time")
+    try:
+        program.module()(fields[0] + 1, *fields[1:])
+    except RuntimeError as error:
+        if "unknown" in str(error):
+            return
+    sys.exit("an unknown element is no error")
+
+
 if __name__ == "__main__":
     torch.manual_seed(0)
     convolutions()
     graphs()
     potentials()
+    programs()

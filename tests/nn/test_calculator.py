@@ -79,12 +79,12 @@ def test_stress_is_the_derivative_with_strain():
 @pytest.mark.parametrize(
     ("changes", "pbc", "present"),
     [
-        ({}, True, {"energy", "free_energy", "forces", "stress"}),
-        ({}, False, {"energy", "free_energy", "forces"}),
-        ({"forces": "direct"}, True, {"energy", "free_energy", "forces"}),
-        ({"forces": "none"}, True, {"energy", "free_energy"}),
-        ({"outputs": ("dipole",)}, False, {"energy", "free_energy", "forces", "dipole"}),
-        ({"outputs": ("dipole",)}, True, {"energy", "free_energy", "forces", "stress"}),
+        ({}, True, {"energy", "free_energy", "energies", "forces", "stress"}),
+        ({}, False, {"energy", "free_energy", "energies", "forces"}),
+        ({"forces": "direct"}, True, {"energy", "free_energy", "energies", "forces"}),
+        ({"forces": "none"}, True, {"energy", "free_energy", "energies"}),
+        ({"outputs": ("dipole",)}, False, {"energy", "free_energy", "energies", "forces", "dipole"}),
+        ({"outputs": ("dipole",)}, True, {"energy", "free_energy", "energies", "forces", "stress"}),
     ],
 )
 def test_it_has_what_it_can_have(changes, pbc, present):
@@ -92,6 +92,7 @@ def test_it_has_what_it_can_have(changes, pbc, present):
     atoms.calc = TDNCalculator(potential(**changes))
     atoms.get_potential_energy()
     assert set(atoms.calc.results) == present
+    assert_close(atoms.get_potential_energies().sum(), atoms.get_potential_energy(), 1e-9, "energies of atoms")
     assert all(np.isfinite(value).all() for value in atoms.calc.results.values())
     if "stress" not in present:
         with pytest.raises(PropertyNotImplementedError):

@@ -320,6 +320,27 @@ def test_dtypes():
     torch.testing.assert_close(half, reference(case, *rounded, *inputs[3:], 3).bfloat16(), rtol=2**-7, atol=1e-4)
 
 
+def test_autocast_changes_nothing(way):
+    convolution = Convolution.of(1, 2)
+    rng = np.random.default_rng(0)
+    sizes = (3, 8), (5, 4), (5, convolution.weight_width)
+    values = [torch.tensor(rng.standard_normal(size), dtype=torch.float32, requires_grad=True) for size in sizes]
+    ends = torch.tensor([0, 1, 2, 0, 1]), torch.tensor([1, 2, 0, 0, 1]), 3
+    wanted = convolution(*values, *ends)
+    with torch.autocast("cpu", torch.bfloat16):
+        got = convolution(*values, *ends)
+        gradients = torch.autograd.grad(got.square().sum(), values)
+    assert torch.equal(got, wanted)
+    assert all(map(torch.equal, gradients, torch.autograd.grad(wanted.square().sum(), values)))
+
+
+def test_constants_of_the_meta_device_are_missed():
+    with torch.device("meta"):
+        convolution = Convolution.of(1, 2)
+    with refuses(ValueError, "meta device", "_values"):
+        convolution.to_empty(device="cpu")
+
+
 def test_errors_teach(unchecked):
     convolution = Convolution.of(1, 2)
     x, y, w = torch.ones(3, 8), torch.ones(5, 4), torch.ones(5, convolution.weight_width)

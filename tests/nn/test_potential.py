@@ -277,6 +277,35 @@ def test_autocast_rounds_linear_layers_only(method):
     assert all(p.grad.isfinite().all() for p in potential.parameters() if p.grad is not None)
 
 
+@pytest.mark.parametrize("forces", ["conservative", "direct", "none"])
+def test_energies_of_atoms_add_up_to_those_of_graphs(forces):
+    """An isolated atom has its own, and they are there only if they are wanted."""
+    potential, graph = make(replace(SMALL, forces=forces)), batch()
+    found = potential(graph, of_atoms=True)
+    assert "energies" not in potential(graph)
+    assert not found["energies"].requires_grad or forces != "conservative"
+    total = torch.zeros(graph.count, dtype=torch.float64).index_add(0, graph.batch, found["energies"].detach())
+    assert_close(total.numpy(), found["energy"].detach().numpy(), 1e-12, "sum of the energies of atoms")
+    lone = potential(build_graph(Structure(np.array([6]), np.zeros((1, 3))), 4.0, torch.float64), of_atoms=True)
+    assert torch.equal(lone["energies"], lone["energy"])
+
+
+def test_inference_mode_rules_conservative_forces_out():
+    graph = batch()
+    with torch.inference_mode():
+        assert "forces" in make(replace(SMALL, forces="direct"))(graph)
+        with refuses(RuntimeError, "inference_mode", "torch.no_grad()"):
+            make(SMALL)(graph)
+
+
+def test_constants_of_the_meta_device_are_missed():
+    """They are in no state dict, so that a potential without them would predict anything."""
+    with torch.device("meta"):
+        empty = Potential(SMALL)
+    with refuses(ValueError, "meta device", "couple0", "Potential.load"):
+        empty.to_empty(device="cpu")
+
+
 def test_large_energies_keep_their_digits():
     """Energies are float64 whatever the weights are: reference energies are thousands of eV."""
     potential = make(SMALL).float()

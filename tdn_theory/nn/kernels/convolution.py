@@ -39,10 +39,11 @@ def _at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, coun
     if not _compiled(a):
         z = a.new_zeros(count, width)
         x_column, z_column, d1, d3 = (Z, X, D3, D1) if transposed else (X, Z, D1, D3)
-        for path, G in _matrices(y, table, entries, values):
-            G = G.mT if transposed else G
-            features = _slot(a, path, x_column, d1).index_select(0, read) * _weights(w, path)
-            _slot(z, path, z_column, d3).index_add_(0, add, torch.bmm(G, features))
+        with torch.autocast(a.device.type, enabled=False):
+            for path, G in _matrices(y, table, entries, values):
+                G = G.mT if transposed else G
+                features = _slot(a, path, x_column, d1).index_select(0, read) * _weights(w, path)
+                _slot(z, path, z_column, d3).index_add_(0, add, torch.bmm(G, features))
         return _turned(z, z_slots[:, [0, 2, 1]])
     order, begin = torch.empty_like(add), add.new_empty(count + 1)
     compiler.call(loops.sort(), 1, (len(add), count), (add, order, begin))
@@ -62,16 +63,16 @@ def _at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, targ
     if not _compiled(x):
         dy = y.new_zeros(y.shape if wants_y else (0,))
         dw = y.new_zeros((edges, w.shape[1]) if wants_w else (0,))
-        for (path, G), tensor in zip(
-            _matrices(y, table, entries, values), _tensors(table, entries, values.to(y.dtype), y.shape[1]), strict=True
-        ):
-            left = _slot(x, path, X, D1).index_select(0, source)
-            right = _slot(g, path, Z, D3).index_select(0, target)
-            if wants_w:
-                part = dw[:, path[W] : path[W] + path[C]]
-                part += (torch.bmm(G, left) * right).sum(1)
-            if wants_y:
-                dy += torch.bmm(right * _weights(w, path), left.mT).flatten(1) @ tensor
+        tensors = _tensors(table, entries, values.to(y.dtype), y.shape[1])
+        with torch.autocast(x.device.type, enabled=False):
+            for (path, G), tensor in zip(_matrices(y, table, entries, values), tensors, strict=True):
+                left = _slot(x, path, X, D1).index_select(0, source)
+                right = _slot(g, path, Z, D3).index_select(0, target)
+                if wants_w:
+                    part = dw[:, path[W] : path[W] + path[C]]
+                    part += (torch.bmm(G, left) * right).sum(1)
+                if wants_y:
+                    dy += torch.bmm(right * _weights(w, path), left.mT).flatten(1) @ tensor
     else:
         dy = y.new_empty(y.shape if wants_y else (0,))
         dw = y.new_empty((edges, w.shape[1]) if wants_w else (0,))
