@@ -139,7 +139,7 @@ class ExtxyzReader(Reader):
             while head := stream.readline():
                 atoms = 0
                 if head.strip():
-                    if place - begin >= PART_BYTES and frames > frame:
+                    if frames > frame and place - begin >= PART_BYTES:
                         parts.append((begin, place, frame, line))
                         begin, frame, line = place, frames, lines
                     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from tdn_theory.data import extxyz
 from tdn_theory.data.extxyz import ExtxyzReader, Keys, read_extxyz, write_extxyz
@@ -289,6 +289,7 @@ FRAMES = st.sampled_from(
 
 
 @settings(max_examples=60)
+@example(["\n", cu4(), cu4()], False, 1)  # a part of blank lines alone would hold no frame
 @given(st.lists(FRAMES, max_size=5), st.booleans(), st.sampled_from([1, 200, 500]))
 def test_parts_give_what_the_whole_gives(
     tmp_path_factory: pytest.TempPathFactory, frames: list[str], stray: bool, size: int
