@@ -31,7 +31,7 @@ NEED = {
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-SAY = ["audit", "nn", "so3.exact", "theory.proofs", "training"]
+SAY = ["audit", "so3.exact", "theory.proofs", "training"]
 """Those that name it themselves."""
 
 

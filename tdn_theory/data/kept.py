@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -77,7 +77,7 @@ def kept(reader: Reader, files: Sequence[Path], say: Callable[[str], None] = lam
         raise OSError(f"{place} does not hold what was written there; set {VARIABLE} to a folder on a sound disk")
     structures, left_out = found
     if left_out:
-        say("left out: " + ", ".join(f"{number} x {reason}" for reason, number in left_out.items()))
+        say(f"left out: {_told(left_out)}")
     return structures
 
 
@@ -195,9 +195,13 @@ def _write(place: Path, reader: Reader, files: Sequence[Path]) -> Counter[str]:
                 column.append(values)
             structures, atoms = structures + len(part), atoms + int(part.column("atoms").sum())
     if not structures:
-        raise ValueError(f"no usable structure in {', '.join(map(str, files))}; left out: {dict(left_out)}")
+        raise ValueError(f"no usable structure in {', '.join(map(str, files))}; left out: {_told(left_out)}")
     write_json(place / TEXTS_FILE, {name: list(numbers) for name, numbers in texts.items()})
     return left_out
+
+
+def _told(left_out: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} x {reason}" for reason, number in left_out.items()) or "nothing"
 
 
 def _read(reader: Reader, file: Path, part: tuple[Any, ...]) -> tuple[Packed, Counter[str]]:

@@ -15,7 +15,6 @@ from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from jaxtyping import Bool, Float, Int64, Shaped
-from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
 from tdn_theory.data.structure import LABELS, Structure
@@ -208,14 +207,14 @@ class Packed(Sequence[Structure]):
     def regrouped(self, groups: Sequence[str]) -> Packed:
         """The same structures in other groups, one name for each."""
         numbers = {name: number for number, name in enumerate(dict.fromkeys(["", *groups]))}
-        other = self._replaced("group", [numbers[name] for name in groups])
+        other = self._replaced("group", np.array([numbers[name] for name in groups], np.int64))
         return replace(other, texts={**self.texts, "group": list(numbers)})
 
     def weighted(self, factors: Float[np.ndarray, " n"]) -> Packed:
         """The same structures with their weights multiplied by these factors."""
         return self._replaced("weight", self.column("weight") * factors)
 
-    def _replaced(self, name: str, values: Shaped[ArrayLike, " n"]) -> Packed:
+    def _replaced(self, name: str, values: Shaped[np.ndarray, " n"]) -> Packed:
         column = COLUMNS[name].missing(len(self.columns["first"]))
         column[self.chosen] = values
         return replace(self, columns={**self.columns, name: column})
