@@ -111,9 +111,10 @@ def measure(
         inputs = [torch.randn(width, dtype=real, requires_grad=True) for width in widths]
         target = torch.arange(edges) // NEIGHBOURS
         source = torch.randint(0, nodes, (edges,))
+        width = product.irreps_out.dim  # irreps themselves are not to be met by torch.compile
 
         def steps(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
-            return x.new_zeros(nodes, product.irreps_out.dim).index_add(0, target, product(x[source], y, w))
+            return x.new_zeros(nodes, width).index_add(0, target, product(x[source], y, w))
 
         contenders: dict[str, Callable[..., Tensor]] = {
             "ours": lambda x, y, w: ours.convolve(x, y, w, source, target),
