@@ -28,6 +28,7 @@ def plot(record: dict[str, Any]) -> Figure:
         axis.set_yscale("log")
         axis.set_ylim(0.8, 100)
         plain_ticks(axis.yaxis, (1, 2, 5, 10, 20, 50, 100))
+        plain_ticks(axis.xaxis, (1, 2, 3))
         axis.set_xlabel("maximal degree $L$")
         axis.set_ylabel("times faster than e3nn")
         axis.set_title(title)
