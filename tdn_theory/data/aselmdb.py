@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from tdn_theory.data import lmdb_file
-from tdn_theory.data.catalysts import check_apart
+from tdn_theory.data.catalysts import check_apart, name_of
 from tdn_theory.data.lmdb_file import UnusableError
 from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import Structure
@@ -92,7 +92,7 @@ def _structure(row: Any) -> Structure:
         if "cell" in known and not known["cell"].any():
             del known["cell"]
         pbc = _array(row.get("pbc", [False, False, False])).astype(bool)
-        sid, fid = _name(data.get("sid")), _name(data.get("fid"))
+        sid, fid = (name_of(data.get(name), "sid or fid") for name in ("sid", "fid"))
         structure = Structure(numbers, positions, pbc=pbc, **known, fixed=fixed, sid=sid, fid=fid, group=sid)
         check_apart(structure.positions)
         return structure if sid else replace(structure, group=structure.formula)
@@ -123,12 +123,6 @@ def _fixed(constraints: Any) -> Iterator[np.ndarray]:
         if indices.size and (indices.dtype.kind not in "iu" or indices.min() < 0):
             raise UnusableError("indices of fixed atoms are no numbers of atoms")
         yield indices.astype(int)
-
-
-def _name(value: Any) -> str:
-    if value is not None and (not isinstance(value, int | str) or isinstance(value, bool)):
-        raise UnusableError("sid or fid is no name")
-    return "" if value is None else str(value)
 
 
 def write_aselmdb(path: Path, structures: Sequence[Structure]) -> None:

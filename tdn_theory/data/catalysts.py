@@ -85,7 +85,7 @@ def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str 
     fixed = np.zeros(n, int) if record.get("fixed") is None else _whole(record, "fixed", (n,))
     if not np.isin(fixed, (0, 1)).all():
         raise UnusableError("fixed is not 0 or 1")
-    sid, fid = _name(record, "sid"), _name(record, "fid")
+    sid, fid = (name_of(record.get(name), name) for name in ("sid", "fid"))
     structure = Structure(
         numbers,
         place,
@@ -133,11 +133,15 @@ def _whole(record: Mapping[str, Any], name: str, shape: tuple[int | None, ...]) 
     return value.astype(np.int64)
 
 
-def _name(record: Mapping[str, Any], name: str) -> str:
-    value = record.get(name)
+def name_of(value: Any, what: str) -> str:
+    """The name of a system or a frame, which files may number; empty if there is none.
+
+    Raises:
+        UnusableError: `what` is neither a text nor a number.
+    """
     value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
     if value is None:
         return ""
     if not isinstance(value, int | str) or isinstance(value, bool):
-        raise UnusableError(f"{name} is no name")
+        raise UnusableError(f"{what} is no name")
     return str(value)

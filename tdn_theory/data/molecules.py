@@ -25,6 +25,7 @@ from joblib import Parallel, delayed
 from tdn_theory.data.archive import read_archive, write_archive
 from tdn_theory.data.first_geometry import first_geometry
 from tdn_theory.data.pubchemqcr import write_pubchemqcr
+from tdn_theory.data.relaxations import LARGEST_FORCE
 from tdn_theory.data.structure import Structure
 from tdn_theory.files import read_json, sha256, write_json
 from tdn_theory.provenance import provenance
@@ -33,8 +34,6 @@ ELEMENTS = ("H", "C", "N", "O", "F", "P", "S", "Cl")
 """Those of PubChemQCR."""
 FMAX = 0.05
 """A relaxation ends when no atom feels a larger force, eV/Angstrom."""
-LARGEST_FORCE = 15.0
-"""eV/Angstrom; snapshots with a larger one, of first geometries that chance pressed together, are left out."""
 UNIT = 20
 """Compounds in a unit of work."""
 

@@ -266,8 +266,7 @@ class E3nnProduct(StandIn):
         """
         edges = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
         x, y = x.expand(*edges, -1), y.expand(*edges, -1)
-        weight = self.weight if weight is None else self.joined(weight)
-        self.check_weights(weight)
+        weight = self.checked_weights(self.weight if weight is None else weight)
         terms: list[list[Tensor]] = [[] for _ in self._out]
         for group, product in zip(self._groups, self.products, strict=True):
             group.run(cast(TensorProduct, product), x, y, weight, terms)

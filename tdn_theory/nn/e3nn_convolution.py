@@ -89,23 +89,20 @@ class StandIn(torch.nn.Module):
         for name, child in self.named_children():  # what does the work is in no checkpoint
             state_dict.update(child.state_dict(prefix=f"{prefix}{name}."))
 
-    def joined(self, weight: Tensor | Sequence[Tensor] | None) -> Tensor | None:
-        """Weights that are listed by instruction, as e3nn allows, in one row."""
-        if weight is None or isinstance(weight, Tensor):
-            return weight
-        sizes = [prod(ins.path_shape) for ins in self.instructions if ins.has_weight]
-        rows = () if self.shared_weights else (-1,)
-        return torch.cat([part.reshape(*rows, size) for part, size in zip(weight, sizes, strict=True)], -1)
-
-    def check_weights(self, weight: Tensor | None) -> None:
-        """Weights are there if the product has any, and as many as it has.
+    def checked_weights(self, weight: Tensor | Sequence[Tensor] | None) -> Tensor | None:
+        """Weights in one row; e3nn allows a list by instruction.
 
         Raises:
-            ValueError: They are not.
+            ValueError: They are missing, though the product has some, or are not as many as it has.
         """
+        if weight is not None and not isinstance(weight, Tensor):
+            sizes = [prod(ins.path_shape) for ins in self.instructions if ins.has_weight]
+            rows = () if self.shared_weights else (-1,)
+            weight = torch.cat([part.reshape(*rows, size) for part, size in zip(weight, sizes, strict=True)], -1)
         if self.weight_numel and (weight is None or weight.shape[-1] != self.weight_numel):
             given = "missing" if weight is None else f"of shape {tuple(weight.shape)}"
             raise ValueError(f"weights are {given}; they must have shape (..., {self.weight_numel})")
+        return weight
 
 
 class E3nnConvolution(StandIn):
@@ -183,9 +180,7 @@ class ChannelProduct(E3nnConvolution):
         Raises:
             ValueError: Weights are missing or have another number of entries.
         """
-        weight = self.joined(weight)
-        self.check_weights(weight)
-        weight = cast(Tensor, weight)
+        weight = cast(Tensor, self.checked_weights(weight))
         edges = torch.broadcast_shapes(x.shape[:-1], y.shape[:-1])
         x, y = (part.expand(*edges, -1).reshape(-1, part.shape[-1]) for part in (x, y))
         weight = weight.unsqueeze(0) if weight.dim() == 1 else weight.expand(*edges, -1).flatten(0, -2)

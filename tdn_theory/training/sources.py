@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool
@@ -148,13 +149,13 @@ def read(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = 
         if config.source == "deepmd":
             found = pack([structure for path in paths for structure in read_deepmd(path)])
         else:
-            found = kept(_reader(config), paths, say)
+            found = kept(_reader(config, given), paths, say)
     if config.split == "group":
         return found
     return found.regrouped([f"{group} {number}" for number, group in enumerate(found.groups)])
 
 
-def _reader(config: DataConfig) -> Reader:
+def _reader(config: DataConfig, given: Mapping[str, Any]) -> Reader:
     if config.source == "pubchemqcr":
         if config.split == "structure":
             raise ValueError("data.split is 'structure', but pubchemqcr files are split by trajectory: leave it out")
@@ -165,7 +166,6 @@ def _reader(config: DataConfig) -> Reader:
         return AseReader(config.ignore)
     if config.source == "npz":
         return ArchiveReader()
-    given = {key.name: getattr(config, key.name) for key in fields(Keys)}
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
         raise ValueError(f"source 'extxyz' needs {', '.join(missing)}: the files themselves do not say")

@@ -21,7 +21,7 @@ from tdn_theory.experiments.potentials.sevennet import (
     with_tensor,
 )
 from tdn_theory.experiments.potentials.small_structures import small_structures
-from tdn_theory.experiments.potentials.swapped_products import made
+from tdn_theory.experiments.potentials.swapped_products import DYNAMIC, made
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
@@ -51,14 +51,7 @@ SIZES = {
     Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=1, share=0.0),
     Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=20, share=0.1),
     Preset.HOURS: Size(
-        {
-            "7net-0": (
-                {"kind": "CP", "rank": 28},
-                {"kind": "CP", "rank": 15},
-                {"kind": "CP, released recipe", "rank": 28},
-            ),
-            "7net-l3i5": ({"kind": "CP", "rank": 63},),
-        },
+        DYNAMIC,
         {"7net-0": 3, "7net-l3i5": 1},
         steps=300,
         share=1.0,

@@ -11,7 +11,7 @@ import numpy as np
 
 from tdn_theory.experiments.measuring import single_thread
 from tdn_theory.experiments.potentials.sevennet import DEGREES, predict, pretrained, with_tensor
-from tdn_theory.experiments.potentials.swapped_products import made
+from tdn_theory.experiments.potentials.swapped_products import DYNAMIC, made
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
@@ -34,14 +34,7 @@ SIZES = {
     Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=2),
     Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=100),
     Preset.HOURS: Size(
-        {
-            "7net-0": (
-                {"kind": "CP", "rank": 28},
-                {"kind": "CP", "rank": 15},
-                {"kind": "CP, released recipe", "rank": 28},
-            ),
-            "7net-l3i5": ({"kind": "CP", "rank": 63},),
-        },
+        DYNAMIC,
         femtoseconds=5000,
     ),
 }

@@ -17,6 +17,12 @@ KINDS = ("CP", "CP, released recipe", "atlas, all paths", "atlas, even paths", "
 """Products: our best fits of M; fits by the released code's recipe, which depend on a seed; exact ones with path
 weights of their own; and M itself without its odd paths."""
 
+DYNAMIC = {
+    "7net-0": ({"kind": "CP", "rank": 28}, {"kind": "CP", "rank": 15}, {"kind": "CP, released recipe", "rank": 28}),
+    "7net-l3i5": ({"kind": "CP", "rank": 63},),
+}
+"""By potential, the products (arguments of `made`) whose potentials are trained again and move atoms."""
+
 
 class Product(NamedTuple):
     """A tensor for the products of a potential.
