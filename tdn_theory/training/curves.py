@@ -40,8 +40,7 @@ def draw_curves(path: Path, history: Sequence[dict[str, Any]], labels: Sequence[
     best = min(range(len(losses)), key=losses.__getitem__)
     shown = [label for label in labels if f"validation_{label}_mae" in history[-1]]
     count = 2 + len(shown)
-    figure = Figure(figsize=(3.2 * count, 2.8), dpi=100)
-    figure.set_layout_engine("none")  # whatever the style says
+    figure = Figure(figsize=(3.2 * count, 2.8), dpi=100, layout="none")  # whatever the style says
     loss, rate, *errors = figure.subplots(1, count)
     marker = "." if len(epochs) < FEW else ""
     loss.plot(epochs, [row["training_loss"] for row in history], color=TRAINING, marker=marker, label="training")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from matplotlib import rc_context
 
 from tdn_theory.training import log, loop
 from tdn_theory.training.curves import draw_curves
@@ -34,8 +35,10 @@ def test_a_picture_a_minute_and_one_at_the_end(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("history", [rows(1), rows(30), rows(3, training_loss=0.0), rows(3, learning_rate=1e-3)])
-def test_any_course_can_be_drawn(tmp_path: Path, history: list[dict[str, float]]):
-    draw_curves(tmp_path / "a.png", history, ["energy", "forces"])
+@pytest.mark.parametrize("constrained", [False, True])
+def test_any_course_can_be_drawn(tmp_path: Path, history: list[dict[str, float]], constrained: bool):
+    with rc_context({"figure.constrained_layout.use": constrained}):
+        draw_curves(tmp_path / "a.png", history, ["energy", "forces"])
     assert (tmp_path / "a.png").read_bytes().startswith(PNG)
 
 
