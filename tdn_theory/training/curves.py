@@ -40,7 +40,7 @@ def draw_curves(path: Path, history: Sequence[dict[str, Any]], labels: Sequence[
     best = min(range(len(losses)), key=losses.__getitem__)
     shown = [label for label in labels if f"validation_{label}_mae" in history[-1]]
     count = 2 + len(shown)
-    figure = Figure(figsize=(3.2 * count, 2.8), dpi=100, layout="none")  # whatever the style says
+    figure = Figure(figsize=(3.2 * count, 2.8), dpi=100, layout="constrained")
     loss, rate, *errors = figure.subplots(1, count)
     marker = "." if len(epochs) < FEW else ""
     loss.plot(epochs, [row["training_loss"] for row in history], color=TRAINING, marker=marker, label="training")
@@ -58,7 +58,6 @@ def draw_curves(path: Path, history: Sequence[dict[str, Any]], labels: Sequence[
         _axes(panel)
         if panel is not rate:
             panel.legend(frameon=False, fontsize="small")
-    figure.subplots_adjust(left=0.18 / count, right=1 - 0.05 / count, bottom=0.17, top=0.88, wspace=0.3)
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     write_bytes(path, stream.getvalue())
