@@ -43,7 +43,7 @@ def plot(record: dict[str, Any]) -> Figure:
                 spread = [[end["median"] - end["quartile1"]], [end["quartile3"] - end["median"]]]
                 axis.errorbar(end["median"], y, xerr=spread, color="0.2", linewidth=0.8)
                 text = f" ×{end['median'] / start:.2g}"
-                axis.text(max(start, end["median"]), y, text, fontsize=5.5, va="center", ha="left")
+                axis.text(max(start, end["quartile3"]), y, text, fontsize=5.5, va="center", ha="left")
             for name in branches:
                 ratio = entry["branches"][name]
                 spread = [[ratio["median"] - ratio["quartile1"]], [ratio["quartile3"] - ratio["median"]]]

@@ -48,7 +48,7 @@ def plot(record: dict[str, Any]) -> Figure:
         forces.annotate(
             system,
             (3.0, height),
-            (4, -24 if below else 4),
+            (4, -38 if below else 4),
             textcoords="offset points",
             color=SYSTEMS[system][0],
             fontsize=7,
