@@ -1,8 +1,8 @@
 """Forces of networks with a truncated CP product change with the orientation; with an exact one they do not (O3).
 
-Left: change of forces on an atom, median (marker), 5 to 95 % of atoms (bar), and the worst found by search (triangle).
-Middle and right: rotated copies that should stay equal, after relaxation and in dynamics; means over seeds, bars are
-standard errors.
+Left: change of forces on an atom, median (marker), 5 to 95 % of atoms (bar), and the worst found by search
+(triangle). Middle and right: rotated copies that should stay equal, after relaxation and in dynamics; means over
+seeds, bars are standard errors.
 """
 
 from typing import Any

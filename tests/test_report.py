@@ -298,6 +298,7 @@ def test_the_numbers_of_a_text_are_refreshed(tmp_path, monkeypatch, capsys, resu
 
 # In a browser.
 
+
 @pytest.fixture(scope="module")
 def browser(html, tmp_path_factory) -> Iterator:
     folder = tmp_path_factory.mktemp("browser")
