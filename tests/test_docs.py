@@ -237,8 +237,10 @@ def site(tmp_path_factory) -> Path:
 
 def test_the_pages_build(site):
     for page in site.rglob("*.html"):
-        loaded = re.findall(r"<(?:script|img|link)[^>]+(?:src|href)=\"?(https?:[^\" >]+)", page.read_text())
+        text = page.read_text()
+        loaded = re.findall(r"<(?:script|img|link)[^>]+(?:src|href)=\"?(https?:[^\" >]+)", text)
         assert loaded == [], page
+        assert "&lt;!--=" not in text, f"a marker shows in {page}"
     solver = (site / "api" / "cp" / "solvers" / "levenberg_marquardt" / "index.html").read_text()
     assert 'id="tdn_theory.cp.solvers.levenberg_marquardt.LevenbergMarquardt.solve"' in solver
     tensor = (site / "api" / "coupling" / "index.html").read_text()
