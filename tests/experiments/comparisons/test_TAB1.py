@@ -47,7 +47,8 @@ def test_the_loss_falls(monkeypatch: pytest.MonkeyPatch):
     ticks = iter(range(10**6))
     monkeypatch.setattr(TAB1.time, "process_time", lambda: float(next(ticks)))
     task = TAB1.Task(TAB1.configuration({**TINY, "channels": 8}), 8)
-    task.splits = type(task.splits)(*[task.splits.train] * 3)
+    learnt = task.splits.train
+    task.splits = type(task.splits)(learnt, learnt, learnt)
     training = TAB1._Training({**WHAT, "seconds": 60.0}, task)
     training.run(None)
     first, last = training.state.history
