@@ -1,4 +1,8 @@
-"""Students of rank R inside the model fit teachers with random equivariant products (T2, T3, O8)."""
+"""Students of as many terms as theory asks learn any teacher exactly, and with fewer terms none did (T2, T3, O8).
+
+Teachers have random equivariant products, of random path weights or such as a scaling of degrees gives. Mean
+logarithms over seeds, bars are standard errors; coloured bars: the ranks by theory.
+"""
 
 from typing import Any
 
