@@ -75,7 +75,7 @@ def test_path_weights_of_a_channel_are_those_of_its_product(rng):
     z = np.zeros(9)
     for entry, part in zip(product.irreps_out, product.irreps_out.slices(), strict=True):
         z[component_slice(entry.ir.l)] += messages[part].reshape(entry.mul, entry.ir.dim)[channel]
-    M = CouplingTensor(2, [found[path] for path in CouplingTensor(2).paths])
+    M = CouplingTensor(2, tuple(found[path] for path in CouplingTensor(2).paths))
     np.testing.assert_allclose(z, np.einsum("kij,i,j->k", M.array, x, y), atol=1e-4)
 
 
