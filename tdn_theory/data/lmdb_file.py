@@ -24,7 +24,7 @@ def _lmdb() -> Any:
     try:
         import lmdb
     except ImportError as error:
-        raise ImportError("LMDB files need lmdb: pip install 'tdn-theory[pubchemqcr]'") from error
+        raise ImportError("LMDB files need lmdb: pip install 'tdn-theory[lmdb]'") from error
     return lmdb
 
 

@@ -45,7 +45,7 @@ def test_list():
 
 
 def test_convert(tmp_path: Path):
-    pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+    pytest.importorskip("lmdb", reason="needs the extra lmdb")
     count = len(relaxations())
     assert f"{count} structures" in run("convert", "relaxations", tmp_path / "a.npz")
     run("convert", tmp_path / "a.npz", tmp_path / "a.lmdb")
@@ -56,7 +56,7 @@ def test_convert(tmp_path: Path):
 
 
 def test_catalysts_are_converted_without_loss(tmp_path: Path):
-    pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+    pytest.importorskip("lmdb", reason="needs the extra lmdb")
     wanted = replace(catalyst(), reference_energy=None)
     write_archive(tmp_path / "a.npz", [wanted], {})
     for source, target in (("a.npz", "b.aselmdb"), ("b.aselmdb", "c.xyz"), ("c.xyz", "d.npz")):

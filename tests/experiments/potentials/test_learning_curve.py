@@ -12,7 +12,7 @@ from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
 for package in ("chemicals", "rdkit", "tblite", "lmdb"):
-    pytest.importorskip(package, reason="needs the extras make-data, gfn2 and pubchemqcr")
+    pytest.importorskip(package, reason="needs the extras make-data, gfn2 and lmdb")
 
 
 @pytest.fixture(autouse=True)
