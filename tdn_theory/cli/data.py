@@ -54,6 +54,7 @@ def data_list(as_json: JsonOption = False) -> None:
         ("pubchemqcr", "relaxations of compounds of PubChem, GFN2-xTB", "'tdn-theory[make-data]', data make-molecules"),
         ("nbody", "five charged particles, the benchmark of EGNN", "nothing: simulated, data make-nbody"),
         ("surfaces", "adsorbates on metals, EMT (read as is2re)", "'tdn-theory[lmdb]', data make-surfaces"),
+        ("oxides", "adsorbates on oxides, GFN1-xTB (read as is2re)", "'tdn-theory[gfn2,lmdb]', data make-oxides"),
         ("npz", "archives, as data convert writes them", "files of yours"),
         ("pubchemqcr", "LMDB files of PubChemQCR", "'tdn-theory[lmdb]', files of yours"),
         ("is2re", "OC20, OC22: LMDB, energies of relaxed structures", "'tdn-theory[lmdb]', files of yours"),

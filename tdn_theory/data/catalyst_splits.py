@@ -54,15 +54,16 @@ def split_catalysts(
     Args:
         adsorbates: Adsorbate of each system.
         compositions: Composition of the catalyst of each system.
-        held_out: Fractions of the adsorbates and of the compositions that are held out, at least one of each.
+        held_out: Fractions of the adsorbates and of the compositions that are held out, at least one of each; of a
+            fraction 0 nothing is, and there are no parts for it.
         in_distribution: Fraction of the systems with neither of them that tests, at least one.
         seed: Seed of both choices, which depends on the names and the number of systems alone.
 
     Raises:
         ValueError: A fraction is not between 0 and 1, or a part would be empty.
     """
-    fractions = (*held_out, in_distribution)
-    if not all(0 < fraction < 1 for fraction in fractions) or len(adsorbates) != len(compositions):
+    right = all(0 <= fraction < 1 for fraction in held_out) and any(held_out) and 0 < in_distribution < 1
+    if not right or len(adsorbates) != len(compositions):
         raise ValueError(
             f"held_out={held_out}, in_distribution={in_distribution}, {len(adsorbates)} adsorbates, "
             f"{len(compositions)} compositions; fractions must be between 0 and 1, and every system have both names"
@@ -71,7 +72,7 @@ def split_catalysts(
     new = []
     for names, fraction in zip((adsorbates, compositions), held_out, strict=True):
         known = sorted(set(names))
-        chosen = rng.permutation(known)[: max(1, round(fraction * len(known)))]
+        chosen = rng.permutation(known)[: max(1, round(fraction * len(known))) if fraction else 0]
         new.append(np.isin(np.array(names), chosen))
     new_adsorbate, new_composition = new
     rest = rng.permutation(np.flatnonzero(~new_adsorbate & ~new_composition))
@@ -83,6 +84,9 @@ def split_catalysts(
         "ood_cat": np.flatnonzero(~new_adsorbate & new_composition),
         "ood_both": np.flatnonzero(new_adsorbate & new_composition),
     }
+    for fraction, alone in zip(held_out, ("ood_ads", "ood_cat"), strict=True):
+        if not fraction:
+            found = {name: numbers for name, numbers in found.items() if name not in (alone, "ood_both")}
     empty = [name for name, numbers in found.items() if not len(numbers)]
     if empty:
         raise ValueError(
