@@ -31,13 +31,9 @@ if TYPE_CHECKING:
 
 LATTICE = {
     "Mg": 4.21,
-    "Ca": 4.81,
-    "Ti": 4.18,
-    "V": 4.06,
     "Mn": 4.44,
     "Fe": 4.33,
     "Co": 4.26,
-    "Ni": 4.18,
     "Zn": 4.28,
     "Cd": 4.69,
 }
@@ -200,7 +196,8 @@ def collect(slabs: Sequence[OxideSlab], work: Path, folder: Path, seed: int = 0)
             done += 1
     systems = numbered(systems)
     first = [system.first for system in systems]
-    parts = split_catalysts([""] * len(first), [composition(s) for s in first], held_out=(0.0, 0.2), seed=seed)
+    names = [""] * len(first), [composition(s) for s in first]
+    parts = split_catalysts(*names, held_out=(0.0, 0.2), seed=seed, new_elements=False)
     sizes = write_parts(folder, systems, parts)
     made = provenance(seed)
     made["versions"] |= {package: version(package) for package in ("ase", "tblite")}

@@ -17,11 +17,6 @@ from typing import Any
 
 import torch
 
-from tdn_theory.coupling import CouplingTensor
-from tdn_theory.cp import atlas
-from tdn_theory.cp.factors import CPFactors
-from tdn_theory.cp.schedules import quadratic
-from tdn_theory.cp.store import Store
 from tdn_theory.data.graph import Graph, batch_indices
 from tdn_theory.experiments.comparisons.other_networks import (
     NETWORKS,
@@ -30,7 +25,7 @@ from tdn_theory.experiments.comparisons.other_networks import (
     installed,
     interpreter,
 )
-from tdn_theory.experiments.comparisons.task import Task, set_parameters
+from tdn_theory.experiments.comparisons.task import TDN, Task, factors, set_parameters
 from tdn_theory.experiments.measuring import single_thread
 from tdn_theory.experiments.potentials.fitting import TINY
 from tdn_theory.jobs import Jobs
@@ -49,13 +44,7 @@ from tdn_theory.training.schedule import learning_rate_factor
 WARM_UP = 3
 """Steps before the clock starts, without changing weights: some packages compile in their first ones."""
 
-TDN: dict[str, dict[str, Any]] = {
-    "TDN, exact": {},
-    "TDN, cubature": {"method": "cubature"},
-    "TDN, CP of the atlas": {"method": "cp"},
-    "TDN, CP as released": {"method": "cp"},
-    "TDN, CP as released, direct": {"method": "cp", "forces": "direct"},
-}
+MODELS: dict[str, dict[str, Any]] = {**TDN, "TDN, CP as released, direct": {"method": "cp", "forces": "direct"}}
 """What each changes of the configuration, at L = 1. The last one is the paper's; Equiformer has direct forces too."""
 
 
@@ -98,7 +87,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
             "structures": size.structures,
         }
         for number in range(size.seeds)
-        for model in [*TDN, *NETWORKS]
+        for model in [*MODELS, *NETWORKS]
         if model not in absent
     ]
     alone = replace(jobs, workers=1, dask=None)  # two that share caches are slower
@@ -119,7 +108,7 @@ def learn(
     """Train one network and test it; in the environment of its package, if this one lacks it.
 
     Args:
-        model: Name in `TDN` or `other_networks.NETWORKS`.
+        model: Name in `MODELS` or `other_networks.NETWORKS`.
         seed: Seed of weights and batches.
         seconds: Processor time to train.
         points: Evaluations on the validation set.
@@ -161,9 +150,9 @@ class _Training:
         self.curve: list[dict[str, float]] = []
 
     def _build(self, dtype: torch.dtype) -> Potential | OtherNetwork:
-        config = self.task.potential(lmax=1, **TDN.get(self.name, {}))
-        if self.name in TDN:
-            model = Potential(config, self.seed, _factors(self.name)).to(dtype)
+        config = self.task.potential(lmax=1, **MODELS.get(self.name, {}))
+        if self.name in MODELS:
+            model = Potential(config, self.seed, factors(self.name)).to(dtype)
         else:
             model = NETWORKS[self.name](config, self.task.neighbors, self.seed, dtype)
         model.set_reference(*self.task.reference)
@@ -240,15 +229,6 @@ class _Training:
         errors = {name: found.metrics[name].value for name in ("energy_mae", "forces_rmse")}
         self.curve.append({"seconds": self.spent, "steps": self.steps, "loss": found.loss, **errors})
         return found.loss
-
-
-def _factors(name: str) -> CPFactors | None:
-    """CP factors, for those that have some."""
-    if name == "TDN, CP of the atlas":
-        return atlas.best(1).factors
-    if name.startswith("TDN, CP as released"):
-        return Store().best(CouplingTensor(1), quadratic(1), "SampledAdamW").factors
-    return None
 
 
 STUDY = Study(
