@@ -68,7 +68,7 @@ HARM: dict[str, Callable[[bytearray], None]] = {
     "value longer than the file": lambda c: put(c, big(c) + 2, 0x7000),
     "value beyond the file": lambda c: put(c, big(c) + 8 + numbers(c, big(c) + 6), 2**40, 8),
     "value in a database of its own": lambda c: put(c, big(c) + 4, 3),
-    "root beyond the file": lambda c: [put(c, start + 16 + 128, 2**40, 8) for start in (0, PAGE)],
+    "root beyond the file": lambda c: [put(c, start + 16 + 112, 2**40, 8) for start in (0, PAGE)],
     "several values of a key": lambda c: [put(c, start + 16 + 76, 4) for start in (0, PAGE)],
 }
 

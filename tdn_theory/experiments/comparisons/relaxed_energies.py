@@ -69,7 +69,7 @@ def sizes(*sources: str) -> dict[Preset, Size]:
     """Sizes for sources, of which the first one is shipped."""
     return {
         Preset.SMALLEST: Size(1, 1, TINY, sources[:1], structures=12),
-        Preset.QUICK: Size(8, 1, {}, sources[:1]),
+        Preset.QUICK: Size(5, 1, {}, sources[:1]),
         Preset.HOURS: Size(200, 3, {}, sources),
     }
 
