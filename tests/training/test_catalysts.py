@@ -21,7 +21,7 @@ from tdn_theory.training.sources import load, read
 from tests.assertions import refuses
 from tests.data.reference import catalyst, systems
 
-lmdb = pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+lmdb = pytest.importorskip("lmdb", reason="needs the extra lmdb")
 
 SMALL = {"channels": 8, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 5.0}
 

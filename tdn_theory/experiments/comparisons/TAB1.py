@@ -22,11 +22,6 @@ from typing import Any
 import torch
 from platformdirs import user_cache_path
 
-from tdn_theory.coupling import CouplingTensor
-from tdn_theory.cp import atlas
-from tdn_theory.cp.factors import CPFactors
-from tdn_theory.cp.schedules import quadratic
-from tdn_theory.cp.store import Store
 from tdn_theory.data.graph import Graph, batch_indices
 from tdn_theory.experiments.comparisons.other_networks import (
     NETWORKS,
@@ -35,7 +30,7 @@ from tdn_theory.experiments.comparisons.other_networks import (
     installed,
     interpreter,
 )
-from tdn_theory.experiments.comparisons.task import Task, set_parameters
+from tdn_theory.experiments.comparisons.task import TDN, Task, factors, set_parameters
 from tdn_theory.experiments.measuring import single_thread
 from tdn_theory.experiments.potentials.compound_files import Molecules, data_of
 from tdn_theory.experiments.potentials.fitting import TINY
@@ -60,13 +55,7 @@ WARM_UP = 3
 CACHE = user_cache_path("tdn-theory") / "TAB1"
 """Where a stopped training goes on."""
 
-TDN: dict[str, dict[str, Any]] = {
-    "TDN, exact": {},
-    "TDN, cubature": {"method": "cubature"},
-    "TDN, CP of the atlas": {"method": "cp"},
-    "TDN, CP as released": {"method": "cp"},
-    "TDN, CP as released, direct": {"method": "cp", "forces": "direct"},
-}
+MODELS: dict[str, dict[str, Any]] = {**TDN, "TDN, CP as released, direct": {"method": "cp", "forces": "direct"}}
 """What each changes of the configuration, at L = 1. The last one is the paper's; Equiformer has direct forces too."""
 
 
@@ -110,7 +99,7 @@ CLAIMED = ("TDN, exact", "TDN, CP as released, direct", "Equiformer", "SchNet")
 def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Train every network that is at hand, one after the other, whatever the number of workers."""
     absent = [name for name in NETWORKS if interpreter(name) is None]
-    models = [name for name in [*TDN, *NETWORKS] if name not in absent]
+    models = [name for name in [*MODELS, *NETWORKS] if name not in absent]
     same: dict[str, Any] = {
         "network": size.network,
         "structures": size.structures,
@@ -172,7 +161,7 @@ def learn(
     Where the network stood at the last evaluation is kept in the user's cache, so a stopped training goes on there.
 
     Args:
-        model: Name in `TDN` or `other_networks.NETWORKS`.
+        model: Name in `MODELS` or `other_networks.NETWORKS`.
         seed: Seed of weights and batches.
         seconds: Processor time to train.
         points: Evaluations on the validation set.
@@ -239,9 +228,9 @@ class _Training:
         self.state = State(both, self.average, task.optimizer(self.model, self.name), torch.zeros(2, 1))
 
     def _build(self, dtype: torch.dtype) -> Potential | OtherNetwork:
-        config = self.task.potential(lmax=1, **TDN.get(self.name, {}))
-        if self.name in TDN:
-            model = Potential(config, self.what["seed"], _factors(self.name)).to(dtype)
+        config = self.task.potential(lmax=1, **MODELS.get(self.name, {}))
+        if self.name in MODELS:
+            model = Potential(config, self.what["seed"], factors(self.name)).to(dtype)
         else:
             model = NETWORKS[self.name](config, self.task.neighbors, self.what["seed"], dtype)
         model.set_reference(*self.task.reference)
@@ -319,15 +308,6 @@ class _Training:
             set_parameters(self.best, self.average.parameters())
         errors = {name: found.metrics[name].value for name in ("energy_mae", "forces_rmse")}
         state.history.append({"seconds": state.seconds, "steps": state.step, "loss": loss, **errors})
-
-
-def _factors(name: str) -> CPFactors | None:
-    """CP factors, for those that have some."""
-    if name == "TDN, CP of the atlas":
-        return atlas.best(1).factors
-    if name.startswith("TDN, CP as released"):
-        return Store().best(CouplingTensor(1), quadratic(1), "SampledAdamW").factors
-    return None
 
 
 STUDY = Study(

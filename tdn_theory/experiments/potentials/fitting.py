@@ -201,19 +201,20 @@ class Fit:
         return 1e3 * float(np.sqrt(np.mean(baseline_errors(constants, elements, structures) ** 2)))
 
 
-def fit(config: TrainConfig, steps: int, structures: int | None = None) -> Fit:
+def fit(config: TrainConfig, steps: int, structures: int | None = None, splits: Splits | None = None) -> Fit:
     """Train a potential.
 
     Args:
         config: Of `configuration`.
         steps: Steps of the optimizer, rounded to whole epochs.
         structures: At most so many in each part of the split; None: all.
+        splits: The structures, where the caller has them; by default what `config.data` says.
 
     Raises:
         ValueError: A setting is not possible.
         ArithmeticError: A loss is not finite.
     """
-    splits = load_some(config.data, structures)
+    splits = load_some(config.data, structures) if splits is None else splits
     epochs = max(1, round(steps / math.ceil(len(splits.train) / config.batch_size)))
     schedule = ScheduleConfig("cosine", warmup=WARMUP * epochs, warmup_factor=0.05)
     with TemporaryDirectory() as folder:

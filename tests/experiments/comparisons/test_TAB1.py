@@ -9,6 +9,7 @@ import matplotlib.pyplot
 import pytest
 
 from tdn_theory import checkout
+from tdn_theory.coupling import CouplingTensor
 from tdn_theory.experiments.comparisons import TAB1, other_networks
 from tdn_theory.experiments.potentials.fitting import TINY
 from tdn_theory.jobs import Jobs
@@ -39,7 +40,7 @@ def test_learning(model: str, steps: int, monkeypatch: pytest.MonkeyPatch):
     error = result["rotation"]["forces_rotation"]["value"]
     assert (error > 1e-6) == ("as released" in model), f"rotation error {error}"
     assert result["parameters"] > 0
-    assert (result["package"] is None) == (model in TAB1.TDN)
+    assert (result["package"] is None) == (model in TAB1.MODELS)
 
 
 def test_the_loss_falls(monkeypatch: pytest.MonkeyPatch):
@@ -93,11 +94,11 @@ def test_the_rate_of_least_validation_loss_is_taken(monkeypatch: pytest.MonkeyPa
 
 def test_the_products_are_what_they_say():
     """The first three are exact at L = 1, each by itself; the released one nearly is, at the paper's rank."""
-    ranks = {name: factors.rank for name in TAB1.TDN if (factors := TAB1._factors(name)) is not None}
+    ranks = {name: factors.rank for name in TAB1.MODELS if (factors := TAB1.factors(name)) is not None}
     assert ranks == {"TDN, CP of the atlas": 7, "TDN, CP as released": 7, "TDN, CP as released, direct": 7}
-    released = TAB1._factors("TDN, CP as released")
+    released = TAB1.factors("TDN, CP as released")
     assert released is not None
-    assert 1e-3 < released.relative_residual(TAB1.CouplingTensor(1).array) < 0.1
+    assert 1e-3 < released.relative_residual(CouplingTensor(1).array) < 0.1
 
 
 def test_a_network_at_home_elsewhere(monkeypatch: pytest.MonkeyPatch):
@@ -142,7 +143,7 @@ def result(model: str, seed: int, forces: float) -> dict:
 def test_the_record_and_its_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Of a run without MACE."""
     monkeypatch.setattr(TAB1, "interpreter", lambda network: None if network == "MACE" else Path("python"))
-    names = [*TAB1.TDN, *other_networks.NETWORKS]
+    names = [*TAB1.MODELS, *other_networks.NETWORKS]
 
     def learn(model, seed, **settings):
         return result(model, seed, 100.0 - 10 * names.index(model))
