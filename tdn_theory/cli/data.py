@@ -62,6 +62,7 @@ def data_list(as_json: JsonOption = False) -> None:
         ("s2ef-text", "OC20: extended XYZ, reference energies beside it", "files of yours"),
         ("aselmdb", "ASE's database in LMDB files", "'tdn-theory[lmdb]', files of yours"),
         ("extxyz", "extended XYZ files; keys and units are yours to name", "files of yours"),
+        ("cp2k", "CP2K's trajectories with cells and forces", "files of yours"),
         ("deepmd", "DeePMD-kit's folders of numpy arrays", "'tdn-theory[dpdata]', folders of yours"),
         ("ase", "ASE's .traj, .db, .json; VASP's OUTCAR, vasprun.xml", "files of yours"),
     )
@@ -72,7 +73,7 @@ def data_list(as_json: JsonOption = False) -> None:
 def data_check(
     files: Annotated[
         list[Path],
-        typer.Argument(help=".xyz, .extxyz (.gz, .xz), .npz, .lmdb, .aselmdb; ASE's, VASP's; DeePMD's folders."),
+        typer.Argument(help=".xyz, .extxyz (.gz, .xz), .npz, .lmdb, .aselmdb; of ASE, VASP, CP2K; DeePMD's folders."),
     ],
     energy_key: EnergyKey = "energy",
     energy_unit: EnergyUnit = "eV",

@@ -16,6 +16,7 @@ from tdn_theory.data.aselmdb import AseLmdbReader
 from tdn_theory.data.catalyst_lmdb import CatalystLmdbReader
 from tdn_theory.data.catalyst_text import CatalystTextReader
 from tdn_theory.data.catalysts import shards
+from tdn_theory.data.cp2k import Cp2kReader
 from tdn_theory.data.deepmd import read_deepmd
 from tdn_theory.data.extxyz import ISOLATED_ATOM, ExtxyzReader, Keys
 from tdn_theory.data.kept import kept
@@ -166,6 +167,8 @@ def _reader(config: DataConfig, given: Mapping[str, Any]) -> Reader:
         return AseReader(config.ignore)
     if config.source == "npz":
         return ArchiveReader()
+    if config.source == "cp2k":
+        return Cp2kReader()
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
         raise ValueError(f"source 'extxyz' needs {', '.join(missing)}: the files themselves do not say")
