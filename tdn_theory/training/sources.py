@@ -36,6 +36,9 @@ CATALYSTS: Mapping[str, tuple[Reader, tuple[str, ...]]] = {
 }
 """Readers of the sources of OC20 and OC22, and what the names of shards end in."""
 
+UNLABELLED: Mapping[str, Reader] = dict.fromkeys(("is2re", "s2ef"), CatalystLmdbReader("positions"))
+"""Readers of sources whose test sets are released without labels."""
+
 
 class Splits:
     """Three sets without a common group, unless files of their own are given for them.
@@ -119,6 +122,20 @@ def _without_atoms(structures: Packed, atoms: dict[int, float]) -> Packed:
 def _isolated(structures: Packed) -> Bool[np.ndarray, " n"]:
     kind = structures.texts["config_type"].index(ISOLATED_ATOM)
     return (structures.column("atoms") == 1) & (structures.column("config_type") == kind)
+
+
+def unlabelled(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = lambda line: None) -> Packed:
+    """The structures of `files`, which need no labels where the source has test sets without.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ImportError: A package that reads the files is missing; the message names the extra.
+        ValueError: A setting is missing or superfluous for the source, or there are no files.
+    """
+    if config.source not in UNLABELLED or not files:
+        return read(config, files, say)
+    paths = [shard for file in files for shard in shards(Path(file), *CATALYSTS[config.source][1])]
+    return kept(UNLABELLED[config.source], paths, say)
 
 
 def read(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = lambda line: None) -> Packed:
