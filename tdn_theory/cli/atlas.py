@@ -67,6 +67,7 @@ def atlas_search(
     paths: Annotated[PathsName, typer.Option(help="Paths to keep alive.")] = PathsName.ALL,
     starts: Annotated[int, typer.Option(min=1, help="Random starts, with seeds seed, seed+1, ...")] = 5,
     symmetry: Annotated[str, typer.Option(help="Group of the decomposition, e.g. C2*Z3, D2*S3; C1 for none.")] = "C1",
+    any_weights: Annotated[bool, typer.Option("--any-weights", help="Look near random weights, not near 1.")] = False,
     seed: SeedOption = 0,
     out: OutOption = Path("atlas-search"),
     workers: WorkersOption = 1,
@@ -80,7 +81,7 @@ def atlas_search(
     with errors_as_messages():
         jobs = Jobs(out / "jobs", workers, dask)
         given = int(coupling) if coupling.isdecimal() else coupling
-        rows = search.run(given, rank, paths.value, starts, symmetry, seed, jobs, out / "atlas")
+        rows = search.run(given, rank, paths.value, starts, symmetry, seed, jobs, out / "atlas", any_weights)
     show_rows(rows, SEARCHED, as_json=as_json)
 
 
