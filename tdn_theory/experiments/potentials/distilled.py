@@ -53,7 +53,8 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=1, share=0.0),
     Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, {"7net-0": 1}, steps=20, share=0.1),
-    Preset.HOURS: Size(DYNAMIC, {"7net-0": 3, "7net-l3i5": 1}, steps=200, share=1.0),
+    Preset.HOURS: Size({"7net-0": DYNAMIC["7net-0"]}, {"7net-0": 3}, steps=200, share=1.0),
+    Preset.FULL: Size(DYNAMIC, {"7net-0": 3, "7net-l3i5": 3}, steps=2000, share=1.0),
 }
 
 
