@@ -11,7 +11,7 @@ from tdn_theory.evidence import GivenNetworks, Timing, Training, beyond, measure
 from tdn_theory.finding import Finding, Number, Outcome, Row
 from tdn_theory.records import Record
 
-READS = ("TAB9", "pretrained", "distilled", "motion")
+READS = ("TAB9", "pretrained")
 
 STAND_INS = {
     "CP": ("the best CP", False),
@@ -51,8 +51,6 @@ def judge(records: Mapping[str, Record]) -> Finding:
         ),
         *(Row(f"{n}, force error, {p}", "", error) for n, row in forces.items() for p, error in row.items()),
         *(row for potential, lmax in pretrained["degrees"].items() for row in _changed(pretrained, potential, lmax)),
-        *_trained_again(records["distilled"].values),
-        *_moved(records["motion"].values),
     )
     error, time = turned["NequIP"]["CP"].value, pace["NequIP"]["CP"]
     runs = rows["NequIP"]["CP"]
@@ -110,38 +108,7 @@ def _changed(values: Mapping[str, Any], potential: str, lmax: int) -> list[Row]:
         of_kinds = [[kind["error"]["energy"] for kind in row["kinds"].values()] for row in rows]
         means = [fmean(error["mean"] for error in errors) for errors in of_kinds]
         error = hypot(*(error["standard_error"] for error in of_kinds[0])) / len(of_kinds[0])
-        spread = hypot(error, _error(means) or 0.0)
+        spread = hypot(error, stdev(means) / sqrt(len(means)) if len(means) > 1 else 0.0)
         what = f"SevenNet (L = {lmax}), energies changed by {name}, R = {rows[0]['rank']}"
         found.append(Row(what, "", Number(fmean(means), spread, "meV/atom")))
     return found
-
-
-def _trained_again(values: Mapping[str, Any]) -> list[Row]:
-    """The same for what was trained on the energies and forces of the potential as it was; errors are over seeds."""
-    found: dict[str, list[float]] = {}
-    for row in values["rows"]:
-        product, errors = row["product"], [kind["energy"]["mean"] for kind in row["after"].values()]
-        name = f"(L = {values['degrees'][row['potential']]}), the same by {_name(product)}, trained again"
-        found.setdefault(name, []).append(fmean(errors))
-    return [Row(f"SevenNet {name}", "", Number(fmean(runs), _error(runs), "meV/atom")) for name, runs in found.items()]
-
-
-def _moved(values: Mapping[str, Any]) -> list[Row]:
-    """Largest change of a free molecule's angular momentum over its thermal size; an invariant energy keeps it."""
-    return [
-        Row(
-            f"SevenNet (L = {values['degrees'][row['potential']]}), turning in {values['femtoseconds'] / 1000:g} ps, "
-            + ("its own product" if row["product"] is None else _name(row["product"])),
-            "",
-            Number(row["angular_momentum"], form=".1g"),
-        )
-        for row in values["rows"]
-    ]
-
-
-def _name(product: Mapping[str, Any]) -> str:
-    return f"{STAND_INS[product['kind']][0]}, R = {product['rank']}"
-
-
-def _error(values: list[float]) -> float | None:
-    return stdev(values) / sqrt(len(values)) if len(values) > 1 else None
