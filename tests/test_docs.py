@@ -214,6 +214,16 @@ def test_mathematics_is_set(text, formulas):
     assert ("$" in page) == (formulas == 0)
 
 
+def test_the_mathematics_of_verdicts_is_set():
+    page = load("docs/hooks", "mathematics").on_page_markdown(
+        "> **E6** <!--=verdict E6-->is 2 ||Mhat||^2. *But:* no<!--/-->, 5^2 and <!--=claims-->2^3<!--/-->"
+    )
+    assert page == (
+        "> **E6** <!--=verdict E6-->is 2 ‖<i>M\u0302</i>‖<sup>2</sup>. *But:* no<!--/-->, "
+        "5^2 and <!--=claims-->2^3<!--/-->"
+    )
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The site, built strictly: a broken link, or a docstring that is not Google style, is an error."""

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from tdn_theory import checkout
 from tdn_theory.cli.app import app
-from tdn_theory.coupling import Coupling
+from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.files import read_json
 from tdn_theory.nn import TensorProduct
@@ -374,7 +375,15 @@ def choose(browser, **choices) -> list[dict]:
         form.dispatchEvent(new Event("input", { bubbles: true }));
         return [...document.querySelectorAll("#products tbody tr")].map((row) => ({
             cells: [...row.cells].map((cell) => cell.textContent), fits: !row.classList.contains("excluded") }));""",
-        {"connection": "uvu", "paths": "all", "channels": 128, "edges": 1024, "error": "1e-6", **choices},
+        {
+            "connection": "uvu",
+            "paths": "all",
+            "channels": 128,
+            "edges": 1024,
+            "measure": "equivariance",
+            "error": "1e-6",
+            **choices,
+        },
     )
 
 
@@ -408,6 +417,20 @@ def test_the_explorer_orders_what_fits_by_multiply_adds(browser):
     assert not all(row["fits"] for row in rows)
 
 
+def test_the_explorer_measures_the_distance_from_the_paper_s_weights(browser, results):
+    """At L = 2 the product of 23 terms is exact, and not M; the best fit of 28 terms is nearer to M than it."""
+    rows = choose(browser, coupling="L=2", measure="distance", error="0")
+    cells = {(row["cells"][1], row["cells"][2]): row["cells"] for row in rows}
+    fits = [row for row in results.values["rank_frontier"]["fitted"] if (row["L"], row["R"]) == (2, 28)]
+    fitted = min(fits, key=lambda row: row["rms_error"])["frobenius_error"]
+    away = np.linalg.norm(atlas.best(2).tensor.array - CouplingTensor(2).array) / CouplingTensor(2).norm
+    assert fitted < 0.1 < away
+    assert float(cells["CP, proven exact", "23"][3]) == pytest.approx(away, rel=6e-3)
+    assert float(cells["CP, fitted to M", "28"][3]) == pytest.approx(fitted, rel=6e-3)
+    assert cells["CP, proven exact", "30"][3:6] == ["roundoff", "15 of 15", "all 1"]
+    assert [row["fits"] for row in rows] == [row["cells"][3] == "roundoff" for row in rows]
+
+
 def test_the_explorer_shows_recorded_times(browser, results):
     unit = next(
         u
@@ -421,13 +444,15 @@ def test_the_explorer_shows_recorded_times(browser, results):
 
 
 def test_the_address_keeps_what_is_chosen(browser):
-    rows = choose(browser, coupling="L=3", channels=48, error="1e-2")
+    rows = choose(browser, coupling="L=3", channels=48, measure="distance", error="1e-2")
     run(browser, "document.getElementById('controls').reset(); location.hash = '#verdicts'")
-    address = "#explorer?" + "coupling=L%3D3&paths=all&connection=uvu&channels=48&edges=1024&error=1e-2"
+    address = (
+        "#explorer?" + "coupling=L%3D3&paths=all&connection=uvu&channels=48&edges=1024&measure=distance&error=1e-2"
+    )
     run(browser, "location.hash = arguments[0]", address)
     assert becomes_true(browser, "return document.getElementById('controls').elements.channels.value === '48'")
-    adds = "return [...document.querySelectorAll('#products tbody tr')].map((row) => row.cells[6].textContent)"
-    assert run(browser, adds) == [row["cells"][6] for row in rows]
+    adds = "return [...document.querySelectorAll('#products tbody tr')].map((row) => row.cells[7].textContent)"
+    assert run(browser, adds) == [row["cells"][7] for row in rows]
 
 
 def test_the_explorer_is_used_by_keyboard(browser):

@@ -42,6 +42,7 @@ def card(study: str, result: Result) -> str:
 [![{result.title}](figures/{study}.svg){{ loading=lazy }}](figures/{study}.svg)
 <figcaption markdown>
 **{study}.** {maths(sentence(result.caption))}
+
 Preset `{record["preset"]}`, seed {made["seed"]}, {made["device"]}, commit `{made["commit"][:9]}`, {made["time"][:10]}.
 [study]({place(study)}) · [script](figures/{study}.py) · [record](figures/{study}.json)
 </figcaption>

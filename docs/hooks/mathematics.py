@@ -51,4 +51,4 @@ def on_config(config: MkDocsConfig) -> None:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Called with the text of every page."""
-    return VERDICT.sub(lambda match: match["marker"] + maths(match["text"]), markdown)
+    return VERDICT.sub(lambda match: match["marker"] + str(maths(match["text"])), markdown)

@@ -49,7 +49,7 @@ def audit(
     max_energy: Annotated[float | None, typer.Option(help="Most rotation error of energies, eV/atom.")] = None,
     max_forces: Annotated[float | None, typer.Option(help="Most rotation error of forces, eV/Angstrom.")] = None,
     consequences: Annotated[
-        bool, typer.Option("--consequences", help="Also relax turned copies; run dynamics.")
+        bool, typer.Option("--consequences", help="Also relax turned copies, and run dynamics.")
     ] = False,
     seed: SeedOption = 0,
     workers: WorkersOption = 1,

@@ -39,8 +39,10 @@ def products(results: Results) -> dict[str, Any]:
 
     Returns:
         `couplings`: by label, for the paths `all` and, for the paper's features, `even` ones, a list of products with
-        name, number of terms, equivariance error (None where it is exact by construction), paths alive, proof, costs
-        by connection and order, and the Python that makes it, with `MODE` and `CHANNELS` to be filled in.
+        name, number of terms, errors by measure, paths alive, their weights, proof, what made it and what else is
+        known, costs by connection and order, and the Python that makes it, with `MODE` and `CHANNELS` to be filled in.
+        Errors are `equivariance`, root mean square over that of the output, and `distance` from the product whose
+        weights are all 1, over its norm.
         `times`: recorded forward times in milliseconds, by coupling, connection, channels, edges, product, machine.
     """
     fits: dict[tuple[int, int], Mapping[str, Any]] = {}
@@ -69,9 +71,11 @@ def _without_factors(coupling: Coupling) -> Iterator[dict[str, Any]]:
     made = f"{given}" if given is not None else f'"{coupling.label}"'
     layer = f"from tdn_theory.nn import TensorProduct\n\nlayer = TensorProduct({made}, CHANNELSMODE"
     paths = f"{len(coupling.paths)} of {len(coupling.paths)}"
-    common = {"terms": None, "error": None, "paths": paths, "proof": "by construction"}
-    shared = _costs(coupling, EXACT_ORDERS)
-    yield {**common, "id": "exact", "name": "exact, weights shared", "costs": shared, "code": f"{layer})"}
+    errors = {"equivariance": 0.0, "distance": 0.0}
+    common = {"terms": None, "errors": errors, "paths": paths, "proof": "by construction", "facts": []}
+    exact = {**common, "id": "exact", "name": "exact, weights shared", "weights": "all 1"}
+    yield {**exact, "costs": _costs(coupling, EXACT_ORDERS), "code": f"{layer})"}
+    common["weights"] = "free"
     unshared = _costs(coupling, PER_PATH_ORDERS, shared=False)
     code = f'{layer}, method="per_path")'
     yield {**common, "id": "per path", "name": "exact, weights per path", "costs": unshared, "code": code}
@@ -85,10 +89,23 @@ def _of_atlas(entry: AtlasEntry) -> dict[str, Any]:
         f'entry = atlas.load("{entry.stem}")\n'
         "layer = TensorProduct(entry.tensor, CHANNELSMODE, method=entry.factors)"
     )
-    alive = f"{len(entry.alive)} of {len(entry.coupling.paths)}"
-    found = {"name": "CP, proven exact", "terms": entry.rank, "error": entry.error, "paths": alive}
-    costs = _costs(entry.coupling, ("cp",), rank=entry.rank)
-    return {**found, "id": "cp", "proof": entry.proof["kind"], "costs": costs, "code": code}
+    row, weights = entry.row(), np.array([weight for weight in entry.tensor.weights if weight])
+    found = {
+        "id": "cp",
+        "name": "CP, proven exact",
+        "terms": entry.rank,
+        "errors": {"equivariance": entry.error, "distance": float(np.sqrt(np.mean((1 - weights) ** 2)))},
+        "paths": f"{len(entry.alive)} of {len(entry.coupling.paths)}",
+        "weights": "all 1" if row["unit_weights"] else f"{row['least_weight']:.2g} to {row['largest_weight']:.2g}",
+        "proof": entry.proof["kind"],
+        "facts": [
+            f"made by {entry.made_by.get('construction') or entry.made_by['solver']}",
+            f"error at most {row['supremum_bound']:.0e} for every rotation and unit inputs",
+            f"cancellation of the terms {row['condition']:.3g}",
+            f"error in float32 {row['float32_error']:.0e}",
+        ],
+    }
+    return {**found, "costs": _costs(entry.coupling, ("cp",), rank=entry.rank), "code": code}
 
 
 def _fitted(row: Mapping[str, Any], coupling: Coupling) -> dict[str, Any]:
@@ -100,8 +117,17 @@ def _fitted(row: Mapping[str, Any], coupling: Coupling) -> dict[str, Any]:
         "layer = TensorProduct(M, CHANNELSMODE, method=factors)"
     )
     paths = f"{len(coupling.paths)} of {len(coupling.paths)}"
-    found = {"name": "CP, fitted to M", "terms": row["R"], "error": row["rms_error"], "paths": paths}
-    return {**found, "id": "cp", "proof": None, "costs": _costs(coupling, ("cp",), rank=row["R"]), "code": code}
+    found = {
+        "id": "cp",
+        "name": "CP, fitted to M",
+        "terms": row["R"],
+        "errors": {"equivariance": row["rms_error"], "distance": row["frobenius_error"]},
+        "paths": paths,
+        "weights": None,
+        "proof": None,
+        "facts": [f"made by {row['solver']}"],
+    }
+    return {**found, "costs": _costs(coupling, ("cp",), rank=row["R"]), "code": code}
 
 
 def _costs(coupling: Coupling, orders: tuple[Method, ...], **options: Any) -> dict[str, dict[str, dict[str, Any]]]:

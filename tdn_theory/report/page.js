@@ -69,7 +69,7 @@ function found() {
     const least = orders.reduce((a, b) => (b.adds < a.adds ? b : a));
     const own = timed.filter((t) => t.product === product.id && (product.id !== "cp" || product.terms === rank));
     const time = own.length ? own.reduce((a, b) => (b.ms < a.ms ? b : a)) : null;
-    const error = product.error !== null && product.error >= ROUNDOFF ? product.error : 0;
+    const measured = product.errors[field.measure.value], error = measured >= ROUNDOFF ? measured : 0;
     return { ...product, ...least, time, error, fits: error <= Number(field.error.value) };
   }).sort((a, b) => b.fits - a.fits || a.adds - b.adds);
 }
@@ -86,7 +86,8 @@ function show(rows) {
   const unmet = product.fits ? "" : " Its error is above your limit.";
   const terms = product.terms ? `, <i>R</i> = ${product.terms}` : `, in the order “${product.order.replaceAll("_", " ")}”`;
   const source = product.code ? `<pre tabindex="0" role="region" aria-label="Python"><code>${escaped(code(product))}</code></pre>` : "<p>This is what e3nn itself does.</p>";
-  answer.innerHTML = `<p><b>${escaped(product.name)}</b>${terms}.${unmet}</p>${source}`;
+  const facts = product.facts.length ? `<p class="note">${escaped(product.facts.join("; "))}</p>` : "";
+  answer.innerHTML = `<p><b>${escaped(product.name)}</b>${terms}.${unmet}</p>${facts}${source}`;
 }
 
 function update() {
@@ -97,7 +98,7 @@ function update() {
   body.innerHTML = rows.map((p, n) =>
     `<tr class="${p.fits ? "" : "excluded"}"><td><input type="radio" name="product" id="product-${n}" value="${n}"${n === 0 ? " checked" : ""}></td>` +
     `<td><label for="product-${n}">${escaped(p.name)}</label></td><td class="number">${p.terms ?? "–"}</td>` +
-    `<td>${p.error ? digits(p.error) : "roundoff"}</td><td>${p.paths}</td><td>${escaped(p.proof ?? "–")}</td>` +
+    `<td>${p.error ? digits(p.error) : "roundoff"}</td><td>${p.paths}</td><td>${p.weights ?? "–"}</td><td>${escaped(p.proof ?? "–")}</td>` +
     `<td class="number">${digits(p.adds)}</td><td class="number">${digits(p.bytes)}</td>` +
     `<td class="number">${p.time ? `${digits(p.time.ms)} ms` : "–"}</td></tr>`).join("");
   chosen = 0;
