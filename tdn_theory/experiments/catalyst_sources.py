@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tdn_theory.data import geometric_pickle
-from tdn_theory.data.catalyst_sets import SHIPPED, shipped
+from tdn_theory.data.catalyst_sets import FILES, SHIPPED, shipped
 from tdn_theory.data.catalyst_text import KEYS
 from tdn_theory.data.catalysts import checked
 from tdn_theory.data.extxyz import read_extxyz
@@ -48,9 +48,10 @@ def present(sources: Iterable[str]) -> list[str]:
     return [source for source in sources if not PATTERNS[source] or files(source)]
 
 
-def checksum(source: str) -> str | None:
-    """Of the files of a source: a parameter of jobs, so that new files make the job new; None of a shipped one."""
-    return sha256(b"".join(file.read_bytes() for file in files(source))) if PATTERNS[source] else None
+def checksum(source: str) -> str:
+    """Of the files of a source: a parameter of jobs, so that new files make the job new."""
+    own = [FILES / f"{source}.npz"] if source in SHIPPED else files(source)
+    return sha256(b"".join(file.read_bytes() for file in own))
 
 
 def frames(source: str) -> list[Structure]:
