@@ -5,8 +5,7 @@ The folder that the environment variable `TDN_THEORY_CATALYSTS` names, else `cat
 - `random*.extxyz`: trajectories of OC20, with energies and forces;
 - `oc22*.pkl`: pickled lists of frames of OC22, as torch_geometric has them;
 - `adsorption_structures.json` and `adsorption_energies.json`: atoms on (111) of seven metals at several coverages, with
-  DFT energies by metal, adsorbate, site and coverage (Xu and Kitchin, J. Phys. Chem. C 118, 25597 (2014), as in
-  fairchem's tutorial).
+  DFT energies by metal, adsorbate, site and coverage (Xu and Kitchin, 2014, as in fairchem's tutorial).
 """
 
 from __future__ import annotations
