@@ -66,6 +66,6 @@ def _curves(axis: Any, values: dict[str, Any], source: str, models: list[str]) -
         curve = [fmean(losses) for losses in zip(*own, strict=True)]
         colour, line = LOOK[model]
         axis.plot(range(1, len(curve) + 1), curve, line, color=colour)
-    axis.set_yscale("log")
+    axis.set_ylim(bottom=0)
     axis.set_xlabel("epoch")
     axis.set_ylabel(f"validation MAE (eV), {source}")

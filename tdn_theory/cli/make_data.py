@@ -130,7 +130,7 @@ def data_make_oxides(
     workers: WorkersOption = 1,
     seed: SeedOption = 0,
 ) -> None:
-    """Relax adsorbates on oxides with GFN1-xTB: files of the kind of OC22's IS2RE; about 8 s of a core a system."""
+    """Relax adsorbates on oxides with GFN1-xTB: files of the kind of OC22's IS2RE; 5 s of a core for each tried."""
     from tdn_theory.data.oxides import ADSORBATES, collect, plan, relax_slabs
 
     with errors_as_messages(), Progress(console=console, transient=True) as progress:

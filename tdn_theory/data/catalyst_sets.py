@@ -21,7 +21,7 @@ from tdn_theory.data.catalyst_lmdb import CatalystLmdbReader, write_is2re
 from tdn_theory.data.catalysts import stream
 from tdn_theory.data.structure import Structure
 
-FOLDER = Path(__file__).parent / "files"
+FILES = Path(__file__).parent / "files"
 SHIPPED = ("surfaces", "oxides")
 """Names of the shipped sets."""
 
@@ -57,7 +57,7 @@ def shipped(name: str) -> list[System]:
     Raises:
         DamagedError: The file is not the one that was shipped.
     """
-    return read_systems(FOLDER / f"{name}.npz")
+    return read_systems(FILES / f"{name}.npz")
 
 
 def write_systems(path: Path, systems: Sequence[System], made_by: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ relaxed bare and with every adsorbate. Cells are small, the Brillouin zone is sa
 paired: no substitute for data.
 
 Grimme, Bannwarth, Shushkov, J. Chem. Theory Comput. 13, 1989 (2017), as implemented in tblite. Its GFN2-xTB does not
-converge for many of these systems.
+converge for MgO with water, for one.
 """
 
 from __future__ import annotations

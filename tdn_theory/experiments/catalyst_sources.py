@@ -5,8 +5,7 @@ The folder that the environment variable `TDN_THEORY_CATALYSTS` names, else `cat
 - `random*.extxyz`: trajectories of OC20, with energies and forces;
 - `oc22*.pkl`: pickled lists of frames of OC22, as torch_geometric has them;
 - `adsorption_structures.json` and `adsorption_energies.json`: atoms on (111) of seven metals at several coverages, with
-  DFT energies by metal, adsorbate, site and coverage (Xu and Kitchin, J. Phys. Chem. C 118, 25597 (2014), as in
-  fairchem's tutorial).
+  DFT energies by metal, adsorbate, site and coverage (Xu and Kitchin, 2014, as in fairchem's tutorial).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tdn_theory.data import geometric_pickle
-from tdn_theory.data.catalyst_sets import SHIPPED, shipped
+from tdn_theory.data.catalyst_sets import FILES, SHIPPED, shipped
 from tdn_theory.data.catalyst_text import KEYS
 from tdn_theory.data.catalysts import checked
 from tdn_theory.data.extxyz import read_extxyz
@@ -48,9 +47,10 @@ def present(sources: Iterable[str]) -> list[str]:
     return [source for source in sources if not PATTERNS[source] or files(source)]
 
 
-def checksum(source: str) -> str | None:
-    """Of the files of a source: a parameter of jobs, so that new files make the job new; None of a shipped one."""
-    return sha256(b"".join(file.read_bytes() for file in files(source))) if PATTERNS[source] else None
+def checksum(source: str) -> str:
+    """Of the files of a source: a parameter of jobs, so that new files make the job new."""
+    own = [FILES / f"{source}.npz"] if source in SHIPPED else files(source)
+    return sha256(b"".join(file.read_bytes() for file in own))
 
 
 def frames(source: str) -> list[Structure]:

@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 
 from tdn_theory.data.archive import write_archive
-from tdn_theory.data.catalyst_sets import System, numbered, read_systems, write_parts, write_systems
+from tdn_theory.data.catalyst_sets import (
+    FILES,
+    SHIPPED,
+    System,
+    numbered,
+    read_systems,
+    shipped,
+    write_parts,
+    write_systems,
+)
+from tdn_theory.files import read_json
 from tests.assertions import refuses
 from tests.data.reference import catalyst, same, systems
 
@@ -47,3 +57,21 @@ def test_what_was_not_written_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_names_are_numbers():
     assert [(s.first.sid, s.relaxed.sid) for s in numbered(some())] == [("0", "0"), ("1", "1"), ("2", "2")]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_sets_are_relaxed(name: str):
+    """Of surfaces what is below is fixed, of oxides nothing; no free atom feels more than what relaxations end with."""
+    found, how = shipped(name), read_json(FILES / f"{name}.json")["made_by"]
+    assert sum(how["parts"].values()) == len(found) > 0
+    assert "dirty" not in how["commit"]
+    for first, relaxed in found:
+        assert np.array_equal(first.numbers, relaxed.numbers)
+        assert np.array_equal(first.fixed, (first.tags == 0) & (name == "surfaces"))
+        assert np.linalg.norm(relaxed.forces[~relaxed.fixed], axis=1).max() <= how["fmax"]
+        assert relaxed.energy < first.energy
+        assert (relaxed.reference_energy is None) == (name == "oxides")
+
+
+def test_shipped_sets_are_small():
+    assert sum((FILES / f"{name}.npz").stat().st_size for name in SHIPPED) < 2_000_000

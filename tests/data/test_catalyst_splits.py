@@ -50,6 +50,19 @@ def test_of_a_fraction_0_nothing_is_held_out(fractions: tuple[float, float], par
     assert {own[k] for k in parts["train"]} | held == set(own)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_elements_of_new_compositions_are_known(seed: int):
+    """Gold is in one composition only, which is never held out; where none can be, that is told."""
+    compositions = ["Cu", "Pt", "Cu-Pt", "Ag", "Ag-Cu", "Ag-Au"] * 6
+    parts = split_catalysts([""] * 36, compositions, (0.0, 0.5), seed=seed, new_elements=False)
+    known = {element for k in (*parts["train"], *parts["id"]) for element in compositions[k].split("-")}
+    held = {compositions[k] for k in parts["ood_cat"]}
+    assert known == {"Cu", "Pt", "Ag", "Au"}
+    assert 1 <= len(held) <= 3
+    with refuses(ValueError, "ood_cat"):
+        split_catalysts([""] * 20, ["Cu", "Ag"] * 10, (0.0, 0.5), seed=seed, new_elements=False)
+
+
 def test_too_few_systems_are_refused():
     with refuses(ValueError, "2 systems", "train", "more systems"):
         split_catalysts(["H", "O"], ["Cu", "Cu"])

@@ -173,7 +173,7 @@ def learn(
     network: dict[str, Any],
     structures: int | None,
     device: str,
-    data: str | None,
+    data: str,
 ) -> dict[str, Any]:
     """Train one network and test it; in the environment of its package, if this one lacks it.
 

@@ -106,7 +106,7 @@ def test_what_is_learnt(model: str, monkeypatch: pytest.MonkeyPatch):
     own = pack(systems(8))
     heights = 0.1 * np.array([s.positions[3, 2] for s in own])
     monkeypatch.setattr(relaxed_energies, "parts", lambda *_: {"train": own, "id": own, "ood_cat": own})
-    run = relaxed_energies.learn(model, "oxides", 0, 30, {**TINY, "channels": 8}, None, "cpu", None)
+    run = relaxed_energies.learn(model, "oxides", 0, 30, {**TINY, "channels": 8}, None, "cpu", "")
     kinds = np.array([s.numbers[0] for s in own])
     residual = heights - np.array([heights[kinds == kind].mean() for kind in kinds])
     assert run["constants"]["ood_cat"] == pytest.approx(np.abs(residual).mean(), rel=1e-6)
