@@ -190,6 +190,10 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"generic rank at L = {lmax}": _rank("generic", lmax) for lmax in range(1, 7)},
     **{f"rank of any tensor at L = {lmax}": _rank("theorem", lmax) for lmax in range(1, 7)},
     **{name: number for lmax in range(1, 7) for name, number in _numbers_of_formats(lmax).items()},
+    "residual of the path followed": lambda v: f"{v['searches']['followed']['points'][-1]['residual']:.0e}",
+    "condition of the path followed": lambda v: _span(
+        [point["condition"] for point in v["searches"]["followed"]["points"]], 0
+    ),
     **{name: number for searched in SEARCHED for name, number in _searched(*searched).items()},
     "CP's numbers over M's nonzeros": lambda v: _span(
         [row["cp"][-1]["numbers"] / row["nonzeros"] for row in v["formats"]["rows"]], 1
