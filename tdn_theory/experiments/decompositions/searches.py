@@ -28,6 +28,7 @@ from threadpoolctl import threadpool_limits
 
 from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp.search import Paths, attempt
+from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.cp.symmetry import group, orbit_types
 from tdn_theory.jobs import Jobs
@@ -119,7 +120,7 @@ def tried(lmax: int, paths: Paths, rank: int, symmetry: str, starts: int, seed: 
     return row | {
         "starts": starts,
         "alive": len(alive),
-        "exact": sum(one["residual"] < 1e-12 for one in alive),
+        "exact": sum(one["residual"] <= EXACT for one in alive),
         "residual": min(one["residual"] for one in alive or found),
         "seconds": sum(one["seconds"] for one in found),
     }
