@@ -80,13 +80,12 @@ TARGETS = (
     Target(1, "even", 6),
     Target(2, "even", 17),
     Target(2, "all", 22),
-    Target(2, "all", 21),
     Target(3, "even", 31),
 )
 SIZES = {
     Preset.SMALLEST: Size(TARGETS[:1], starts=1, iterations=(10, 20), rotations=("C1",)),
     Preset.QUICK: Size(TARGETS[:3], starts=1, iterations=(300, 300)),
-    Preset.FULL: Size(TARGETS, starts=4, iterations=(300, 500, 1000, 2000, 4000)),
+    Preset.FULL: Size(TARGETS, starts=2, iterations=(300, 500, 1000, 2000)),
     Preset.HOURS: Size(TARGETS, starts=50, iterations=(300, 500, 1000, 2000, 4000, 8000, 16000)),
 }
 
