@@ -62,11 +62,13 @@ clean:  ## Remove the environment and all caches; results stay
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis build dist
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# torch is named with its version and goes first: any other spelling may fetch gigabytes of CUDA libraries.
+# torch is named with its version and goes first: any other spelling may fetch gigabytes of CUDA libraries. Of the last
+# package the tests take axe-core, the script; Playwright, 170 MB, is not needed for it.
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "No Python >= 3.11 found; say where one is: make PYTHON=/path/to/python"; exit 1; }
-	@echo "Setting up .venv (minutes, 3.5 GB)"
+	@echo "Setting up .venv (minutes, 4 GB)"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@$(PIP) torch==2.13.0 hatchling
 	@$(PIP) --no-build-isolation --editable ".[dev]"
+	@$(PIP) --no-deps axe-playwright-python
 	@touch $@

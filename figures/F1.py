@@ -1,9 +1,9 @@
 """A CP term multiplies two numbers; no term is equivariant, the sum of seven is, exactly (E3).
 
 Left: the exact product of seven terms at L = 1. A column is a term, and every map is a function of degree 0 and 1 on
-the sphere, from blue (negative) over white to red: the one with which the term reads x, the one with which it reads y,
-and the one that it adds to z as often as the product of the two numbers says. Right: equivariance error of each term
-alone and of the first terms together, root mean square over rotations and inputs, relative to the output.
+the sphere, from blue (negative) over white to red: the one with which the term reads x, the one with which it reads
+y, and the one that it adds to z as often as the product of the two numbers says. Right: equivariance error of each
+term alone and of the first terms together, root mean square over rotations and inputs, relative to the output.
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""F3a: approximation error against L for the four rank schedules (E5)."""
+"""Of the cheap rank schedules only R = 7L^2 keeps the approximation error below a tenth (E5).
+
+Errors of the best decompositions found of M, means over random inputs, bars are standard errors; (L+1)^4 is exact.
+"""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""F3c: what makes products fast is one set of weights for all paths, with CP or without (E3, T6).
+"""What makes products fast is one set of weights for all paths, with CP or without (E3, T6).
 
 Times over those of e3nn's product of the same shape, 128 channels and 1024 edges, medians of rounds on one thread;
-right: the times themselves where both inputs have channels. The paper's speed-ups are of a GPU and are not shown here;
-the check compares them.
+right: the times themselves where both inputs have channels. The paper's speed-ups are of a GPU and are not shown
+here; the check compares them.
 """
 
 from typing import Any

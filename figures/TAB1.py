@@ -1,8 +1,8 @@
-"""TAB1, scaled down: networks with an exact product and with a CP one are about as accurate after equal times.
+"""Scaled down, networks with an exact product and with a CP one are about as accurate after equal times.
 
-Only the CP ones break symmetry. Errors are of molecules not trained on, bars are standard errors over molecules. Last:
-validation error against time of training (dotted: direct forces; dashed: other packages), still falling. The paper's
-errors are of another dataset and are not shown.
+Only the CP ones break symmetry. Errors are of molecules not trained on, bars are standard errors over molecules.
+Last: validation error against time of training (dotted: direct forces; dashed: other packages), still falling. The
+paper's errors are of another dataset and are not shown.
 """
 
 from statistics import fmean

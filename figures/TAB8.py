@@ -1,4 +1,4 @@
-"""TAB8: n-body at L = 2; near R = 28 the CP product errs as the exact one, and loses its equivariance error.
+"""On the n-body system at L = 2; near R = 28 the CP product errs as the exact one, and loses its equivariance error.
 
 Means over seeds, bars are standard errors; hollow: the exact product, not trained again. The paper's test errors are
 after many more epochs and are not shown; its equivariance errors are.

@@ -1,8 +1,8 @@
-"""TAB9: NequIP and MACE before and after their products were replaced.
+"""CP in the place of the products of NequIP and MACE saves some time; what it costs in accuracy is open (T8).
 
-Time per epoch: median and range of rounds, the cross is the paper's ratio on its GPU. Errors: of molecules not trained
-on, bars are standard errors (over seeds, of a single seed over molecules). No circle: not trained. The paper's errors
-are of other data and are not shown.
+Time per epoch: median and range of rounds, the cross is the paper's ratio on its GPU. Errors: of molecules not
+trained on, bars are standard errors (over seeds, of a single seed over molecules). No circle: not trained. The
+paper's errors are of other data and are not shown.
 """
 
 from typing import Any

@@ -1,4 +1,8 @@
-"""Errors of audited potentials under rotations and inversion, relative to the size of forces, with their floors."""
+"""Audits tell roundoff from broken symmetry, each beside its floor.
+
+Largest errors of forces under rotation and inversion, over the size of forces; a model is symmetric as far as its
+marks lie before the line of their colour. What is broken without such a mark fails other checks.
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""How many times faster than e3nn the convolution is, for all directions, degrees, dtypes and threads."""
+"""The convolution of one loop over nodes is faster than e3nn's in every direction, eager or compiled.
+
+Medians of rounds on one thread, weights for every path. Of double backward the compiled e3nn has no time.
+"""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Minutes of training give back most of what a low-rank product takes from a pretrained potential.
 
-Open: CP in the place of the products, best path weights. Filled: after training on what the potential said with its own
-products, one mark for each seed. Means over kinds of structures, of formulas that were not trained on.
+Open: CP in the place of the products, best path weights. Filled: after training on what the potential said with its
+own products, one mark for each seed. Means over kinds of structures, of formulas that were not trained on.
 """
 
 from typing import Any

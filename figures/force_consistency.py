@@ -1,8 +1,8 @@
 """Forces of networks with a truncated CP product change with the orientation; with an exact one they do not (O3).
 
-Left: change of forces on an atom, median (marker), 5 to 95 % of atoms (bar), and the worst found by search (triangle).
-Middle and right: rotated copies that should stay equal, after relaxation and in dynamics; means over seeds, bars are
-standard errors.
+Left: change of forces on an atom, median (marker), 5 to 95 % of atoms (bar), and the worst found by search
+(triangle). Middle and right: rotated copies that should stay equal, after relaxation and in dynamics; means over
+seeds, bars are standard errors.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from figures._style import COLUMN, error_axis, figure, name_rows
 
-KINDS = {"relaxation": ("#0072B2", "o", -0.22), "rattled": ("#D55E00", "s", 0.0), "dynamics": ("#009E73", "^", 0.22)}
+KINDS = {"relaxation": ("#0072B2", "o", -0.3), "rattled": ("#D55E00", "s", -0.1), "dynamics": ("#009E73", "^", 0.1)}
 ROUNDOFF = 1e-6
 """Below this, in meV, meV/Angstrom or mAngstrom, everything is roundoff."""
 
@@ -63,7 +63,8 @@ def _changes(axis: Axes, line: float, rows: list[dict[str, Any]]) -> None:
         label = {"relaxation": "on relaxations", "rattled": "rattled", "dynamics": "at 300 K"}[kind]
         axis.plot(middle, places, marker, color=colour, label=label)
     worst = [_place(row["worst"]["mean"], line) for row in rows]
-    axis.plot(worst, range(len(rows)), ">", color="#000000", markerfacecolor="none", label="worst found")
+    places = [place + 0.3 for place in range(len(rows))]
+    axis.plot(worst, places, ">", color="#000000", markerfacecolor="none", label="worst found")
     axis.legend(fontsize=6, loc="center", bbox_to_anchor=(0.6, 0.45), handletextpad=0.2, labelspacing=0.2)
 
 

@@ -1,7 +1,8 @@
 """What a low-rank product does to 5 ps of motion at constant energy: the total energy drifts, a free molecule turns.
 
-Left: slope of the total energy, per atom, of a molecule and two crystals from 300 K. Right: largest change of the free
-molecule's angular momentum, over its thermal size; an equivariant potential keeps it, but for roundoff. One run each.
+Left: slope of the total energy, per atom, of a molecule and two crystals from 300 K. Right: largest change of the
+free molecule's angular momentum, over its thermal size; an equivariant potential keeps it, but for roundoff. One run
+each.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Ranks of single paths: between a proven lower bound and the least exact decomposition known.
 
-Bounds are of the rank over the real numbers. Grey bars span what is open; where a blue line and a square meet, the rank
-is known. An open square is exact to roundoff and not proven. A cross: with one term less, fits come near while their
-terms diverge, as at a border rank. A dot: what counting parameters expects of a generic tensor of the size.
+Bounds are of the rank over the real numbers. Grey bars span what is open; where a blue line and a square meet, the
+rank is known. An open square is exact to roundoff and not proven. A cross: with one term less, fits come near while
+their terms diverge, as at a border rank. A dot: what counting parameters expects of a generic tensor of the size.
 """
 
 from typing import Any

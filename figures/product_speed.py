@@ -1,4 +1,8 @@
-"""The default product against the fastest plain torch, over all shapes, and against copying its operands."""
+"""The default product is seldom slower than the fastest plain torch, and faster where there is much to compute.
+
+One mark for each shape, medians on one thread; dashed: a tenth slower. Right: its time over that of copying what is
+read and written.
+"""
 
 from typing import Any
 

@@ -36,7 +36,7 @@ def plot(record: dict[str, Any]) -> Figure:
         left.annotate(
             f"$L={lmax}$" if lmax == 1 else str(lmax),
             (ranks[0], best[ranks[0]]),
-            ({5: -3, 6: 3}.get(lmax, 0), 4),
+            ({1: 10, 4: -5, 6: 6}.get(lmax, 0), 4),
             textcoords="offset points",
             color=colour,
             ha="center",

@@ -1,4 +1,7 @@
-"""Proven lower bounds on the rank of M, the best decompositions known, and the ranks the paper uses (T2, T5)."""
+"""The rank of M is open from L = 2 on, and so is that of the best path weights, which is lower (T2, T5).
+
+The grey is what is open, between what is proven from below and the least that is proven exact.
+"""
 
 from typing import Any
 

@@ -23,6 +23,7 @@ from tdn_theory.paper import STATEMENTS
 from tdn_theory.report.numbers import MARKER, NUMBERS, numbers, refreshed, texts
 from tdn_theory.report.results import read
 from tdn_theory.training.config import TrainConfig
+from tests.browser import chromium, emulate, violations
 
 PAGES = [*texts(), ROOT / "CONTRIBUTING.md"]
 FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -213,32 +214,56 @@ def test_mathematics_is_set(text, formulas):
     assert ("$" in page) == (formulas == 0)
 
 
-def test_the_pages_build(tmp_path):
-    """Strictly: a broken link, or a docstring that is not Google style, is an error."""
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Path:
+    """The site, built strictly: a broken link, or a docstring that is not Google style, is an error."""
+    site = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(site)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
-    for page in (tmp_path / "site").rglob("*.html"):
+    return site
+
+
+def test_the_pages_build(site):
+    for page in site.rglob("*.html"):
         loaded = re.findall(r"<(?:script|img|link)[^>]+(?:src|href)=\"?(https?:[^\" >]+)", page.read_text())
         assert loaded == [], page
-    solver = (tmp_path / "site" / "api" / "cp" / "solvers" / "levenberg_marquardt" / "index.html").read_text()
+    solver = (site / "api" / "cp" / "solvers" / "levenberg_marquardt" / "index.html").read_text()
     assert 'id="tdn_theory.cp.solvers.levenberg_marquardt.LevenbergMarquardt.solve"' in solver
-    tensor = (tmp_path / "site" / "api" / "coupling" / "index.html").read_text()
+    tensor = (site / "api" / "coupling" / "index.html").read_text()
     assert 'class="gp"' in tensor, "doctests are not shown as code"
-    assert "<math" in (tmp_path / "site" / "theory" / "tensor" / "index.html").read_text()
-    gallery = (tmp_path / "site" / "gallery" / "index.html").read_text()
+    assert "<math" in (site / "theory" / "tensor" / "index.html").read_text()
+    gallery = (site / "gallery" / "index.html").read_text()
     for study in read().pictures:
         for suffix in ("svg", "json", "py"):
             assert f"figures/{study}.{suffix}" in gallery
-            assert (tmp_path / "site" / "figures" / f"{study}.{suffix}").exists()
+            assert (site / "figures" / f"{study}.{suffix}").exists()
     for path in (ROOT / "notebooks").glob("*.ipynb"):
-        assert "<img" in (tmp_path / "site" / "notebooks" / path.stem / "index.html").read_text()
-        assert (tmp_path / "site" / "notebooks" / path.name).read_bytes() == path.read_bytes()
-    assert load("docs", "links").broken(tmp_path / "site") == []
+        assert "<img" in (site / "notebooks" / path.stem / "index.html").read_text()
+        assert (site / "notebooks" / path.name).read_bytes() == path.read_bytes()
+    assert load("docs", "links").broken(site) == []
     for entry in atlas.entries():
-        served = tmp_path / "site" / "atlas" / f"{entry.stem}.npz"
+        served = site / "atlas" / f"{entry.stem}.npz"
         assert served.read_bytes() == (atlas.FOLDER / served.name).read_bytes()
+
+
+KINDS = ("index", "theory/error/index", "gallery/index", "notebooks/06_into_your_own_model/index", "api/cp/store/index")
+"""Pages of each kind; the report has tests of its own."""
+
+
+@pytest.mark.slow
+def test_pages_are_accessible(site, tmp_path):
+    """In the colours that the system asks for, and no wider than a phone."""
+    entry = next(f"atlas/{path.parent.name}/index" for path in sorted(site.glob("atlas/L2-R23-*/index.html")))
+    with chromium(tmp_path / "profile") as browser:
+        for page in (*KINDS, entry):
+            for scheme, colours in (("light", "default"), ("dark", "slate")):
+                emulate(browser, 390, scheme)
+                browser.get((site / f"{page}.html").as_uri())
+                assert browser.execute_script("return document.body.dataset.mdColorScheme") == colours
+                assert browser.execute_script("return document.documentElement.scrollWidth") == 390, page
+                assert violations(browser) == [], f"{page}, {scheme}"
 
 
 def test_broken_links_are_found(tmp_path):

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from queue import Empty
 
@@ -70,6 +71,18 @@ def _close(a: str, b: str) -> bool:
     return abs(x - y) <= 1.01 * unit or max(abs(x), abs(y)) < ROUNDOFF
 
 
+def changes(shown: NotebookNode, given: NotebookNode) -> list[str]:
+    """Where the outputs of two executions of a notebook differ."""
+    found = []
+    for number, (cell, other) in enumerate(zip(shown.cells, given.cells, strict=True), start=1):
+        for a, b in zip_longest(cell.get("outputs", []), other.get("outputs", [])):
+            if a is None or b is None:
+                found.append(f"cell {number} {'lacks' if b is None else 'also gives'}: {text(a or b)!r}")
+            else:
+                found += [f"cell {number}: {difference}" for difference in differences(text(a), text(b))]
+    return found
+
+
 def blemishes(notebook: NotebookNode) -> list[str]:
     """What a committed notebook must not have."""
     found = []
@@ -102,9 +115,7 @@ def test_committed_outputs_are_whole_and_clean(path: Path):
 def test_execution_gives_the_committed_outputs(path: Path):
     """After a change of code or records that a notebook shows: `python notebooks/run.py`."""
     shown = read(path)
-    given = execute(shown)
-    pairs = list(zip(outputs(shown), outputs(given), strict=True))
-    assert [f"{place}: {d}" for (place, a), (_, b) in pairs for d in differences(text(a), text(b))] == []
+    assert changes(shown, execute(shown)) == []
 
 
 def test_there_is_one_for_each_story():
@@ -146,6 +157,18 @@ def good() -> NotebookNode:
     printed = v4.new_output("stream", text="R = 23\n")
     code = v4.new_code_cell("print(R)\nplt.show()", execution_count=1, outputs=[printed, picture, picture])
     return v4.new_notebook(cells=[v4.new_markdown_cell("# Title\n\nOn T1."), code])
+
+
+def test_changed_outputs_are_told_with_their_cell():
+    v4 = nbformat.v4
+    warned, silent, other = good(), good(), good()
+    warned.cells[1].outputs.insert(0, v4.new_output("stream", name="stderr", text="UserWarning: old"))
+    silent.cells[1].outputs.pop()
+    other.cells[1].outputs[0].text = "R = 24\n"
+    assert changes(good(), good()) == []
+    assert any("cell 2" in line and "UserWarning: old" in line for line in changes(good(), warned))
+    assert changes(good(), silent) == ["cell 2 lacks: 'image/png: <Figure size 10x10 with 1 Axes>'"]
+    assert changes(good(), other) == ["cell 2: 23 became 24"]
 
 
 def test_blemishes_are_seen():

@@ -10,6 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
 
 from tdn_theory.report.results import Result, read
+from tdn_theory.report.typography import maths, sentence
 
 FIGURES = Path(__file__).parents[2] / "figures"
 
@@ -37,12 +38,11 @@ def card(study: str, result: Result) -> str:
     """One figure with what made it."""
     record = result.record
     made: Mapping[str, Any] = record["provenance"]
-    claims = f"; evidence for {', '.join(result.claims)}" if result.claims else ""
     return f"""<figure markdown id="{study}">
 [![{result.title}](figures/{study}.svg){{ loading=lazy }}](figures/{study}.svg)
 <figcaption markdown>
-**{study}.** {result.title}{claims}.
-Preset `{record["preset"]}`, {made["device"]}, commit `{made["commit"][:9]}`, {made["time"][:10]}.
+**{study}.** {maths(sentence(result.caption))}
+Preset `{record["preset"]}`, seed {made["seed"]}, {made["device"]}, commit `{made["commit"][:9]}`, {made["time"][:10]}.
 [study]({place(study)}) · [script](figures/{study}.py) · [record](figures/{study}.json)
 </figcaption>
 </figure>

@@ -1,22 +1,28 @@
 """Sets mathematics: `$x$` in a line and `$$x$$` apart from it become MathML when the pages are built.
 
 Browsers draw MathML themselves, so a page needs neither a script nor a font from anywhere, and screen readers read it.
+Verdicts are quoted from records, whose mathematics is plain text: it is set as in the report.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from latex2mathml.converter import convert
 from markdown import Extension, Markdown
 from markdown.inlinepatterns import InlineProcessor
 from mkdocs.config.defaults import MkDocsConfig
 
+from tdn_theory.report.typography import maths
+
 AFTER_CODE = 189
 """Priority of the patterns: code in backticks has 190 and goes first; what escapes characters has 180."""
 
 CARET, HAT = "<mo>&#x0005E;</mo></mover>", '<mo stretchy="false">&#x002C6;</mo></mover>'
 """What stands over M in M̂: fonts draw the first one far above the letter."""
+
+VERDICT = re.compile(r"(?P<marker><!--=verdict \w+-->)(?P<text>.*?)(?=<!--/-->)")
 
 
 class _Formula(InlineProcessor):
@@ -41,3 +47,8 @@ class Mathematics(Extension):
 def on_config(config: MkDocsConfig) -> None:
     """Called once, before pages are read."""
     config.markdown_extensions.append(Mathematics())
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called with the text of every page."""
+    return VERDICT.sub(lambda match: match["marker"] + maths(match["text"]), markdown)

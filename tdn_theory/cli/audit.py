@@ -48,7 +48,9 @@ def audit(
     degree: Annotated[int, typer.Option(min=2, max=20, help="Degree to which rotations are averaged exactly.")] = 4,
     max_energy: Annotated[float | None, typer.Option(help="Most rotation error of energies, eV/atom.")] = None,
     max_forces: Annotated[float | None, typer.Option(help="Most rotation error of forces, eV/Angstrom.")] = None,
-    consequences: Annotated[bool, typer.Option(help="Also relax turned copies, and run dynamics.")] = False,
+    consequences: Annotated[
+        bool, typer.Option("--consequences", help="Also relax turned copies; run dynamics.")
+    ] = False,
     seed: SeedOption = 0,
     workers: WorkersOption = 1,
     out: OutOption = Path("audit"),

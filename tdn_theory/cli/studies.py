@@ -55,8 +55,9 @@ def reproduce(
 ) -> None:
     """Run studies and judge claims; a stopped run continues where it was.
 
-    Without ids: all that is computed in minutes, and all claims; what times this machine or trains networks is read
-    from the committed records, unless it is named. On a GPU: all that can use one.
+    Without ids: all that is computed in minutes, and all claims; what times
+    this machine or trains networks is read from the committed records, unless
+    it is named. On a GPU: all that can use one.
     """
     from tdn_theory.reproduction import Reproduction, Selection
     from tdn_theory.training.parallel import processes

@@ -78,7 +78,7 @@ def show_values(values: Mapping[str, Any], as_json: bool = False) -> None:
     """Print named values; paths stand on lines of their own, which can be copied.
 
     Args:
-        values: Texts, numbers and paths.
+        values: Texts, numbers, paths, and named values in their turn.
         as_json: Whether to print a JSON object instead.
     """
     if as_json:
@@ -92,5 +92,11 @@ def show_values(values: Mapping[str, Any], as_json: bool = False) -> None:
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=width)
         grid.add_column(overflow="fold")
-        grid.add_row(name, Text(f"{value:.6g}" if isinstance(value, float) else str(value)))
+        grid.add_row(name, Text(_words(value)))
         console.print(grid, highlight=False)
+
+
+def _words(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(inner)}" for name, inner in value.items())
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
