@@ -237,7 +237,7 @@ def scalar_bound(coupling: CouplingLike) -> int:
     other bounds, this one is of the rank alone: lambda may diverge where only the border rank is asked for.
 
     >>> scalar_bound("0e+1o"), scalar_bound(1)
-    (6, 1)
+    (6, 4)
     """
     coupling = Coupling.of(coupling)
     bounds = [1]
@@ -371,15 +371,14 @@ def _project(
 ) -> tuple[list[Float[np.ndarray, "b c"]], list[int]]:
     """Slices at random vectors of definite weight, and their weights.
 
-    Weights m and -m are taken in pairs and by turns: with as many of both the rank is largest.
+    Weights m and -m are taken in pairs, and by turns: with as many of both the rank is largest of those tried.
     """
     left, count = Counter(weights.tolist()), Counter[int]()
-    while (missing := size - count.total()) > 0:
+    while missing := size - count.total():
         spare = left - count
-        pairs = [(m, -m) for m in sorted(spare) if m > 0 and spare[-m]]
-        units = [(0,) * (1 if missing % 2 else 2), *pairs] if spare[0] >= (1 if missing % 2 else 2) else pairs
-        for unit in units or [(min(spare, key=abs),)]:
-            count.update(unit if count.total() + len(unit) <= size else ())
+        units = [(0,) * (2 - missing % 2), *((m, -m) for m in sorted(left) if m > 0)]
+        fitting = [unit for unit in units if len(unit) <= missing and not Counter(unit) - spare]
+        count.update(min(fitting, key=lambda unit: count[unit[0]], default=(min(spare, key=abs),)))
     rng, slices = np.random.default_rng(seed), list[np.ndarray]()
     for weight, n in count.items():
         part = T[weights == weight]

@@ -90,3 +90,10 @@ def test_a_search_near_any_weights(tmp_path: Path) -> None:
     near_one = search.run(1, 7, "all", 3, "C1", 0, Jobs(tmp_path), tmp_path / "atlas")
     assert [row["residual"] for row in rows] != [row["residual"] for row in near_one]
     assert any(row["residual"] < EXACT and not row["dead"] for row in rows)
+
+
+def test_a_start_that_loses_every_path_says_so() -> None:
+    row = search.attempt(1, 6, "even", "T*Z2", 1, any_weights=True)
+    assert len(row["dead"]) == 4
+    assert row["residual"] == pytest.approx(1)  # of the tensor it began with
+    assert row["entry"] == "paths died"

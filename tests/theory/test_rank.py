@@ -133,6 +133,7 @@ def test_the_papers_tensors() -> None:
     assert [rank.flattening_bound(t) for t in (one, two, three)] == [4, 9, 16]
     assert rank.koszul_bound(one, 1) == 6
     assert rank.border_substitution_bound(two, 3) == 17
+    assert rank.border_substitution_bound(three, 4, 2) == 31
     for lmax in range(1, 5):
         tensor = CouplingTensor(lmax)
         assert rank.koszul_bound(tensor, 1) > rank.kruskal_limit(tensor.d)
@@ -211,6 +212,9 @@ def test_weights_of_modes_are_those_of_the_tensor() -> None:
     slices, chosen = rank._project(rank.modular_tensor(CouplingTensor(2)), rank._weights(Coupling.of(2), 4)[0], 5, 0)
     assert len(slices) == len(chosen) == 5
     assert sorted(chosen) == [-2, -1, 0, 1, 2]
+    for weights, size in (([2, 1, -1, -2], 3), ([3, 2], 1), ([0, 0, 1], 2), ([1, 1, -1, 0], 4)):
+        part = np.ones((len(weights), 1, 1))
+        assert len(rank._project(part, np.array(weights), size, 0)[1]) == size
 
 
 def test_border_substitution_needs_degrees_that_differ() -> None:

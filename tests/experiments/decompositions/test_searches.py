@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tdn_theory.cp.symmetry import group
-from tdn_theory.experiments.decompositions.searches import STUDY, TARGETS, counted, tried
+from tdn_theory.experiments.decompositions.searches import STUDY, TARGETS, counted, followed, tried
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import Irrep
@@ -48,4 +48,11 @@ def test_a_row_says_what_was_tried() -> None:
 def test_smallest_run(tmp_path: Path) -> None:
     record = STUDY.record(Preset.SMALLEST, 0, Jobs(tmp_path))
     assert [row["symmetry"] for row in record["values"]["rows"]] == TARGETS[0].groups(("C1",))
-    assert any(row.get("exact") for row in record["values"]["rows"])
+    assert all(row["starts"] == 1 for row in record["values"]["rows"])
+    assert len(record["values"]["followed"]["points"]) == 2
+
+
+def test_a_path_that_is_followed_to_an_exact_form_keeps_its_condition() -> None:
+    exact = followed("1 x 1 -> 1", 5, seed=0, iterations=(20, 40, 100))["points"]
+    assert exact[-1]["residual"] < 1e-12
+    assert exact[-1]["condition"] < 2 * exact[0]["condition"]
