@@ -7,6 +7,7 @@ logarithms over seeds, bars are standard errors; coloured bars: the ranks by the
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from figures._style import COLUMN, error_axis, figure
 
@@ -14,6 +15,7 @@ KINDS = {
     "random": ("#0072B2", "o", "random weights"),
     "scaled": ("#D55E00", "s", "scaled, all paths"),
     "scaled, even": ("#009E73", "^", "scaled, even paths"),
+    "SevenNet": ("#CC79A7", "D", "a pretrained SevenNet's"),
 }
 LEAST = 1e-5
 
@@ -22,10 +24,13 @@ def plot(record: dict[str, Any]) -> Figure:
     """Draw the figure from its record."""
     values = record["values"]
     fig, axes = figure(2 * COLUMN + 0.2, 2.9, panels=2)
+    labels: dict[str, Line2D] = {}
     for axis, lmax in zip(axes, (1, 2), strict=True):
         floor = error_axis(axis, LEAST, 3)
         for kind, (colour, marker, label) in KINDS.items():
             rows = [row for row in values["summary"] if row["L"] == lmax and row["kind"] == kind]
+            if not rows:
+                continue
             ranks = [row["R"] for row in rows]
             for key, style, face in (("log10_error_before", ":", "white"), ("log10_error", "-", colour)):
                 heights, low, high = [], [], []
@@ -38,13 +43,13 @@ def plot(record: dict[str, Any]) -> Figure:
                 axis.errorbar(ranks, heights, [low, high], color=colour, marker=marker, linestyle=style,
                               markerfacecolor=face, elinewidth=0.7)  # fmt: skip
             axis.axvline(rows[0]["predicted"], color=colour, linewidth=3, alpha=0.25, zorder=0)
-            axis.plot([], [], color=colour, marker=marker, label=label if axis is axes[0] else None)
+            labels.setdefault(label, axis.plot([], [], color=colour, marker=marker)[0])
         shown = sorted({row["R"] for row in values["summary"] if row["L"] == lmax})
         axis.set_xticks(shown, list(map(str, shown)), fontsize=6)
         axis.set_xlabel("CP terms $R$ of the student (bars: theory)")
         axis.set_ylabel("relative error, held-out molecules")
         axis.set_title(f"$L={lmax}$", loc="left")
-    axes[0].plot([], [], "o-", color="0.3", label="everything trained")
-    axes[0].plot([], [], "o:", color="0.3", markerfacecolor="white", label="factors fitted, weights given")
-    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    labels["everything trained"] = axes[0].plot([], [], "o-", color="0.3")[0]
+    labels["factors fitted, weights given"] = axes[0].plot([], [], "o:", color="0.3", markerfacecolor="white")[0]
+    fig.legend(list(labels.values()), list(labels), loc="outside lower center", ncols=3)
     return fig

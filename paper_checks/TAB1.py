@@ -21,7 +21,7 @@ ERRORS = {"energy_mae": ("energy", "meV/atom", ".1f"), "forces_rmse": ("forces",
 
 
 def judge(records: Mapping[str, Record]) -> Finding:
-    """Compare the networks that the claim compares, which were trained for equal times on the shipped relaxations."""
+    """Compare the networks that the claim compares, which were trained for equal times on molecules of one kind."""
     values = records["TAB1"].values
     networks = values["networks"]
     rows = {
@@ -59,9 +59,9 @@ def judge(records: Mapping[str, Record]) -> Finding:
         f"{errors[PUBLISHED]['forces_rmse'].value:.0f} meV/Å ({listed}): beyond its error below "
         f"{' and '.join(below) or 'neither'}."
     )
-    caveat = (
-        "not PubChemQCR, but the shipped relaxations; PaiNN is not at hand; only TDN's settings were chosen on them"
-    )
+    data = "GFN2-xTB relaxations of its kind" if values.get("molecules") else "the shipped relaxations"
+    tuned = "learning rates chosen alike" if values.get("trials") else "only TDN's settings were chosen on them"
+    caveat = f"not PubChemQCR, but {data}; PaiNN is not at hand; {tuned}"
     if missing:
         caveat += f"; nor are {', '.join(missing)}"
     decided = Outcome.QUALIFIED if set(below) == set(CLAIMED_BELOW) else Outcome.UNDECIDED

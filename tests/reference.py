@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
+from itertools import combinations
 from math import factorial, pi, sqrt
 
 import numpy as np
@@ -149,6 +150,24 @@ def mean_square_error(tensor: np.ndarray, coupling: CouplingLike) -> float:
         inner = np.tensordot(np.tensordot(tensor, D1, (1, 0)), D2, (1, 0))
         total += weight * float(np.sum((turned - inner) ** 2))
     return total
+
+
+def koszul_map(slices: np.ndarray, p: int) -> np.ndarray:
+    """`e_I (x) b -> sum_a (e_a ^ e_I) (x) M(a, b, .)` for slices M(a, ., .), with rows (J, c) and columns (I, b)."""
+    size, d1, d2 = slices.shape
+    sources, images = (list(combinations(range(size), n)) for n in (p, p + 1))
+    matrix = np.zeros((len(images), d2, len(sources), d1))
+    for column, subset in enumerate(sources):
+        for a in set(range(size)) - set(subset):
+            image = tuple(sorted((*subset, a)))
+            matrix[images.index(image), :, column, :] = (-1) ** image.index(a) * slices[a].T
+    return matrix.reshape(len(images) * d2, -1)
+
+
+def ungraded(T: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights of a tensor without symmetry: all zero."""
+    a, b, c = (np.zeros(d, int) for d in T.shape)
+    return a, b, c
 
 
 def rational_rank(matrix: np.ndarray) -> int:

@@ -74,8 +74,13 @@ def test_selection(ids: list[str], device: str, studies: tuple, claims: tuple):
 
 
 def test_what_is_not_examined_has_its_answer():
-    for name in ("TAB2", "oc20"):
-        assert Selection.of([name]).not_examined == ("TAB2",)
+    for name in ("TAB9", "tab9"):
+        assert Selection.of([name]).not_examined == ("TAB9",)
+
+
+def test_a_data_set_stands_for_its_table(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tdn_theory.reproduction.OTHER_NAMES", {"n-body": "TAB8"})
+    assert Selection.of(["N-body"]) == Selection.of(["TAB8"])
 
 
 def test_an_unknown_id_names_the_nearest():

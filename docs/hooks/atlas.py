@@ -13,6 +13,7 @@ from tdn_theory.coupling import Coupling
 from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.cubature import product_degree
 from tdn_theory.files import read_json
+from tdn_theory.theory.rank import least_terms
 
 Manifest = Mapping[str, Any]
 
@@ -30,6 +31,9 @@ Exactly equivariant products of low rank that come with the package. Each has a 
 - *Condition* says by how much the terms cancel in the sum; rounding errors grow with it
   ([rounding](../theory/rounding.md)).
 - *Weights* are those of the paths: all 1, or the entry's own.
+
+An entry's page says what was known before, and where one might begin to beat it; [beat an entry](../guides/beat.md)
+says how to add what beats it.
 """
 
 TABLE = """
@@ -53,6 +57,18 @@ PROOFS = {
     "([`both_parities`](../api/cp/constructions/both_parities.md)). Of that product:",
 }
 """Steps of a proof by its kind, to be filled with its parameters."""
+
+BEATEN = {
+    "newton": "By search, as it was found: other groups, other orbits, other weights. "
+    '`tdn-theory atlas search "{coupling}" {less}` begins one.',
+    "cubature": "By a rule of fewer points that is exact to degree {degree}, with weights of either sign; or without a "
+    "rule, since equivariance asks for no more than the degrees that occur.",
+    "matrix multiplication": "By an algorithm for {size} matrices of fewer real products; or by another equivariant "
+    "tensor, since these path weights are one choice of many.",
+    "sum": "By fewer terms for any part, or by another split.",
+    "both parities": "By fewer terms for {rotations}, which count twice here; or by a product not made of two copies.",
+}
+"""Where to begin, by the kind of proof."""
 
 
 def known() -> dict[str, Manifest]:
@@ -114,6 +130,30 @@ def before(manifest: Manifest) -> list[str]:
     ]
 
 
+def challenge(manifest: Manifest) -> list[str]:
+    """How to beat an entry: what would, the room that is left, and where to begin."""
+    coupling, row, proof = coupling_of(manifest), manifest["measured"], manifest["proof"]
+    alive = [path for path, weight in zip(coupling.paths, manifest["weights"], strict=True) if weight]
+    floor = least_terms(Coupling(coupling.x, coupling.y, coupling.z, alive))
+    room = f"Any product with these paths alive takes at least {floor} terms ([bounds](../theory/ranks.md#from-below))"
+    if floor == row["R"]:
+        return [f"{room}: fewer are impossible."]
+    n, less = len(coupling.z), row["R"] - 1
+    words = {
+        **proof,
+        "coupling": coupling.lmax if coupling.cube else str(coupling),
+        "less": less,
+        "size": f"{n} × {n}" if n % 2 else f"{n // 2} × {n // 2} quaternion",
+    }
+    return [
+        f"By {less} terms or fewer with the same paths alive"
+        + ("." if len(alive) == len(coupling.paths) else ", or by as many terms with more paths."),
+        f"{room}.",
+        BEATEN[proof["kind"]].format(**words),
+        "`tdn-theory atlas add FILE` proves and adds what you find ([guide](../guides/beat.md)).",
+    ]
+
+
 def page(stem: str, manifest: Manifest) -> str:
     """The page of an entry."""
     coupling, row = coupling_of(manifest), manifest["measured"]
@@ -162,6 +202,10 @@ def page(stem: str, manifest: Manifest) -> str:
             "## Known before",
             "",
             *(f"- {line}" for line in before(manifest)),
+            "",
+            "## Beat it",
+            "",
+            *(f"- {line}" for line in challenge(manifest)),
             "",
             "## Path weights",
             "",

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from tdn_theory import __version__
-from tdn_theory.cli import atlas, audit, data, decompositions, potentials, relax, studies
+from tdn_theory.cli import atlas, audit, data, decompositions, potentials, predict, relax, studies
 from tdn_theory.cli.common import console, errors_as_messages
 from tdn_theory.cli.tables import JsonOption, show_values
 
@@ -30,6 +30,7 @@ for command in (
     studies.report,
     potentials.train,
     potentials.evaluate,
+    predict.predict,
     relax.relax,
     audit.audit,
 ):

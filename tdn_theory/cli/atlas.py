@@ -1,4 +1,4 @@
-"""Exactly equivariant products of low rank: list, search, verify."""
+"""Exactly equivariant products of low rank: list, search, add, verify."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from tdn_theory.cli.common import (
     WorkersOption,
     console,
     errors_as_messages,
+    tell,
 )
 from tdn_theory.cli.tables import Column, JsonOption, show_rows
 
-app = typer.Typer(no_args_is_help=True, help="Exactly equivariant products of low rank: list, verify, search.")
+app = typer.Typer(no_args_is_help=True, help="Exactly equivariant products of low rank: list, search, add, verify.")
 
 
 COLUMNS = (
@@ -66,6 +67,7 @@ def atlas_search(
     paths: Annotated[PathsName, typer.Option(help="Paths to keep alive.")] = PathsName.ALL,
     starts: Annotated[int, typer.Option(min=1, help="Random starts, with seeds seed, seed+1, ...")] = 5,
     symmetry: Annotated[str, typer.Option(help="Group of the decomposition, e.g. C2*Z3, D2*S3; C1 for none.")] = "C1",
+    any_weights: Annotated[bool, typer.Option("--any-weights", help="Look near random weights, not near 1.")] = False,
     seed: SeedOption = 0,
     out: OutOption = Path("atlas-search"),
     workers: WorkersOption = 1,
@@ -79,8 +81,26 @@ def atlas_search(
     with errors_as_messages():
         jobs = Jobs(out / "jobs", workers, dask)
         given = int(coupling) if coupling.isdecimal() else coupling
-        rows = search.run(given, rank, paths.value, starts, symmetry, seed, jobs, out / "atlas")
+        rows = search.run(given, rank, paths.value, starts, symmetry, seed, jobs, out / "atlas", any_weights)
     show_rows(rows, SEARCHED, as_json=as_json)
+
+
+@app.command("add")
+def atlas_add(
+    file: Annotated[Path, typer.Argument(help="npz or JSON: coupling, A, B, C, source; S_z, S_x, S_y for a basis.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of entries; the package's own if not given.")] = None,
+) -> None:
+    """Prove factors from a file and add them as an entry, if they are exact and better than what is known."""
+    from tdn_theory.cp import atlas, contribution
+
+    folder = atlas.FOLDER if out is None else out
+    with errors_as_messages():
+        entry = contribution.add(contribution.read(file), folder)
+        certificate = entry.verify()
+    tell(f"{entry!r}: proven, radius {certificate.radius:.1e}")
+    for path, (low, high) in sorted(certificate.weights.items()):
+        tell(f"weight of {path.x} x {path.y} -> {path.z}: {low:.12g} to {high:.12g}")
+    tell(str(folder / f"{entry.stem}.npz"))
 
 
 @app.command("verify")

@@ -118,3 +118,26 @@ def data_make_surfaces(
         sizes = make_surfaces(out, systems, workers, seed, lambda done: progress.advance(task, done))
     found = ", ".join(f"{name} {size}" for name, size in sizes.items())
     console.print(f"{out}: {found}", highlight=False, soft_wrap=True)
+
+
+@app.command("make-oxides")
+def data_make_oxides(
+    out: Annotated[Path, typer.Option(help="Folder for the LMDB files.")] = Path("oxides"),
+    work: Annotated[Path, typer.Option(help="Folder of finished slabs; a stopped run goes on there.")] = Path(
+        "oxides-work"
+    ),
+    systems: Annotated[int, typer.Option(min=1, help="About how many systems are tried.")] = 500,
+    workers: WorkersOption = 1,
+    seed: SeedOption = 0,
+) -> None:
+    """Relax adsorbates on oxides with GFN1-xTB: files of the kind of OC22's IS2RE; 5 s of a core for each tried."""
+    from tdn_theory.data.oxides import ADSORBATES, collect, plan, relax_slabs
+
+    with errors_as_messages(), Progress(console=console, transient=True) as progress:
+        slabs = plan(systems, seed)
+        task = progress.add_task("relaxing", total=len(ADSORBATES) * len(slabs))
+        for _ in relax_slabs(slabs, work, workers):
+            progress.advance(task, len(ADSORBATES))
+        sizes = collect(slabs, work, out, seed)
+    found = ", ".join(f"{name} {size}" for name, size in sizes.items())
+    console.print(f"{out}: {found}", highlight=False, soft_wrap=True)

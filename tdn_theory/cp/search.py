@@ -13,13 +13,22 @@ from tdn_theory.cp import atlas
 from tdn_theory.cp.certificate import ProofError
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
+from tdn_theory.cp.symmetry import group
 from tdn_theory.jobs import Jobs
 
 Paths = Literal["all", "even"]
 
 
 def run(
-    coupling: int | str, rank: int, paths: Paths, starts: int, symmetry: str, seed: int, jobs: Jobs, folder: Path
+    coupling: int | str,
+    rank: int,
+    paths: Paths,
+    starts: int,
+    symmetry: str,
+    seed: int,
+    jobs: Jobs,
+    folder: Path,
+    any_weights: bool = False,
 ) -> list[dict[str, Any]]:
     """All starts; those that are exact, with every path alive, are proven and saved.
 
@@ -32,6 +41,7 @@ def run(
         seed: First seed.
         jobs: Runs the starts; finished ones are kept.
         folder: Where entries are written, to be read by `atlas.entries(folder)`.
+        any_weights: Whether each start looks near weights of its own (`drawn`), not near weights 1.
 
     Returns:
         One row per start: residual, dead paths, and the entry's name or the reason why there is none.
@@ -41,7 +51,7 @@ def run(
             rank cannot be made up from its orbits.
     """
     label = Coupling.of(coupling).label
-    given = {"coupling": coupling, "rank": rank, "paths": paths, "symmetry": symmetry}
+    given = {"coupling": coupling, "rank": rank, "paths": paths, "symmetry": symmetry, "any_weights": any_weights}
     rows = jobs.map(attempt, [given | {"seed": seed + n} for n in range(starts)], f"{label} R={rank} {symmetry}")
     for row in rows:
         factors = row.pop("factors")
@@ -51,9 +61,13 @@ def run(
     return rows
 
 
-def attempt(coupling: int | str, rank: int, paths: Paths, symmetry: str, seed: int) -> dict[str, Any]:
-    """One start of the equivariance-only solver near the tensor of weights 1, and the proof of what it finds."""
+def attempt(
+    coupling: int | str, rank: int, paths: Paths, symmetry: str, seed: int, any_weights: bool
+) -> dict[str, Any]:
+    """One start of the equivariance-only solver near a tensor, and the proof of what it finds."""
     tensor = CouplingTensor.even(coupling) if paths == "even" else CouplingTensor(coupling)
+    if any_weights:
+        tensor = drawn(tensor, symmetry, seed)
     with threadpool_limits(1):
         solution = EquivariantLevenbergMarquardt(rank, seed=seed, symmetry=symmetry).solve(tensor)
         row: dict[str, Any] = {
@@ -74,3 +88,20 @@ def attempt(coupling: int | str, rank: int, paths: Paths, symmetry: str, seed: i
             return row | {"entry": f"not proven: {error}"}
     factors = solution.factors
     return row | {"factors": [f.tolist() for f in (factors.A, factors.B, factors.C)]}
+
+
+def drawn(tensor: CouplingTensor, symmetry: str, seed: int) -> CouplingTensor:
+    """The paths in use with weights drawn at random, the same for paths that a group exchanges.
+
+    Products of weights that no scaling changes tell tensors of different ranks apart, signs included; so a search near
+    the weights 1 alone sees one of many.
+    """
+    rng = np.random.default_rng([seed, 1])
+    orders = {element.permutation for element in group(symmetry).elements}
+    drawn_for: dict[tuple[int, ...], float] = {}
+    weights: dict[tuple[int, int, int], float] = {}
+    for path, weight in zip(tensor.paths, tensor.weights, strict=True):
+        first = min(tuple((path.z, path.x, path.y)[mode] for mode in order) for order in orders)
+        new = float(rng.choice((-1, 1)) * np.exp(rng.normal() / 3))
+        weights[path] = drawn_for.setdefault(first, new) if weight else 0.0
+    return CouplingTensor(tensor.coupling, weights)

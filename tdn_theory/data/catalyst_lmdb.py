@@ -28,7 +28,7 @@ from tdn_theory.data.plain_pickle import UnsafePickleError
 from tdn_theory.data.reader import Reader
 from tdn_theory.data.structure import Structure
 
-Label = Literal["relaxed energy", "frame", "relaxed structure"]
+Label = Literal["relaxed energy", "frame", "relaxed structure", "positions"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class CatalystLmdbReader(Reader):
 
     Attributes:
         label: What a record is read as: its first positions with the `relaxed energy` (IS2RE direct), its first
-            positions with their own energy and forces, a `frame`, or the `relaxed structure` with its energy.
+            positions with their own energy and forces, a `frame`, the `relaxed structure` with its energy, or its first
+            `positions` alone, as of test sets, whose labels are not released.
     """
 
     label: Label = "relaxed energy"
@@ -73,6 +74,8 @@ class CatalystLmdbReader(Reader):
             raise UnusableError("damaged or unsafe pickle") from error
         if not isinstance(record, dict):
             raise UnusableError("no object of torch_geometric")
+        if self.label == "positions":
+            return checked(record, "pos", None, None)
         if self.label == "relaxed energy":
             return checked(record, "pos", "y_relaxed", None)
         if self.label == "relaxed structure":

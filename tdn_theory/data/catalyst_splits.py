@@ -11,7 +11,7 @@ distribution; the others test out of distribution, by which of the two they have
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from jaxtyping import Int64
@@ -48,21 +48,25 @@ def split_catalysts(
     held_out: tuple[float, float] = (0.2, 0.2),
     in_distribution: float = 0.1,
     seed: int = 0,
+    new_elements: bool = True,
 ) -> dict[str, Int64[np.ndarray, " s"]]:
     """Numbers of the systems in each of `PARTS`.
 
     Args:
         adsorbates: Adsorbate of each system.
         compositions: Composition of the catalyst of each system.
-        held_out: Fractions of the adsorbates and of the compositions that are held out, at least one of each.
+        held_out: Fractions of the adsorbates and of the compositions that are held out, at least one of each; of a
+            fraction 0 nothing is, and there are no parts for it.
         in_distribution: Fraction of the systems with neither of them that tests, at least one.
         seed: Seed of both choices, which depends on the names and the number of systems alone.
+        new_elements: Whether held out compositions may have elements that no other one has; if not, fewer are held out
+            where need be.
 
     Raises:
         ValueError: A fraction is not between 0 and 1, or a part would be empty.
     """
-    fractions = (*held_out, in_distribution)
-    if not all(0 < fraction < 1 for fraction in fractions) or len(adsorbates) != len(compositions):
+    right = all(0 <= fraction < 1 for fraction in held_out) and any(held_out) and 0 < in_distribution < 1
+    if not right or len(adsorbates) != len(compositions):
         raise ValueError(
             f"held_out={held_out}, in_distribution={in_distribution}, {len(adsorbates)} adsorbates, "
             f"{len(compositions)} compositions; fractions must be between 0 and 1, and every system have both names"
@@ -71,7 +75,9 @@ def split_catalysts(
     new = []
     for names, fraction in zip((adsorbates, compositions), held_out, strict=True):
         known = sorted(set(names))
-        chosen = rng.permutation(known)[: max(1, round(fraction * len(known)))]
+        count = max(1, round(fraction * len(known))) if fraction else 0
+        order = rng.permutation(known).tolist()
+        chosen = order[:count] if new_elements or names is adsorbates else _of_known_elements(order, count)
         new.append(np.isin(np.array(names), chosen))
     new_adsorbate, new_composition = new
     rest = rng.permutation(np.flatnonzero(~new_adsorbate & ~new_composition))
@@ -83,6 +89,9 @@ def split_catalysts(
         "ood_cat": np.flatnonzero(~new_adsorbate & new_composition),
         "ood_both": np.flatnonzero(new_adsorbate & new_composition),
     }
+    for fraction, alone in zip(held_out, ("ood_ads", "ood_cat"), strict=True):
+        if not fraction:
+            found = {name: numbers for name, numbers in found.items() if name not in (alone, "ood_both")}
     empty = [name for name, numbers in found.items() if not len(numbers)]
     if empty:
         raise ValueError(
@@ -90,6 +99,20 @@ def split_catalysts(
             f"leave nothing for {', '.join(empty)}; give more systems, or hold out other fractions"
         )
     return found
+
+
+def _of_known_elements(compositions: Sequence[str], count: int) -> list[str]:
+    """The first of the compositions, at most so many, without which the others still have all elements."""
+    chosen = list[str]()
+    for name in compositions:
+        held = {*chosen, name}
+        if len(held) <= count and _elements(held) <= _elements(set(compositions) - held):
+            chosen.append(name)
+    return chosen
+
+
+def _elements(compositions: Iterable[str]) -> set[str]:
+    return {element for composition in compositions for element in composition.split("-")}
 
 
 def _tags(structure: Structure) -> np.ndarray:

@@ -56,13 +56,13 @@ def stream(reader: Reader, files: Sequence[Path], left_out: Counter[str]) -> Ite
             yield from structures
 
 
-def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str | None) -> Structure:
+def checked(record: Mapping[str, Any], positions: str, energy: str | None, forces: str | None) -> Structure:
     """The structure of a record, every field looked at; its group is the system, or the formula if that has no name.
 
     Args:
-        record: Attributes as OC20 and OC22 call them; `pos`, `cell`, `atomic_numbers` and the energy there must be.
+        record: Attributes as OC20 and OC22 call them; `cell`, `atomic_numbers` and what is read there must be.
         positions: Name of the positions.
-        energy: Name of the energy.
+        energy: Name of the energy; None if it is not to be read.
         forces: Name of the forces; None if they are not to be read.
 
     Raises:
@@ -91,7 +91,7 @@ def checked(record: Mapping[str, Any], positions: str, energy: str, forces: str 
         place,
         cell,
         np.array([True, True, True]),
-        energy=float(_real(record, energy, ())),
+        energy=None if energy is None else float(_real(record, energy, ())),
         forces=None if forces is None else _real(record, forces, (n, 3)),
         fixed=fixed.astype(bool),
         tags=tags,

@@ -8,6 +8,7 @@ from pathlib import Path
 from tdn_theory.data.archive import ArchiveReader, write_archive
 from tdn_theory.data.ase_files import FORMATS, AseReader
 from tdn_theory.data.aselmdb import AseLmdbReader, write_aselmdb
+from tdn_theory.data.cp2k import POSITIONS, Cp2kReader
 from tdn_theory.data.deepmd import read_deepmd
 from tdn_theory.data.extxyz import ExtxyzReader, Keys, write_extxyz
 from tdn_theory.data.kept import kept
@@ -17,7 +18,7 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.provenance import provenance
 
 TEXT = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".xyz.xz", ".extxyz.xz")
-READABLE = (".npz", ".lmdb", ".aselmdb", *TEXT, *FORMATS)
+READABLE = (POSITIONS, ".npz", ".lmdb", ".aselmdb", *TEXT, *FORMATS)
 WRITABLE = (".npz", ".lmdb", ".aselmdb", *TEXT)
 
 
@@ -44,6 +45,8 @@ def read_structures(file: Path, keys: Keys, say: Callable[[str], None] = lambda 
         reader = PubChemQCRReader()
     elif suffix == ".aselmdb":
         reader = AseLmdbReader()
+    elif suffix == POSITIONS:
+        reader = Cp2kReader()
     elif suffix in FORMATS:
         reader = AseReader(keys.ignore)
     return kept(reader, [file], say)

@@ -1,4 +1,4 @@
-"""LMDB files: opened without locks and without a way to read beyond their end, written whole or not at all."""
+"""LMDB files: opened without locks and without a way to read outside of them, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tdn_theory.data.lmdb_pages import check_pages
 
 T = TypeVar("T")
 
@@ -24,7 +26,7 @@ def _lmdb() -> Any:
     try:
         import lmdb
     except ImportError as error:
-        raise ImportError("LMDB files need lmdb: pip install 'tdn-theory[pubchemqcr]'") from error
+        raise ImportError("LMDB files need lmdb: pip install 'tdn-theory[lmdb]'") from error
     return lmdb
 
 
@@ -35,7 +37,7 @@ def reading(file: Path) -> Iterator[Any]:
     Raises:
         FileNotFoundError: There is no such file.
         ImportError: lmdb is not installed.
-        ValueError: It is cut off, or no LMDB file.
+        ValueError: It is cut off or damaged, or no LMDB file.
     """
     lmdb = _lmdb()
     if not file.is_file():
@@ -47,6 +49,7 @@ def reading(file: Path) -> Iterator[Any]:
             size = file.stat().st_size
             if size < needed:  # what is missing would be read as a bus error, which ends the process
                 raise ValueError(f"{file} has {size} bytes where its pages need {needed}: it is cut off; copy it again")
+            check_pages(file)
             with database.begin() as transaction:
                 yield transaction
     except lmdb.Error as error:

@@ -13,7 +13,6 @@ and the references are those of relaxed H2, N2, O2 and, for C, of CO less O.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -22,11 +21,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tdn_theory.data.catalyst_lmdb import CatalystLmdbReader, write_is2re
+from tdn_theory.data.catalyst_sets import System, numbered, write_parts, write_systems
 from tdn_theory.data.catalyst_splits import adsorbate, composition, split_catalysts
-from tdn_theory.data.catalysts import stream
 from tdn_theory.data.structure import Structure
-from tdn_theory.files import write_json
 from tdn_theory.provenance import provenance
 
 if TYPE_CHECKING:
@@ -69,7 +66,7 @@ class Slab:
     facet: str
     seed: int
 
-    def systems(self) -> tuple[list[tuple[Structure, Structure]], int]:
+    def systems(self) -> tuple[list[System], int]:
         """Systems before and after relaxation, with adsorption energies, and how many relaxations did not converge."""
         from ase import Atoms
         from ase.build import add_adsorbate
@@ -79,7 +76,7 @@ class Slab:
         clean = slab.copy()
         if not _relaxed(clean):
             return [], len(ADSORBATES)
-        found: list[tuple[Structure, Structure]] = []
+        found = list[System]()
         for atoms in ADSORBATES.values():
             molecule = Atoms([atom[0] for atom in atoms], [atom[1:] for atom in atoms])
             molecule.rotate(float(rng.uniform(0, 360)), "z")
@@ -91,7 +88,7 @@ class Slab:
             reference = clean.get_potential_energy() + sum(_reference(symbol) for symbol in molecule.symbols)
             first = _labelled(system, reference)
             if _relaxed(system):
-                found.append((first, _labelled(system, reference)))
+                found.append(System(first, _labelled(system, reference)))
         return found, len(ADSORBATES) - len(found)
 
     def _slab(self, rng: np.random.Generator) -> Atoms:
@@ -128,10 +125,10 @@ def plan(count: int, seed: int = 0) -> list[Slab]:
 def make_surfaces(
     folder: Path, count: int = 500, workers: int = 1, seed: int = 0, progress: Callable[[int], None] = lambda done: None
 ) -> dict[str, int]:
-    """Relax systems, split them by what is new, and write each part as an LMDB file of IS2RE, which is read back.
+    """Relax systems, split them by what is new, and write each part as an LMDB file of IS2RE.
 
-    Beside `train.lmdb`, `id.lmdb`, `ood_ads.lmdb`, `ood_cat.lmdb` and `ood_both.lmdb` there is `surfaces.json`, which
-    says how they were made.
+    `train.lmdb`, `id.lmdb`, `ood_ads.lmdb`, `ood_cat.lmdb` and `ood_both.lmdb` get company of `surfaces.npz`, all
+    systems in one archive, and of `surfaces.json`, which says how they were made.
 
     Args:
         folder: Where to write.
@@ -150,25 +147,18 @@ def make_surfaces(
     """
     from joblib import Parallel, delayed
 
-    pairs, failed = list[tuple[Structure, Structure]](), 0
+    systems, failed = list[System](), 0
     tasks = (delayed(slab.systems)() for slab in plan(count, seed))
     for found, unconverged in Parallel(workers, return_as="generator")(tasks):
-        pairs += found
+        systems += found
         failed += unconverged
         progress(len(found) + unconverged)
-    pairs = [tuple(replace(s, sid=str(number)) for s in pair) for number, pair in enumerate(pairs)]
-    first = [pair[0] for pair in pairs]
+    systems = numbered(systems)
+    first = [system.first for system in systems]
     parts = split_catalysts([adsorbate(s) for s in first], [composition(s) for s in first], seed=seed)
-    for name, numbers in parts.items():
-        file = folder / f"{name}.lmdb"
-        write_is2re(file, [pairs[k][0] for k in numbers], [pairs[k][1] for k in numbers])
-        left_out = Counter[str]()
-        energies = [structure.energy for structure in stream(CatalystLmdbReader(), [file], left_out)]
-        if left_out or energies != [pairs[k][1].energy for k in numbers]:
-            raise OSError(f"{file} does not hold what was written: {dict(left_out)}; is the disk full or broken?")
-    sizes = {name: len(numbers) for name, numbers in parts.items()}
-    how = {"method": "ASE EMT", "fmax": FMAX, "steps": STEPS, "not_converged": failed, "systems": sizes}
-    write_json(folder / "surfaces.json", {**how, "units": "eV, Angstrom", **provenance(seed)})
+    sizes = write_parts(folder, systems, parts)
+    how = {"method": "ASE EMT", "fmax": FMAX, "steps": STEPS, "not_converged": failed, "parts": sizes}
+    write_systems(folder / "surfaces.npz", systems, {**how, **provenance(seed)})
     return sizes
 
 

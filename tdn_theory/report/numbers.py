@@ -57,6 +57,31 @@ def _listed(numbers: list[int]) -> str:
     return f"{', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
 
 
+SEARCHED = ((1, "all", 7), (1, "even", 6), (2, "even", 17), (2, "all", 22), (3, "even", 31))
+"""Degree L, paths and rank of what the record `searches` is about."""
+
+
+def _searched(lmax: int, paths: str, R: int) -> dict[str, Callable[[Values], str]]:
+    """What a search tried: starts, those that kept all paths, exact ones, their least residual, and seconds."""
+
+    def rows(v: Values) -> list[dict[str, Any]]:
+        every = v["searches"]["rows"]
+        return [row for row in every if (row["L"], row["paths"], row["R"]) == (lmax, paths, R) and row["starts"]]
+
+    def least(v: Values) -> str:
+        return min((f"{row['residual']:.0e}" for row in rows(v) if row["alive"]), key=float, default="none")
+
+    name = f"search for {R} terms of {paths} paths at L = {lmax}"
+    return {
+        **{
+            f"{name}: {key}": lambda v, key=key: str(sum(row[key] for row in rows(v)))
+            for key in ("starts", "alive", "exact")
+        },
+        f"{name}: residual": least,
+        f"{name}: seconds": lambda v: f"{sum(row['seconds'] for row in rows(v)):.0f}",
+    }
+
+
 FITS = {"best CP": "CP", "released recipe": "CP, released recipe"}
 
 
@@ -165,6 +190,11 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     **{f"generic rank at L = {lmax}": _rank("generic", lmax) for lmax in range(1, 7)},
     **{f"rank of any tensor at L = {lmax}": _rank("theorem", lmax) for lmax in range(1, 7)},
     **{name: number for lmax in range(1, 7) for name, number in _numbers_of_formats(lmax).items()},
+    "residual of the path followed": lambda v: f"{v['searches']['followed']['points'][-1]['residual']:.0e}",
+    "condition of the path followed": lambda v: _span(
+        [point["condition"] for point in v["searches"]["followed"]["points"]], 0
+    ),
+    **{name: number for searched in SEARCHED for name, number in _searched(*searched).items()},
     "CP's numbers over M's nonzeros": lambda v: _span(
         [row["cp"][-1]["numbers"] / row["nonzeros"] for row in v["formats"]["rows"]], 1
     ),

@@ -14,7 +14,7 @@ reverse may fail, for unlucky p or unlucky random projections, which only makes 
 
 The bounds below hold for the border rank, and hence for every sequence of approximations that converges to M, over the
 real and the complex numbers. Koszul flattenings stay below 2d (p = 4 gives at most 1.8 d); border substitution goes on
-from there by one term per step, which is cheaper than the next p. Other Young flattenings are not tried: as for every
+from there by one term per step. Other Young flattenings are not tried: as for every
 method by ranks of matrices, there is a barrier at 8d (Efremenko, Garg, Oliveira and Wigderson, ITCS 2018, 1). Bounds
 on the real rank alone, which need no computation, are those of `real_path_bound`, and at L = 1 that of
 `proofs.seven_terms`.
@@ -22,6 +22,7 @@ on the real rank alone, which need no computation, are those of `real_path_bound
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -39,6 +40,7 @@ from tdn_theory.so3.irreps import Irreps, Path, check_degree, slot_slices
 
 Matrix = Float[np.ndarray, "m n"]
 
+_WHOLE = 3  # exterior powers up to which a mode is projected at random, and not by weights
 _BLOCK = 128  # columns eliminated together; sums of that many products of residues below 2^22 are exact in float64
 _LARGEST_ROOT_PRIME = 37  # roots of all primes up to here exist modulo the chosen prime: degrees up to 12
 
@@ -220,6 +222,56 @@ def real_path_bound(l1: int, l2: int, l3: int) -> int:
     return l1 + l2 + l3 + 1 + (small > 0 and large == small + middle)
 
 
+def scalar_bound(coupling: CouplingLike) -> int:
+    """A lower bound on the rank with any weights that are not 0, by leaving a scalar of one mode alone.
+
+    Take a mode whose irreps are different, each with a path, and which has a scalar. Its slices are linearly
+    independent, so substitution leaves out all d - 1 others, at the price of multiples that nobody chooses:
+
+        R >= d - 1 + min rank(M_0 + sum_k lambda_k M_k),      lambda real or complex numbers.
+
+    Let a slot of each of the two other modes have the same degree l, and a path into the scalar but no other. That
+    block of `M_0 + sum_k lambda_k M_k` is a multiple of the identity, not 0 whatever lambda is. So `R >= d + 2l`.
+
+    At L = 1 the even paths are such a case, by vectors: R >= 6, and six terms are known, so six is the rank. Unlike the
+    other bounds, this one is of the rank alone: lambda may diverge where only the border rank is asked for.
+
+    >>> scalar_bound("0e+1o"), scalar_bound(1)
+    (6, 4)
+    """
+    coupling = Coupling.of(coupling)
+    bounds = [1]
+    for mode, (irreps, d) in enumerate(zip(coupling.modes, coupling.shape, strict=True)):
+        met = [(path.z, path.x, path.y) for path in coupling.paths]
+        if len(set(irreps)) < len(irreps) or {slots[mode] for slots in met} != set(range(len(irreps))):
+            continue
+        through = Counter((slots[mode - 1], slots[mode - 2]) for slots in met)
+        bounds += [
+            d + 2 * coupling.modes[mode - 1][slots[mode - 1]].l
+            for slots in met
+            if irreps[slots[mode]].l == 0 and through[slots[mode - 1], slots[mode - 2]] == 1
+        ]
+    return max(bounds)
+
+
+def least_terms(coupling: CouplingLike) -> int:
+    """The best lower bound here on the rank over the real numbers with any weights that are not 0.
+
+    The largest of `any_weights_bound`, `scalar_bound`, `real_path_bound` for a single path, and the seven of
+    `proofs.seven_terms` at L = 1 with all paths.
+
+    >>> [least_terms(lmax) for lmax in (0, 1, 2)], least_terms("0e+1o"), least_terms("1 x 1 -> 2")
+    ([1, 7, 11], 6, 6)
+    """
+    coupling = Coupling.of(coupling)
+    bounds = [any_weights_bound(coupling), scalar_bound(coupling)]
+    if len(coupling.paths) == 1:
+        bounds.append(real_path_bound(*coupling.paths[0].degrees))
+    if coupling == Coupling.of(1):
+        bounds.append(7)
+    return max(bounds)
+
+
 def flattening_bound(tensor: CouplingTensor) -> int:
     """The largest rank of the three unfoldings (each is at most the border rank).
 
@@ -235,7 +287,7 @@ def _unfolding_ranks(T: Float[np.ndarray, "a b c"]) -> list[int]:
 def koszul_bound(tensor: CouplingTensor, p: int, seed: int = 0, mode: Mode = 0) -> int:
     """Koszul flattening: `R >= rank(M^(wedge p)) / binom(2p, p)`.
 
-    Project one mode, e.g. the output, on a space A of dimension 2p + 1, at random, and take the map
+    Project one mode, e.g. the output, on a space A of dimension 2p + 1 and take the map
 
         Lambda^p A (x) B*  ->  Lambda^(p+1) A (x) C,      w (x) b  ->  sum_a (e_a ^ w) (x) M(a, b, .).
 
@@ -243,6 +295,12 @@ def koszul_bound(tensor: CouplingTensor, p: int, seed: int = 0, mode: Mode = 0) 
     bound is at most `(2p+1) / (p+1)` times the smaller one of the two other dimensions: 1.8 d for p = 4.
 
     Source: Landsberg and Ottaviani, Theory of Computing 11 (2015) 285, section 2.
+
+    M is invariant under rotations about the axis z, and so is the map if A is spanned by vectors of definite weight.
+    Let the weights be m for inputs and -m for outputs, so that `M(a, b, c) = 0` unless `m_a + m_b + m_c = 0`. Then
+    `e_I (x) b` is mapped to those `e_J (x) c` with `m_J + m_c = m_I - m_b`: the matrix falls into one block for each
+    value, and its rank is the sum of theirs. That serves from p = 4 on; for smaller p the matrix is small, and a random
+    A gives as much rank as any.
 
     Args:
         tensor: M.
@@ -253,25 +311,80 @@ def koszul_bound(tensor: CouplingTensor, p: int, seed: int = 0, mode: Mode = 0) 
     Raises:
         ValueError: `2p + 1` is above the dimension of the mode.
     """
-    return _koszul(np.moveaxis(modular_tensor(tensor), mode, 0), p, seed)
+    return _koszul(*_turned(modular_tensor(tensor), _weights(tensor.coupling, p), mode), p, seed)
 
 
-def _koszul(T: Float[np.ndarray, "a b c"], p: int, seed: int) -> int:
+_Weights = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Weights of the components of three modes; a tensor is zero where they do not add to zero."""
+
+
+def _weights(coupling: Coupling, p: int) -> _Weights:
+    """Weights of modes k, i, j; all zero, which is always right, where the whole map is small."""
+    if p <= _WHOLE:
+        z, x, y = (np.zeros(d, int) for d in coupling.shape)
+        return z, x, y
+    z, x, y = (np.concatenate([np.arange(-irrep.l, irrep.l + 1) for irrep in irreps]) for irreps in coupling.modes)
+    return -z, x, y
+
+
+def _turned(
+    T: Float[np.ndarray, "k i j"], weights: _Weights, mode: Mode
+) -> tuple[Float[np.ndarray, "a b c"], _Weights]:
+    """A tensor and its weights with one mode first."""
+    order = (mode, *(other for other in (0, 1, 2) if other != mode))
+    first, second, third = (weights[other] for other in order)
+    return T.transpose(order), (first, second, third)
+
+
+def _koszul(T: Float[np.ndarray, "a b c"], weights: _Weights, p: int, seed: int) -> int:
     size = 2 * check_degree(p, "exterior power p") + 1
     if size > len(T):
         raise ValueError(f"exterior power p is {p}; 2p + 1 must be at most the dimension {len(T)} of the mode")
-    q = prime()
-    projection = np.random.default_rng(seed).integers(0, q, (size, len(T))).astype(float)
-    slices = _reduce(projection @ T.reshape(len(T), -1), q).reshape(size, *T.shape[1:])  # d < 2^9 products
-    images = {subset: n for n, subset in enumerate(combinations(range(size), p + 1))}
+    slices, weights_of_A = _project(T, weights[0], size, seed)
+    columns, rows = defaultdict[int, list[tuple[int, int]]](list), defaultdict[int, dict[tuple[int, int], int]](dict)
     sources = list(combinations(range(size), p))
-    matrix = np.zeros((len(images), T.shape[1], len(sources), T.shape[2]))
-    for column, subset in enumerate(sources):
-        for a in set(range(size)) - set(subset):
-            image = tuple(sorted((*subset, a)))
-            matrix[images[image], :, column] = slices[a] if image.index(a) % 2 == 0 else -slices[a] % q
-    rank = modular_rank(matrix.reshape(len(images) * T.shape[1], -1))
+    for n, subset in enumerate(sources):
+        for b, weight in enumerate(weights[1].tolist()):
+            columns[sum(weights_of_A[a] for a in subset) - weight].append((n, b))
+    images = {subset: n for n, subset in enumerate(combinations(range(size), p + 1))}
+    for subset, n in images.items():
+        for c, weight in enumerate(weights[2].tolist()):
+            block = rows[sum(weights_of_A[a] for a in subset) + weight]
+            block[n, c] = len(block)
+    reached = [[np.flatnonzero(row) for row in matrix] for matrix in slices]
+    rank = 0
+    for label, members in columns.items():
+        block = rows[label]
+        matrix = np.zeros((len(block), len(members)))
+        for column, (n, b) in enumerate(members):
+            for a in set(range(size)) - set(sources[n]):
+                image = tuple(sorted((*sources[n], a)))
+                row, c = slices[a][b], reached[a][b]
+                where = [block[images[image], index] for index in c.tolist()]
+                matrix[where, column] = row[c] if image.index(a) % 2 == 0 else prime() - row[c]
+        rank += modular_rank(matrix)
     return -(-rank // comb(2 * p, p))
+
+
+def _project(
+    T: Float[np.ndarray, "a b c"], weights: np.ndarray, size: int, seed: int
+) -> tuple[list[Float[np.ndarray, "b c"]], list[int]]:
+    """Slices at random vectors of definite weight, and their weights.
+
+    Weights m and -m are taken in pairs, and by turns: with as many of both the rank is largest of those tried.
+    """
+    left, count = Counter(weights.tolist()), Counter[int]()
+    while missing := size - count.total():
+        spare = left - count
+        units = [(0,) * (2 - missing % 2), *((m, -m) for m in sorted(left) if m > 0)]
+        fitting = [unit for unit in units if len(unit) <= missing and not Counter(unit) - spare]
+        count.update(min(fitting, key=lambda unit: count[unit[0]], default=(min(spare, key=abs),)))
+    rng, slices = np.random.default_rng(seed), list[np.ndarray]()
+    for weight, n in count.items():
+        part = T[weights == weight]
+        projection = rng.integers(0, prime(), (n, len(part))).astype(float)
+        slices += list(_reduce(projection @ part.reshape(len(part), -1), prime()).reshape(n, *T.shape[1:]))
+    return slices, [weight for weight, n in count.items() for _ in range(n)]
 
 
 def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, seed: int = 0, mode: Mode = 0) -> int:
@@ -319,8 +432,12 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
             f"{steps} steps may leave {left[0]} components of the output, and {left[mode]} of the mode that is "
             f"projected; 1 and 2p + 1 = {2 * p + 1} are needed: take fewer steps"
         )
-    rest = (np.delete(T, sorted(span), axis=0) for span in spans)
-    return steps + min(_koszul(np.moveaxis(part, mode, 0), p, seed) for part in rest)
+    z, x, y = _weights(tensor.coupling, p)
+    bounds = []
+    for span in spans:
+        kept = [k for k in range(len(T)) if k not in span]
+        bounds.append(_koszul(*_turned(T[kept], (z[kept], x, y), mode), p, seed))
+    return steps + min(bounds)
 
 
 def _fixed_spans(irreps: Irreps, k: int) -> list[frozenset[int]]:

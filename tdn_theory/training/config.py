@@ -33,9 +33,10 @@ class DataConfig:
 
     Attributes:
         source: `relaxations` (shipped with the package), or files of yours: `extxyz`, `pubchemqcr`, `npz` (of `data
-            convert`), `ase` (`.traj`, `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`), `deepmd` (folders of numpy
-            arrays of DeePMD-kit); of OC20 and OC22 `is2re` (LMDB, first positions with the energy of the relaxed
-            structure), `s2ef` (LMDB), `s2ef-text` (extended XYZ with reference energies beside it) and `aselmdb`.
+            convert`), `ase` (`.traj`, `.db`, `.json`, VASP's `OUTCAR` and `vasprun.xml`), `cp2k` (`NAME-pos-1.xyz` with
+            its cells and forces beside it), `deepmd` (folders of numpy arrays of DeePMD-kit); of OC20 and OC22 `is2re`
+            (LMDB, first positions with the energy of the relaxed structure), `s2ef` (LMDB), `s2ef-text` (extended XYZ
+            with reference energies beside it) and `aselmdb`.
         files: Files to train on, of OC20 and OC22 also folders of shards; not for `relaxations`.
         validation_files: Files to validate with; without any, a fraction of the groups of `files`.
         test_files: Files to test on; without any, a fraction of the groups of `files`.
@@ -66,7 +67,7 @@ class DataConfig:
     """
 
     source: Literal[
-        "relaxations", "extxyz", "pubchemqcr", "npz", "ase", "deepmd", "is2re", "s2ef", "s2ef-text", "aselmdb"
+        "relaxations", "extxyz", "pubchemqcr", "npz", "ase", "deepmd", "cp2k", "is2re", "s2ef", "s2ef-text", "aselmdb"
     ]
     files: tuple[str, ...] = ()
     validation_files: tuple[str, ...] = ()

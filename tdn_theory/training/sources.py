@@ -16,6 +16,7 @@ from tdn_theory.data.aselmdb import AseLmdbReader
 from tdn_theory.data.catalyst_lmdb import CatalystLmdbReader
 from tdn_theory.data.catalyst_text import CatalystTextReader
 from tdn_theory.data.catalysts import shards
+from tdn_theory.data.cp2k import Cp2kReader
 from tdn_theory.data.deepmd import read_deepmd
 from tdn_theory.data.extxyz import ISOLATED_ATOM, ExtxyzReader, Keys
 from tdn_theory.data.kept import kept
@@ -34,6 +35,9 @@ CATALYSTS: Mapping[str, tuple[Reader, tuple[str, ...]]] = {
     "aselmdb": (AseLmdbReader(), (".aselmdb",)),
 }
 """Readers of the sources of OC20 and OC22, and what the names of shards end in."""
+
+UNLABELLED: Mapping[str, Reader] = dict.fromkeys(("is2re", "s2ef"), CatalystLmdbReader("positions"))
+"""Readers of sources whose test sets are released without labels."""
 
 
 class Splits:
@@ -120,6 +124,20 @@ def _isolated(structures: Packed) -> Bool[np.ndarray, " n"]:
     return (structures.column("atoms") == 1) & (structures.column("config_type") == kind)
 
 
+def unlabelled(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = lambda line: None) -> Packed:
+    """The structures of `files`, which need no labels where the source has test sets without.
+
+    Raises:
+        FileNotFoundError: A file does not exist.
+        ImportError: A package that reads the files is missing; the message names the extra.
+        ValueError: A setting is missing or superfluous for the source, or there are no files.
+    """
+    if config.source not in UNLABELLED or not files:
+        return read(config, files, say)
+    paths = [shard for file in files for shard in shards(Path(file), *CATALYSTS[config.source][1])]
+    return kept(UNLABELLED[config.source], paths, say)
+
+
 def read(config: DataConfig, files: Sequence[str], say: Callable[[str], None] = lambda line: None) -> Packed:
     """The structures of `files`, or those shipped with the package; each is its own group if a split may cut groups.
 
@@ -166,6 +184,8 @@ def _reader(config: DataConfig, given: Mapping[str, Any]) -> Reader:
         return AseReader(config.ignore)
     if config.source == "npz":
         return ArchiveReader()
+    if config.source == "cp2k":
+        return Cp2kReader()
     missing = [f"data.{name}" for name in ("energy_key", "energy_unit", "length_unit") if given[name] is None]
     if missing:
         raise ValueError(f"source 'extxyz' needs {', '.join(missing)}: the files themselves do not say")

@@ -105,7 +105,7 @@ def test_all_verdicts_fit_a_terminal(tmp_path, monkeypatch):
 
 
 def test_what_is_not_examined_says_why():
-    assert "TAB2 is not examined: " in run("reproduce", "OC20")
+    assert "O1 is not examined: " in run("reproduce", "o1")
 
 
 def test_atlas_list():

@@ -15,7 +15,9 @@ import pytest
 from tdn_theory.cp import atlas
 from tdn_theory.cp.constructions.cubature import CubatureRule
 from tdn_theory.cp.constructions.matrix_multiplication import FOLDER
+from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import exact
+from tdn_theory.so3.irreps import Path
 from tests.cp.krawczyk import contains_a_zero, fractions
 
 ENTRIES = atlas.entries()
@@ -34,14 +36,7 @@ def decomposed(factors, paths, where, tied=None):
         where: Index arrays (k, i, j) of the equations.
         tied: Which factors are to stay others up to the sign of each column, as in `TIES`.
     """
-    A, B, C = factors
-    shape, rank = (len(A), len(B), len(C)), A.shape[1]
-    target = np.full(shape, Fraction(0), dtype=object)
-    for degrees, block in paths:
-        part = target[block]
-        for index, value in exact.clebsch_gordan(*degrees).items():
-            part[index] = Fraction(str(value.evalf(45)))
-    k, i, j = where
+    shape, rank = tuple(map(len, factors)), factors[0].shape[1]
     sizes = [d * rank for d in shape]
     tied = tied or {}
     free = [mode for mode in range(3) if mode not in tied]
@@ -52,13 +47,45 @@ def decomposed(factors, paths, where, tied=None):
         signs = np.sign(np.sum(factors[mode] * factors[source], axis=0))
         Lambda[rows, starts[source] + np.arange(sizes[mode])] = np.tile(signs, shape[mode])
     point = np.concatenate([factors[mode].ravel() for mode in free])
+    return near_a_solution(Lambda, point, shape, where, exact_tensor(shape, paths), [])
+
+
+def exact_tensor(shape, paths):
+    """The sum of path tensors as fractions, right to 45 digits."""
+    target = np.full(shape, Fraction(0), dtype=object)
+    for degrees, block in paths:
+        part = target[block]
+        for index, value in exact.clebsch_gordan(*degrees).items():
+            part[index] = Fraction(str(value.evalf(45)))
+    return target
+
+
+def near_a_solution(Lambda, point, shape, where, target, directions):
+    """Whether factors `Lambda phi` and weights w of `T = target + sum_c w_c D_c` lie within 1e-8 of a point (phi, w).
+
+    Args:
+        Lambda: From the unknowns phi to A, B and C, one after the other.
+        point: phi, then the weights.
+        shape: Components of A, B and C.
+        where: Index arrays (k, i, j) of the equations.
+        target: Fractions.
+        directions: The D_c, fractions; none if the target is given.
+    """
+    k, i, j = where
+    rank, count = len(Lambda) // sum(shape), Lambda.shape[1]
+    sizes = [d * rank for d in shape]
+    columns = np.array([[float(D[p, q, s]) for D in directions] for p, q, s in zip(k, i, j, strict=True)])
+    columns = columns.reshape(len(k), len(directions))
 
     def split(x):
-        return [f.reshape(d, rank) for f, d in zip(np.split(Lambda @ x, np.cumsum(sizes)[:2]), shape, strict=True)]
+        parts = np.split(Lambda @ x[:count], np.cumsum(sizes)[:2])
+        return [f.reshape(d, rank) for f, d in zip(parts, shape, strict=True)]
 
     def value(x):
         a, b, c = (fractions(f) for f in split(x))
-        return np.array([float(sum(a[p] * b[q] * c[s]) - target[p, q, s]) for p, q, s in zip(k, i, j, strict=True)])
+        w = fractions(x[count:])
+        wanted = target + sum((weight * D for weight, D in zip(w, directions, strict=True)), start=0 * target)
+        return np.array([float(sum(a[p] * b[q] * c[s]) - wanted[p, q, s]) for p, q, s in zip(k, i, j, strict=True)])
 
     def blocks(a, b, c):
         J = np.zeros((len(k), sum(sizes)))
@@ -68,14 +95,17 @@ def decomposed(factors, paths, where, tied=None):
                 J[np.arange(len(k)), start + index * rank + r] = entry[:, r]
         return J
 
+    def jacobian(x):
+        return np.hstack([blocks(*split(x)) @ Lambda, -columns])
+
     def spread(x, width):
         sizes_now = [np.abs(f) for f in split(x)]
         wide = [np.abs(f) for f in split(width)]
         before = blocks(*sizes_now)
         after = blocks(*(f + w for f, w in zip(sizes_now, wide, strict=True)))
-        return (after - before) @ np.abs(Lambda)
+        return np.hstack([(after - before) @ np.abs(Lambda), np.zeros_like(columns)])
 
-    return contains_a_zero(value, lambda x: blocks(*split(x)) @ Lambda, spread, point, 1e-8)
+    return contains_a_zero(value, jacobian, spread, point, 1e-8)
 
 
 def equations(factors, tied=None):
@@ -86,11 +116,14 @@ def equations(factors, tied=None):
     return tuple(indices[:, kept])
 
 
-SINGLE = [
+FIXED = [
     "0e+1o x 0e+1o+2e+3o -> 0e+1o",
     "0+1 x 0+1+2+3 -> 0+1",
     "0+1+2 x 0+1+2 -> 0+1",
     "0+1+2 x 0+1+2+3 -> 0+1+2",
+    "0+1+2+3 x 0+1+2+3 -> 0+1",
+    "0+1 x 0+1 -> 0+1",
+    "0+1+2 x 0+1+2 -> 0+1+2",
     "0e+1o+2e+0o+1e+2o x 0e+1o+2e -> 0e+1o",
     *(text for text, *_ in atlas.PATHS),
     *(e.coupling.label for e in ENTRIES if str(e.coupling).endswith("-> 0e")),
@@ -110,12 +143,73 @@ def kept(entry):
     return factors, paths
 
 
-@pytest.mark.parametrize("text", SINGLE)
-def test_decompositions_of_unequal_slots(text):
-    entry = next(e for e in ENTRIES if str(e.coupling) == text and e.proof["kind"] == "newton")
+@pytest.mark.parametrize("text", FIXED)
+def test_decompositions_with_weights_all_one(text):
+    entry = next(e for e in ENTRIES if str(e.coupling) == text and e.proof.get("fixed"))
     factors, paths = kept(entry)
-    tied = TIES[entry.proof["symmetry"]]
+    tied = TIES.get(entry.proof["symmetry"])
     assert decomposed(factors, paths, equations(factors, tied), tied)
+
+
+def cyclic(factors):
+    """Factors that the exchange (A, B, C) -> (B, C, A) of the modes leaves alone, as a linear map of representatives.
+
+    Returns:
+        The map, and the representatives: (a, b, c) of three terms, or one vector where the three are the same.
+    """
+    d, rank = factors[0].shape
+    left, columns, point = list(range(rank)), [], []
+
+    def unit(*entries):
+        column = np.zeros((3, d, rank))
+        for mode, component, term in entries:
+            column[mode, component, term] = 1
+        return column.ravel()
+
+    while left:
+        r = left.pop(0)
+        a, b, c = (factor[:, r] for factor in factors)
+        if np.allclose(a, b) and np.allclose(b, c):
+            columns += [unit((0, n, r), (1, n, r), (2, n, r)) for n in range(d)]
+            point.append(a)
+            continue
+        images = []
+        for turned in ((b, c, a), (c, a, b)):
+            (s,) = [s for s in left if all(np.allclose(f[:, s], v) for f, v in zip(factors, turned, strict=True))]
+            left.remove(s)
+            images.append(s)
+        for mode in range(3):
+            places = [((mode - shift) % 3, term) for shift, term in enumerate((r, *images))]
+            columns += [unit(*((place, n, term) for place, term in places)) for n in range(d)]
+            point.append(factors[mode][:, r])
+    return np.array(columns).T, np.concatenate(point)
+
+
+def test_the_seven_terms_at_L_1():
+    """Free weights, the same for the paths that a cyclic exchange of the modes exchanges, none of them near zero."""
+    entry = atlas.best(1)
+    balanced = entry.factors.balance()
+    A, B, C = balanced.A.copy(), balanced.B.copy(), balanced.C.copy()
+    for r in range(entry.rank):  # a term of three parallel vectors has them equal after a choice of signs
+        if np.allclose(np.abs(A[:, r]), np.abs(B[:, r])):
+            vector = A[:, r] * np.sign(A[:, r] @ B[:, r]) * np.sign(A[:, r] @ C[:, r])
+            A[:, r] = B[:, r] = C[:, r] = vector
+    assert np.abs(CPFactors(A, B, C).array - balanced.array).max() < 1e-14
+    Lambda, point = cyclic((A, B, C))
+    orbits = [[(0, 0, 0)], [(0, 1, 1), (1, 0, 1), (1, 1, 0)], [(1, 1, 1)]]
+    weights = dict(zip(entry.tensor.paths, entry.tensor.weights, strict=True))
+    directions = [
+        exact_tensor((4, 4, 4), [(path, entry.coupling.where(Path(*path))) for path in orbit]) for orbit in orbits
+    ]
+    start = np.concatenate([point, [weights[Path(*orbit[0])] for orbit in orbits]])
+    k, i, j = np.indices((4, 4, 4)).reshape(3, -1)
+    once = [n for n, t in enumerate(zip(k, i, j, strict=True)) if t == min(t, t[1:] + t[:1], t[2:] + t[:2])]
+    zero = np.full((4, 4, 4), Fraction(0), dtype=object)
+    where = k[once], i[once], j[once]
+    assert near_a_solution(Lambda, start, (4, 4, 4), where, zero, directions)
+    assert min(map(abs, start[-3:])) > 0.5
+    start[-1] += 1e-4
+    assert not near_a_solution(Lambda, start, (4, 4, 4), where, zero, directions)
 
 
 def test_the_three_paths_that_matrices_lack_at_L_6():

@@ -10,7 +10,7 @@ import pytest
 from tdn_theory.data.ase_files import read_ase
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
-from tests.data.vasp import vasprun
+from tests.data.vasp import outcar, vasprun
 
 
 @pytest.fixture
@@ -52,6 +52,20 @@ def test_labels_of_vasp(tmp_path: Path, copper, suffix):
     assert_close(structure.positions, copper[0].positions, 1e-9, "positions")
     assert_close(structure.forces, copper[0].get_forces(), 1e-9, "forces")
     assert_close(structure.stress, copper[0].get_stress(voigt=False), 1e-7, "stress")
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_all_steps_of_an_outcar(tmp_path: Path, copper, suffix):
+    content = outcar(copper).encode()
+    (tmp_path / f"OUTCAR{suffix}").write_bytes(gzip.compress(content) if suffix else content)
+    found = read_ase(tmp_path / f"OUTCAR{suffix}")
+    assert len(found) == 3
+    for structure, atoms in zip(found, copper, strict=True):
+        assert structure.energy == pytest.approx(atoms.get_potential_energy(), abs=1e-9)
+        assert_close(structure.cell, atoms.cell.array, 1e-8, "cell")
+        assert_close(structure.positions, atoms.positions, 1e-8, "positions")
+        assert_close(structure.forces, atoms.get_forces(), 1e-8, "forces")
+        assert_close(structure.stress, atoms.get_stress(voigt=False), 1e-7, "stress")
 
 
 def test_what_cannot_be_read_is_told_with_its_name(tmp_path: Path):

@@ -17,7 +17,7 @@ from tests.assertions import refuses
 from tests.data.reference import assert_same_catalyst, catalyst
 from tests.data.test_catalyst_lmdb import database
 
-lmdb = pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+lmdb = pytest.importorskip("lmdb", reason="needs the extra lmdb")
 
 # as ASE and fairchem write it
 ROW = {

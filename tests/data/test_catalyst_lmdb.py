@@ -14,7 +14,7 @@ from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
 from tests.data.reference import assert_same_catalyst, systems
 
-lmdb = pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+lmdb = pytest.importorskip("lmdb", reason="needs the extra lmdb")
 
 ATOMS = {
     "pos": np.array([[0, 0, 0], [0, 0, 2]], np.float32),

@@ -33,10 +33,34 @@ def test_the_seed_chooses():
     assert len(found) > 3
 
 
-@pytest.mark.parametrize("fractions", [((0.0, 0.2), 0.1), ((0.2, 1.0), 0.1), ((0.2, 0.2), 0.0)])
+@pytest.mark.parametrize("fractions", [((0.0, 0.0), 0.1), ((-0.1, 0.2), 0.1), ((0.2, 1.0), 0.1), ((0.2, 0.2), 0.0)])
 def test_fractions_that_make_no_sense_are_refused(fractions):
     with refuses(ValueError, "between 0 and 1"):
         split_catalysts(ADSORBATES, COMPOSITIONS, *fractions)
+
+
+@pytest.mark.parametrize(("fractions", "part", "names"), [((0.3, 0.0), "ood_ads", 0), ((0.0, 0.3), "ood_cat", 1)])
+def test_of_a_fraction_0_nothing_is_held_out(fractions: tuple[float, float], part: str, names: int):
+    own = (ADSORBATES, COMPOSITIONS)[names]
+    parts = split_catalysts(ADSORBATES, COMPOSITIONS, fractions)
+    assert list(parts) == ["train", "id", part]
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(60))
+    held = {own[k] for k in parts[part]}
+    assert not held & {own[k] for name in ("train", "id") for k in parts[name]}
+    assert {own[k] for k in parts["train"]} | held == set(own)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_elements_of_new_compositions_are_known(seed: int):
+    """Gold is in one composition only, which is never held out; where none can be, that is told."""
+    compositions = ["Cu", "Pt", "Cu-Pt", "Ag", "Ag-Cu", "Ag-Au"] * 6
+    parts = split_catalysts([""] * 36, compositions, (0.0, 0.5), seed=seed, new_elements=False)
+    known = {element for k in (*parts["train"], *parts["id"]) for element in compositions[k].split("-")}
+    held = {compositions[k] for k in parts["ood_cat"]}
+    assert known == {"Cu", "Pt", "Ag", "Au"}
+    assert 1 <= len(held) <= 3
+    with refuses(ValueError, "ood_cat"):
+        split_catalysts([""] * 20, ["Cu", "Ag"] * 10, (0.0, 0.5), seed=seed, new_elements=False)
 
 
 def test_too_few_systems_are_refused():

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from tdn_theory.cli.app import app
 from tdn_theory.cli.common import console
-from tdn_theory.data import kept, nbody, surfaces
+from tdn_theory.data import kept, nbody, oxides, surfaces
 from tdn_theory.data import relaxations as module
 from tdn_theory.data.archive import read_archive, write_archive
 from tdn_theory.data.relaxations import Relaxation, relaxations
@@ -45,7 +45,7 @@ def test_list():
 
 
 def test_convert(tmp_path: Path):
-    pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+    pytest.importorskip("lmdb", reason="needs the extra lmdb")
     count = len(relaxations())
     assert f"{count} structures" in run("convert", "relaxations", tmp_path / "a.npz")
     run("convert", tmp_path / "a.npz", tmp_path / "a.lmdb")
@@ -56,7 +56,7 @@ def test_convert(tmp_path: Path):
 
 
 def test_catalysts_are_converted_without_loss(tmp_path: Path):
-    pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+    pytest.importorskip("lmdb", reason="needs the extra lmdb")
     wanted = replace(catalyst(), reference_energy=None)
     write_archive(tmp_path / "a.npz", [wanted], {})
     for source, target in (("a.npz", "b.aselmdb"), ("b.aselmdb", "c.xyz"), ("c.xyz", "d.npz")):
@@ -73,6 +73,16 @@ def test_make_surfaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(surfaces, "make_surfaces", lambda *arguments: asked.append(arguments[:4]) or sizes)
     assert "train 3, id 1" in run("make-surfaces", "--out", tmp_path, "--systems", 7, "--seed", 5)
     assert asked == [(tmp_path, 7, 1, 5)]
+
+
+def test_make_oxides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked = []
+    monkeypatch.setattr(oxides, "relax_slabs", lambda *arguments: asked.append(arguments) or iter(()))
+    monkeypatch.setattr(oxides, "collect", lambda *arguments: asked.append(arguments) or {"train": 3, "id": 1})
+    output = run("make-oxides", "--out", tmp_path / "a", "--work", tmp_path / "b", "--systems", 17, "--seed", 5)
+    assert "train 3, id 1" in output
+    slabs = oxides.plan(17, 5)
+    assert asked == [(slabs, tmp_path / "b", 1), (slabs, tmp_path / "b", tmp_path / "a", 5)]
 
 
 def test_bad_conversions_are_refused(tmp_path: Path):

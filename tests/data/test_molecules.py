@@ -15,7 +15,7 @@ from tests.assertions import refuses
 pytest.importorskip("chemicals", reason="needs the extra make-data")
 Chem = pytest.importorskip("rdkit.Chem", reason="needs the extra make-data")
 pytest.importorskip("tblite", reason="needs the extra gfn2")
-pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+pytest.importorskip("lmdb", reason="needs the extra lmdb")
 
 SMALL = Compound("962", "O"), Compound("297", "C"), Compound("222", "N")
 

@@ -34,7 +34,7 @@ from tdn_theory.data.units import BOHR, HARTREE
 from tdn_theory.testing.assertions import assert_close
 from tests.assertions import refuses
 
-lmdb = pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+lmdb = pytest.importorskip("lmdb", reason="needs the extra lmdb")
 
 
 def step(seed: int = 0, **charge: float) -> dict[str, Any]:

@@ -32,5 +32,40 @@ def vasprun(atoms: Atoms) -> str:
 """
 
 
+def outcar(frames: list[Atoms]) -> str:
+    """An `OUTCAR` of several ionic steps of the same atoms, in VASP's order of lines; stress as in `vasprun`."""
+    kinds = list(dict.fromkeys(frames[0].symbols))
+    counts = [list(frames[0].symbols).count(kind) for kind in kinds]
+    potentials = "".join(f" POTCAR:    PAW_PBE {kind} 08Apr2002\n" for kind in kinds)
+    text = f"""{potentials}{potentials}   ISPIN  =      1    spin polarized calculation?
+   ions per type =        {"".join(f"{count:4d}" for count in counts)}
+"""
+    for number, atoms in enumerate(frames, start=1):
+        xx, yy, zz, yz, xz, xy = -atoms.get_stress() * 1602.1766208
+        energy = atoms.get_potential_energy()
+        cell = "\n".join(f"  {a:.9f} {b:.9f} {c:.9f}     0.0 0.0 0.0" for a, b, c in atoms.cell.array)
+        rows = "\n".join(
+            "".join(f"{v:15.9f}" for v in (*position, *force))
+            for position, force in zip(atoms.positions, atoms.get_forces(), strict=True)
+        )
+        line = " " + "-" * 83
+        text += f"""----------------------------- Iteration {number:6d}(   1)  -----------------------------
+  in kB  {xx:14.8f}{yy:14.8f}{zz:14.8f}{xy:14.8f}{yz:14.8f}{xz:14.8f}
+      direct lattice vectors                 reciprocal lattice vectors
+{cell}
+
+ POSITION                                       TOTAL-FORCE (eV/Angst)
+{line}
+{rows}
+{line}
+  FREE ENERGIE OF THE ION-ELECTRON SYSTEM (eV)
+  ---------------------------------------------------
+  free  energy   TOTEN  =      {energy:.10f} eV
+
+  energy  without entropy=      {energy:.10f}  energy(sigma->0) =      {energy:.10f}
+"""
+    return text
+
+
 def _rows(matrix: np.ndarray) -> str:
     return "".join(f"<v>{x:.12f} {y:.12f} {z:.12f}</v>" for x, y, z in matrix)

@@ -17,6 +17,7 @@ from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3 import irreps, rotation
 from tdn_theory.theory import bounds, cost, equivariance, rank, universality
+from tests import reference
 
 # Wigner matrices: (lmax, R) -> D
 
@@ -367,12 +368,12 @@ MODULAR_RANKS = [rank_in_floats, rank_without_exchanges, rank_modulo_two]
 
 def koszul_rank(T: np.ndarray) -> int:
     """The rank of the flattening itself, not divided by that of a rank-one term."""
-    return rank._koszul(T, 1, 0) * comb(2, 1)
+    return rank._koszul(T, reference.ungraded(T), 1, 0) * comb(2, 1)
 
 
 def koszul_plus_one(T: np.ndarray) -> int:
     """A step of substitution without one."""
-    return rank._koszul(T, 1, 0) + 1
+    return rank._koszul(T, reference.ungraded(T), 1, 0) + 1
 
 
 def koszul_without_signs(T: np.ndarray) -> int:

@@ -234,7 +234,7 @@ def test_wrong_cores(tensor: CouplingTensor, mutant: Callable) -> None:
 
 def test_the_right_ranks_pass() -> None:
     assert_modular_rank(rank.modular_rank, 7, 6, 4, seed=0)
-    assert_rank_bound(lambda T: rank._koszul(T, 1, 0), 6, 3, seed=0)
+    assert_rank_bound(lambda T: rank._koszul(T, reference.ungraded(T), 1, 0), 6, 3, seed=0)
     assert_bounds_atlas(lambda tensor: rank.koszul_bound(tensor, 1), 2)
     assert_any_weights_bound(rank.any_weights_bound, UNEQUAL.coupling, 0)
     assert_pair_bound(rank.pair_bound)

@@ -283,6 +283,46 @@ def one_seed(values: Values) -> None:
     visit(values)
 
 
+def only(*sources: str) -> Edit:
+    """TAB2 and O7: what is at hand."""
+
+    def edit(values: Values) -> None:
+        for key in ("summary", "networks", "rows"):
+            values[key] = [row for row in values.get(key, []) if row["source"] in sources]
+
+    return edit
+
+
+def energies(times: float, other: str = "Equiformer") -> Edit:
+    """TAB2: errors of TDN as published over another's, and both half of those without a network."""
+
+    def edit(values: Values) -> None:
+        for row in values["summary"]:
+            if row["model"] in (other, "TDN, CP as released"):
+                mean = 0.5 * row["constants"] * (times if row["model"] == "TDN, CP as released" else 1.0)
+                row["mae"]["mean"] = number(mean, 0.01 * mean)
+
+    return edit
+
+
+def without_equiformer(values: Values) -> None:
+    """TAB2."""
+    for key in ("summary", "networks"):
+        values[key] = [row for row in values[key] if row["model"] != "Equiformer"]
+
+
+def and_on_dft(times: float) -> Edit:
+    """TAB2: the same networks on another source, where TDN's errors are other ones."""
+
+    def edit(values: Values) -> None:
+        own = {"summary": copy.deepcopy(values["summary"])}
+        energies(times)(own)
+        values["summary"] += [{**row, "source": "DFT"} for row in own["summary"]]
+
+    return edit
+
+
+NETWORKS = partial(well_trained, key="networks")
 LEARNED = partial(well_trained, key="learned")
 UNDECIDED, NONE = Outcome.UNDECIDED, None
 SCALED, PAPERS = Strength.SCALED, Strength.PAPERS_SCALE
@@ -293,6 +333,17 @@ CASES: list[tuple[str, tuple[Edit, ...], Outcome, Strength | None]] = [
     ("TAB1", (well_trained_networks,), UNDECIDED, NONE),  # SchNet is within the error
     ("TAB1", (well_trained_networks, forces(100.0)), Outcome.QUALIFIED, SCALED),
     ("TAB1", (well_trained_networks, forces(1000.0)), Outcome.REFUTED, SCALED),
+    ("TAB2", (), UNDECIDED, NONE),
+    ("TAB2", (energies(1.0),), UNDECIDED, NONE),
+    ("TAB2", (NETWORKS, energies(1.0)), Outcome.VERIFIED, SCALED),
+    ("TAB2", (NETWORKS, energies(1.3)), Outcome.REFUTED, SCALED),
+    ("TAB2", (NETWORKS, energies(1.1)), UNDECIDED, NONE),  # within the errors of the limit
+    ("TAB2", (NETWORKS, energies(1.0), and_on_dft(1.3)), Outcome.QUALIFIED, SCALED),
+    ("TAB2", (NETWORKS, energies(1.0), and_on_dft(1.1)), UNDECIDED, NONE),
+    ("TAB2", (NETWORKS, energies(2.1)), UNDECIDED, NONE),  # no better than no network
+    ("TAB2", (NETWORKS, energies(1.0), without_equiformer), UNDECIDED, NONE),
+    ("TAB3", (), UNDECIDED, NONE),
+    ("TAB3", (NETWORKS,), UNDECIDED, NONE),  # the networks that it is about are not at hand
     ("TAB4", (), Outcome.QUALIFIED, SCALED),
     ("TAB4", (speed("TDN, as published", 10.0), speed("TDN, exact", 8.0)), Outcome.VERIFIED, SCALED),
     ("TAB4", (speed("TDN, as published", 10.0), speed("TDN, exact", 12.0)), Outcome.QUALIFIED, SCALED),
@@ -346,6 +397,13 @@ CASES: list[tuple[str, tuple[Edit, ...], Outcome, Strength | None]] = [
     ("O5", (exact_is_off,), UNDECIDED, NONE),
     ("O5", (grows(20.0),), Outcome.REFUTED, SCALED),
     ("O5", (far(0.015),), Outcome.VERIFIED, SCALED),  # within two standard errors of the interaction itself
+    ("O7", (), Outcome.QUALIFIED, SCALED),
+    ("O7", (one_seed,), UNDECIDED, NONE),
+    ("O7", (only("OC20"),), Outcome.QUALIFIED, SCALED),
+    ("O7", (only("surfaces"),), UNDECIDED, NONE),
+    ("O7", (of_rows(is_exact, relative=number(1e-5)),), UNDECIDED, NONE),
+    ("O7", (of_rows(is_cp, relative=number(1e-8)),), Outcome.VERIFIED, SCALED),
+    ("O7", (of_rows(is_cp, relative=number(0.01)),), UNDECIDED, NONE),  # within its error
     ("O8", (), Outcome.QUALIFIED, SCALED),
     ("O8", (one_seed,), UNDECIDED, NONE),
     ("O8", (of_rows(lambda row: row["R"] >= row["predicted"], zero=2),), Outcome.REFUTED, SCALED),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import comb
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -101,13 +102,29 @@ def test_flattenings(tensor: CouplingTensor) -> None:
 def test_koszul_never_exceeds_a_known_rank(data: st.DataObject, seed: int, R: int) -> None:
     """Sums of R rank-one tensors of small integers."""
     p = data.draw(st.integers(1, 3))
-    assert_rank_bound(lambda T: rank._koszul(T, p, seed), 9, R, seed)
+    assert_rank_bound(lambda T: rank._koszul(T, reference.ungraded(T), p, seed), 9, R, seed)
 
 
 def test_koszul_of_a_generic_tensor() -> None:
     """(2p+1)/(p+1) d at most, which a generic tensor reaches."""
     T = np.random.default_rng(0).integers(0, 1000, (9, 9, 9)).astype(float)
-    assert [rank._koszul(T, p, 0) for p in (1, 2, 3)] == [14, 15, 16]
+    assert [rank._koszul(T, reference.ungraded(T), p, 0) for p in (1, 2, 3)] == [14, 15, 16]
+
+
+@pytest.mark.parametrize(("coupling", "p"), [(1, 1), ("1 x 1 -> 1", 1), ("1 x 2 -> 2", 2), (2, 4)])
+def test_blocks_of_the_koszul_map(coupling: int | str, p: int) -> None:
+    """Their ranks add up to that of the whole map, by its definition in the real basis and in floats.
+
+    Where 2p + 1 is the dimension, the projection changes nothing; at L = 1 another one has the same rank.
+    """
+    tensor = CouplingTensor(coupling)
+    found = rank.koszul_bound(tensor, p)
+    A = np.random.default_rng(0).standard_normal((2 * p + 1, tensor.coupling.shape[0]))
+    slices = np.tensordot(A, tensor.array, 1)
+    matrix = reference.koszul_map(slices, p)
+    values = np.linalg.svd(matrix, compute_uv=False)
+    wanted = int(np.sum(values > 1e-9 * values[0]))
+    assert found == -(-wanted // comb(2 * p, p))
 
 
 def test_the_papers_tensors() -> None:
@@ -116,6 +133,7 @@ def test_the_papers_tensors() -> None:
     assert [rank.flattening_bound(t) for t in (one, two, three)] == [4, 9, 16]
     assert rank.koszul_bound(one, 1) == 6
     assert rank.border_substitution_bound(two, 3) == 17
+    assert rank.border_substitution_bound(three, 4, 2) == 31
     for lmax in range(1, 5):
         tensor = CouplingTensor(lmax)
         assert rank.koszul_bound(tensor, 1) > rank.kruskal_limit(tensor.d)
@@ -182,6 +200,23 @@ def test_unequal_slots(coupling: str, terms: int, floor: int) -> None:
     assert rank.best_known(tensor, Store(Path("nowhere"), ()), [])[0].rank == rank.pair_bound(*tensor.dims)
 
 
+def test_weights_of_modes_are_those_of_the_tensor() -> None:
+    """From p = 4 on the map is cut into blocks: no entry may be outside of them."""
+    for coupling in (2, "1 x 2 -> 3+1"):
+        tensor = CouplingTensor(coupling)
+        z, x, y = rank._weights(tensor.coupling, 4)
+        total = z[:, None, None] + x[:, None] + y
+        assert not rank.modular_tensor(tensor)[total != 0].any()
+        assert np.any(x)
+        assert np.any(y)
+    slices, chosen = rank._project(rank.modular_tensor(CouplingTensor(2)), rank._weights(Coupling.of(2), 4)[0], 5, 0)
+    assert len(slices) == len(chosen) == 5
+    assert sorted(chosen) == [-2, -1, 0, 1, 2]
+    for weights, size in (([2, 1, -1, -2], 3), ([3, 2], 1), ([0, 0, 1], 2), ([1, 1, -1, 0], 4)):
+        part = np.ones((len(weights), 1, 1))
+        assert len(rank._project(part, np.array(weights), size, 0)[1]) == size
+
+
 def test_border_substitution_needs_degrees_that_differ() -> None:
     assert rank.border_substitution_bound(CouplingTensor("0+1+2 x 0+1+2 -> 2+0+1"), 1, 1) == 15
     with refuses(ValueError, "a degree twice in the output"):
@@ -216,17 +251,36 @@ def test_fixed_subspaces_are_covered(depths: tuple[int, ...], rng: np.random.Gen
     assert any(support <= span for span in rank._fixed_spans(Coupling.of(2).z, int(np.linalg.matrix_rank(space))))
 
 
-@pytest.mark.parametrize("entry", atlas.entries(), ids=repr)
-def test_no_entry_is_below_the_bound_for_any_weights(entry: atlas.AtlasEntry) -> None:
-    assert rank.any_weights_bound(entry.tensor.alive.coupling) <= entry.rank
-
-
 def test_the_bound_for_any_weights() -> None:
     assert [rank.any_weights_bound(lmax) for lmax in range(7)] == [(lmax + 1) ** 2 + lmax for lmax in range(7)]
     assert rank.any_weights_bound(0) == outer_product(CouplingTensor(0)).rank
     for l in range(4):  # with a scalar, what is to be done is known
         assert rank.any_weights_bound(f"0 x {l} -> {l}") == outer_product(CouplingTensor(f"0 x {l} -> {l}")).rank
     assert rank.any_weights_bound("1+1 x 1 -> 1") == 4  # that of one copy: in another basis the other is left out
+
+
+def test_the_even_paths_of_degree_one_take_six_terms() -> None:
+    """No multiples of the other slices make the scalar's have rank below three; six terms are proven to be enough."""
+    tensor = CouplingTensor.even(1)
+    assert rank.scalar_bound(tensor.alive.coupling) == 6 == atlas.best(1, paths="even").rank
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        weights = rng.choice([-2.0, -1.0, 0.5, 3.0], 4)
+        slices = CouplingTensor(tensor.alive.coupling, tuple(weights)).array
+        lambdas = rng.standard_normal(3) + 1j * rng.standard_normal(3)
+        lambdas *= np.exp(rng.uniform(-5, 5))
+        direction = slices[0] + np.tensordot(lambdas, slices[1:], 1)
+        assert np.linalg.matrix_rank(direction[1:, 1:], tol=1e-6) == 3
+    assert rank.scalar_bound(1) == 4  # the path 1 x 1 -> 1 fills the block of vectors, which says no more then
+    assert rank.scalar_bound("0 x 2 -> 2") == 5
+    assert rank.scalar_bound("1 x 1 -> 2") == 1  # without a scalar it says nothing
+    assert rank.scalar_bound("0e+1o x 0e+1o -> 0e+1o+2e") == 9  # of z; of x the block 1 x 1 -> 2 is filled
+
+
+@pytest.mark.parametrize("entry", atlas.entries(), ids=repr)
+def test_no_entry_has_fewer_than_the_least_terms(entry: atlas.AtlasEntry) -> None:
+    coupling = entry.tensor.alive.coupling
+    assert rank.any_weights_bound(coupling) <= rank.least_terms(coupling) <= entry.rank
 
 
 @given(strategies.couplings(), strategies.seeds())

@@ -8,20 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from typer.testing import CliRunner
 
+from tdn_theory.cli.app import app
 from tdn_theory.data import geometric_pickle, lmdb_file
 from tdn_theory.data.aselmdb import write_aselmdb
 from tdn_theory.data.catalyst_lmdb import write_is2re
 from tdn_theory.data.extxyz import write_extxyz
-from tdn_theory.nn.potential import Potential
+from tdn_theory.data.graph import build_graph, collate
+from tdn_theory.files import npz_arrays
+from tdn_theory.nn.potential import Potential, PotentialConfig
+from tdn_theory.testing.assertions import assert_close
 from tdn_theory.training.config import PRESETS, DataConfig, TrainConfig
 from tdn_theory.training.evaluation import report
 from tdn_theory.training.loop import MODEL, train
-from tdn_theory.training.sources import load, read
+from tdn_theory.training.prediction import predictions
+from tdn_theory.training.sources import load, read, unlabelled
 from tests.assertions import refuses
 from tests.data.reference import catalyst, systems
 
-lmdb = pytest.importorskip("lmdb", reason="needs the extra pubchemqcr")
+lmdb = pytest.importorskip("lmdb", reason="needs the extra lmdb")
 
 SMALL = {"channels": 8, "layers": 1, "heads": 2, "basis_size": 4, "cutoff": 5.0}
 
@@ -94,3 +101,38 @@ def test_shipped_configurations_train(tmp_path: Path, name: str):
     assert ("forces_mae" in result["test"]) == (source == "s2ef-text")
     if source == "s2ef-text":  # nine components of free atoms in each of two systems
         assert result["test"]["forces_mae"]["components"] == 18
+
+
+def test_energies_of_a_test_set_without_labels(tmp_path: Path):
+    """By name, whatever labels there are; forces, one structure behind the other."""
+    first, relaxed = systems(5)
+    write_is2re(tmp_path / "labelled.lmdb", first, relaxed)
+    hidden = [
+        {"pos": s.positions, "cell": s.cell, "atomic_numbers": s.numbers, "tags": s.tags, "sid": int(s.sid)}
+        for s in first
+    ]
+    records = [(str(k).encode(), geometric_pickle.dumps(record)) for k, record in enumerate(hidden)]
+    lmdb_file.write(tmp_path / "test.lmdb", records)
+    config = DataConfig("is2re")
+    with refuses(ValueError, "no usable structure", "5 x no y_relaxed"):
+        read(config, (str(tmp_path / "test.lmdb"),))
+    for forces in ("none", "direct"):
+        settings = PotentialConfig(elements=(1, 8, 29), channels=8, layers=1, heads=2, forces=forces)
+        model = Potential(settings).double()
+        model.set_reference([0.0, 0.0, 0.0], 1.0, 5.0)
+        model.save(tmp_path / "model.safetensors")
+        command = ["predict", tmp_path / "model.safetensors", "surfaces", tmp_path / "test.lmdb", "--batch-size", 2]
+        result = CliRunner().invoke(app, [*map(str, command), "--out", str(tmp_path / "p.npz")])
+        assert result.exit_code == 0, result.output
+        assert "5 structures" in result.output
+        found = npz_arrays((tmp_path / "p.npz").read_bytes())
+        assert found["sid"].tolist() == [s.sid for s in first]
+        known = unlabelled(config, (str(tmp_path / "labelled.lmdb"),))
+        assert known.labels == ()
+        wanted = predictions(model, known, 5)
+        assert_close(found["energy"], wanted["energy"], 1e-9, "energy")
+        assert ("forces" in found) == (forces == "direct")
+        if forces == "direct":
+            each = [model(collate([build_graph(s, 5.0, torch.float64)]))["forces"] for s in known]
+            assert_close(found["forces"], torch.cat(each).detach().numpy(), 1e-9, "forces")
+            assert found["atoms"].tolist() == [len(s) for s in known]

@@ -148,7 +148,8 @@ class EquivariantLevenbergMarquardt:
         if self.free:
             weights = tensor.project(factors.array).weights
             kept = tuple(w if anchor else 0.0 for w, anchor in zip(weights, tensor.weights, strict=True))
-            found = CouplingTensor(tensor.coupling, kept, tensor.normalization)
+            if any(kept):  # else all paths have died, and the residual is relative to the anchor
+                found = CouplingTensor(tensor.coupling, kept, tensor.normalization)
         solution = CPSolution.of(found, factors, status, self, iterations, began)
         made_by = solution.made_by | {"orbits": list(layout.names), "dead": [list(path) for path in dead]}
         return replace(solution, made_by=made_by)

@@ -89,6 +89,7 @@ _TINY = {**NETWORK, "lmax": 1, **TINY}
 SIZES = {
     Preset.SMALLEST: Size(_TINY, 1, _TINY, 1, 1, ("relaxations",), structures=48),
     Preset.QUICK: Size(NETWORK, 3, {**NETWORK, "channels": 16}, 3, 1, ("relaxations",)),
+    Preset.HOURS: Size(NETWORK, 5, {**NETWORK, "channels": 32}, 60, 3, ("relaxations",)),
     Preset.FULL: Size(NETWORK, 15, NETWORK, 100, 3, ("relaxations", "ethanol")),
 }
 """Of TAB5 and TAB9, which share jobs."""

@@ -31,16 +31,17 @@ CHECKOUT = Path(__file__).parents[3]
 
 
 class OtherNetwork(nn.Module):
-    """Energies and forces of somebody else's network.
+    """Energies of somebody else's network, and its forces unless the configuration has none.
 
-    As in `Potential`, `E = sum_i (scale e_i + shift_(Z_i))` in float64, `e` being what the network gives. Constants of
-    these networks are made in the dtype asked for: one in float64 is another one with copied weights, not `double()`.
+    As in `Potential`, `E = b + sum_i (scale e_i + shift_(Z_i))` in float64, `e` being what the network gives. Constants
+    of these networks are made in the dtype asked for: one in float64 is another one with copied weights, no `double()`.
 
     Attributes:
         package: Name that the package of the network is imported by.
+        forces: Whether forces are asked for.
 
     Args:
-        config: Elements, cutoff, channels, and lmax; Equiformer also takes its layers and heads.
+        config: Elements, cutoff, channels, lmax, and whether there are forces; Equiformer also takes layers and heads.
         neighbors: Mean number of neighbours.
         seed: Seed of the weights.
         dtype: Type of weights and constants.
@@ -49,15 +50,18 @@ class OtherNetwork(nn.Module):
     package: str
     shifts: Tensor
     scale: Tensor
+    offset: Tensor
     index: Tensor
 
     def __init__(self, config: PotentialConfig, neighbors: float, seed: int, dtype: torch.dtype):
         super().__init__()
+        self.forces = config.forces != "none"
         index = torch.full((MAX_NUMBER,), -1)
         index[list(config.elements)] = torch.arange(len(config.elements))
         self.register_buffer("index", index)
         self.register_buffer("shifts", torch.zeros(len(config.elements), dtype=torch.float64))
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+        self.register_buffer("offset", torch.zeros((), dtype=torch.float64))
         with torch.random.fork_rng(devices=[]), default_dtype(dtype):
             torch.manual_seed(seed)
             self.network = self.build(config, neighbors, seed, dtype)
@@ -66,22 +70,25 @@ class OtherNetwork(nn.Module):
         """The network; torch is seeded, and `dtype` is its default."""
         raise NotImplementedError
 
-    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
-        """Energies (g,) and forces (n, 3) as the network gives them; `types` (n,) counts the elements from 0."""
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Energies (g,) as the network gives them, and its forces (n, 3); `types` (n,) counts the elements from 0."""
         raise NotImplementedError
 
-    def set_reference(self, shifts: Sequence[float], scale: float) -> None:
-        """Energies per element (eV), and the energy (eV) and force (eV/Angstrom) that an output of 1 stands for."""
+    def set_reference(self, shifts: Sequence[float], scale: float, offset: float = 0.0) -> None:
+        """Energies of elements, energy or force that an output of 1 means, energy of every structure (eV, Angstrom)."""
         self.shifts.copy_(torch.tensor(shifts))
         self.scale.fill_(scale)
+        self.offset.fill_(offset)
 
     def forward(self, graph: Graph) -> dict[str, Tensor]:
-        """`energy` (g,), eV, and `forces` (n, 3), eV/Angstrom; in training mode they can be differentiated again."""
+        """`energy` (g,), eV, and `forces` (n, 3), eV/Angstrom, if any; in training mode to be differentiated again."""
         types = self.index[graph.numbers]
         with torch.enable_grad():
             energy, forces = self.predict(graph, types)
-        shifts = self.shifts.new_zeros(graph.count).index_add(0, graph.batch, self.shifts[types])
-        found = {"energy": energy.double() * self.scale + shifts, "forces": forces * self.scale.to(forces.dtype)}
+        shifts = self.offset.repeat(graph.count).index_add(0, graph.batch, self.shifts[types])
+        found = {"energy": energy.double() * self.scale + shifts}
+        if forces is not None and self.forces:
+            found["forces"] = forces * self.scale.to(forces.dtype)
         return found if self.training else {name: value.detach() for name, value in found.items()}
 
 
@@ -94,14 +101,20 @@ class Equiformer(OtherNetwork):
         """See `OtherNetwork`."""
         size = {"channels": config.channels, "layers": config.layers, "heads": config.heads, "cutoff": config.cutoff}
         return equiformer.Equiformer(
-            config.elements, config.lmax, **size, basis_size=config.basis_size, neighbors=neighbors, seed=seed
+            config.elements,
+            config.lmax,
+            **size,
+            basis_size=config.basis_size,
+            neighbors=neighbors,
+            forces=self.forces,
+            seed=seed,
         )
 
-    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `OtherNetwork`."""
         with torch.set_grad_enabled(self.training):
             out = self.network(graph)
-        return out["energy"], out["forces"]
+        return out["energy"], out.get("forces")
 
 
 class SchNet(OtherNetwork):
@@ -116,12 +129,14 @@ class SchNet(OtherNetwork):
         # edges stand for positions, from which the network would only find the edges
         return SchNet(cutoff=config.cutoff, interaction_graph=lambda edges, batch: edges)
 
-    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `OtherNetwork`."""
         positions = graph.positions.detach().requires_grad_()
         distances = torch.linalg.vector_norm(replace(graph, positions=positions).vectors, dim=1)
         edges = (torch.stack((graph.source, graph.target)), distances)
         energy = self.network(graph.numbers, edges, graph.batch).squeeze(-1)
+        if not self.forces:
+            return energy, None
         (gradient,) = torch.autograd.grad(energy.sum(), positions, create_graph=self.training)
         return energy, -gradient
 
@@ -156,7 +171,7 @@ class NequIP(OtherNetwork):
             per_type_energy_shifts=0.0,
         )
 
-    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `OtherNetwork`. Positions go in as float64, whatever the weights are."""
         out = self.network(
             {
@@ -206,7 +221,7 @@ class MACE(OtherNetwork):
             radial_MLP=[64, 64, 64],
         )
 
-    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor]:
+    def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor | None]:
         """See `OtherNetwork`."""
         positions = graph.positions.detach().clone()  # MACE makes what it is given ask for gradients
         shifts = torch.einsum("ea,eax->ex", graph.offsets, graph.cell[graph.batch[graph.target]])
@@ -221,7 +236,7 @@ class MACE(OtherNetwork):
             "batch": graph.batch,
             "ptr": nn.functional.pad(atoms.cumsum(0), (1, 0)),
         }
-        out = self.network(data, training=self.training)
+        out = self.network(data, training=self.training, compute_force=self.forces)
         return out["energy"], out["forces"]
 
 

@@ -1,15 +1,20 @@
-"""What networks share that are trained to be compared: structures, loss and optimizer (TAB1, TAB5, TAB9)."""
+"""What networks share that are trained to be compared: structures, loss, optimizer, TDN's products (TAB1 to TAB9)."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tdn_theory.coupling import CouplingTensor
+from tdn_theory.cp import atlas
+from tdn_theory.cp.factors import CPFactors
+from tdn_theory.cp.schedules import quadratic
+from tdn_theory.cp.store import Store
 from tdn_theory.data.graph import Graph
 from tdn_theory.experiments.potentials.fitting import load_some
 from tdn_theory.nn.potential import PotentialConfig
@@ -17,13 +22,32 @@ from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.loss import Loss
 from tdn_theory.training.optimizer import optimizer
-from tdn_theory.training.reference import energy_per_element, force_scale
+from tdn_theory.training.reference import reference
+from tdn_theory.training.sources import Splits
 
 LEARNING_RATES = {"SchNet": 1e-3, "NequIP": 1e-2, "MACE": 1e-2}
 """NequIP's example, MACE's default, and torch's of Adam for SchNet; of TDN and Equiformer, that of the configuration.
 
 The configuration was chosen for TDN on these data; the others are not tuned to them.
 """
+
+
+TDN: dict[str, dict[str, Any]] = {
+    "TDN, exact": {},
+    "TDN, cubature": {"method": "cubature"},
+    "TDN, CP of the atlas": {"method": "cp"},
+    "TDN, CP as released": {"method": "cp"},
+}
+"""What each product changes of a configuration, at L = 1; the last one is the paper's. CP has `factors` of its own."""
+
+
+def factors(name: str) -> CPFactors | None:
+    """CP factors of a product in `TDN`, for those that have some."""
+    if name == "TDN, CP of the atlas":
+        return atlas.best(1).factors
+    if name.startswith("TDN, CP as released"):
+        return Store().best(CouplingTensor(1), quadratic(1), "SampledAdamW").factors
+    return None
 
 
 class Task:
@@ -34,23 +58,33 @@ class Task:
         splits: The structures.
         loss: The loss.
         cutoff: Cutoff radius, Angstrom.
-        elements: Atomic numbers of the training set.
-        reference: Energy of each of them, and the unit of forces: what `set_reference` takes.
+        elements: Atomic numbers that networks know.
+        reference: Energies of each of them, unit of what is learnt, energy of all structures: for `set_reference`.
         train: Graphs of the training set, in single precision.
         neighbors: Mean number of neighbours in them.
 
     Args:
         config: Data, loss, optimizer, and settings of a potential, among them the cutoff.
         structures: Structures of each part of the split, at most; None: all.
+        splits: The structures, where the caller has them; by default what `config.data` says.
+        elements: Atomic numbers that networks are to know; None for those of the training set.
     """
 
-    def __init__(self, config: TrainConfig, structures: int | None = None):
+    def __init__(
+        self,
+        config: TrainConfig,
+        structures: int | None = None,
+        splits: Splits | None = None,
+        elements: Sequence[int] | None = None,
+    ):
         self.config = config
-        self.splits = load_some(config.data, structures)
+        self.splits = load_some(config.data, structures) if splits is None else splits
         self.loss = Loss(config.loss)
         self.cutoff = float(config.model["cutoff"])
-        self.elements = sorted({int(z) for structure in self.splits.train for z in structure.numbers})
-        self.reference = energy_per_element(self.splits.train, self.elements).tolist(), force_scale(self.splits.train)
+        self.elements = list(self.splits.train.elements if elements is None else elements)
+        forces = "forces" in self.loss.terms
+        found = reference(config.reference, self.splits.train, self.elements, {}, forces)
+        self.reference = found.shifts, found.scale, found.offset
         self.train = Graphs(self.splits.train, self.cutoff, torch.float32)
         graphs = [self.train[number] for number in range(len(self.train))]
         self.neighbors = sum(len(graph.source) for graph in graphs) / sum(len(graph.numbers) for graph in graphs)

@@ -230,9 +230,9 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
             "seed": s,
             "device": jobs.device,
         }
+        for s in range(seed, seed + size.seeds)
         for row in rows
         if row["trained_as"] == row["kind"]
-        for s in range(seed, seed + size.seeds)
     ]
     runs = jobs.map(train, plan, "n-body networks")
     for row in rows:

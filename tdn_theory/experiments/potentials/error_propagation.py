@@ -97,6 +97,7 @@ RANKS = {1: (6, 7), 2: (10, 20, 28), 3: (42, 63)}
 SIZES = {
     Preset.SMALLEST: Size({1: (7,), 2: (28,)}, (28,), 2, 1, 1, 1, 1, 2, 1, TINY, structures=24),
     Preset.QUICK: Size(RANKS, (10, 28), 8, 3, 78, rotations=4, iterations=8, hops=8, chains=4, network={}),
+    Preset.HOURS: Size(RANKS, (10, 28), 8, 3, 4000, rotations=8, iterations=20, hops=8, chains=8, network={}),
     Preset.FULL: Size(  # meant for a GPU
         RANKS, (10, 28), 8, 3, 20_000, rotations=16, iterations=40, hops=8, chains=16, network={"channels": 64}
     ),

@@ -1,8 +1,8 @@
 """Small potentials that are trained alike, with other products: on which molecules, how long, and what is kept of it.
 
 The shipped relaxations are split by molecule: none that is tested on was trained on. A system of rMD17 is one molecule,
-split by frame: errors say how a product does on that molecule, and nothing of others. Rows of records say which
-(`split`).
+split by frame as is usual, 950 to train on, 50 to validate with and 1,000 to test on: errors say how a product does on
+that molecule, and nothing of others. Rows of records say which (`split`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class System(NamedTuple):
     """What is trained on.
 
     Attributes:
-        data: Settings of `DataConfig`; files lie in the folder of rMD17.
+        data: Settings of `DataConfig`; files of rMD17 are named without their folder.
         batch_size: Structures per step: the fewer, the larger the molecules.
     """
 
@@ -59,9 +59,16 @@ SYSTEMS: Mapping[str, System] = {
     "relaxations": System({"source": "relaxations", "split": "group"}, 16),
     **{
         name: System(
-            {"source": "extxyz", "files": (f"{name}_train_01.xyz",), "split": "structure", **UNITS_OF_RMD17}, size
+            {
+                "source": "extxyz",
+                "files": (f"{name}_train_01.xyz",),
+                "test_files": (f"{name}_test_01.xyz",),
+                "split": "structure",
+                **UNITS_OF_RMD17,
+            },
+            size,
         )
-        for name, size in {"ethanol": 8, "aspirin": 4}.items()
+        for name, size in {"ethanol": 8, "aspirin": 4, "malonaldehyde": 8, "salicylic": 4, "uracil": 8}.items()
     },
 }
 
@@ -76,7 +83,7 @@ WARMUP = 0.1
 """Fraction of the training over which the learning rate rises; then it falls as a cosine."""
 
 VALIDATION, TEST = 0.05, 0.25
-"""Fractions of the molecules, or of the frames of one."""
+"""Fractions of the molecules, or of the training frames of one, which has test frames of its own."""
 
 
 def present(systems: Iterable[str]) -> list[str]:
@@ -86,7 +93,12 @@ def present(systems: Iterable[str]) -> list[str]:
 
 def _files(system: str) -> list[Path]:
     """Files of a system, there or not; none for the shipped one."""
-    return [Path(os.environ.get(RMD17, "rmd17")) / file for file in SYSTEMS[system].data.get("files", ())]
+    data = SYSTEMS[system].data
+    return [_place(file) for file in (*data.get("files", ()), *data.get("test_files", ()))]
+
+
+def _place(file: str) -> Path:
+    return Path(os.environ.get(RMD17, "rmd17")) / file
 
 
 def products(lmax: int, ranks: Sequence[int]) -> list[dict[str, Any]]:
@@ -134,10 +146,10 @@ def configuration(system: str, model: Mapping[str, Any], seed: int, device: str,
     for file in _files(system):
         if not file.is_file():
             raise FileNotFoundError(f"there is no {file}; set ${RMD17} to the folder with the files of rMD17")
-    files = tuple(map(str, _files(system)))
+    files = {key: tuple(str(_place(file)) for file in data.get(key, ())) for key in ("files", "test_files")}
     split = {"split_seed": seed, "validation": VALIDATION, "test": TEST}
     settings = {"loss": LOSS, "optimizer": OPTIMIZER, "batch_size": batch_size, "seed": seed, "device": device}
-    return TrainConfig(DataConfig(**{**data, **split, "files": files}), {**NETWORK, **model}, **{**settings, **changes})
+    return TrainConfig(DataConfig(**{**data, **split, **files}), {**NETWORK, **model}, **{**settings, **changes})
 
 
 def load_some(data: DataConfig, most: int | None) -> Splits:
@@ -189,19 +201,20 @@ class Fit:
         return 1e3 * float(np.sqrt(np.mean(baseline_errors(constants, elements, structures) ** 2)))
 
 
-def fit(config: TrainConfig, steps: int, structures: int | None = None) -> Fit:
+def fit(config: TrainConfig, steps: int, structures: int | None = None, splits: Splits | None = None) -> Fit:
     """Train a potential.
 
     Args:
         config: Of `configuration`.
         steps: Steps of the optimizer, rounded to whole epochs.
         structures: At most so many in each part of the split; None: all.
+        splits: The structures, where the caller has them; by default what `config.data` says.
 
     Raises:
         ValueError: A setting is not possible.
         ArithmeticError: A loss is not finite.
     """
-    splits = load_some(config.data, structures)
+    splits = load_some(config.data, structures) if splits is None else splits
     epochs = max(1, round(steps / math.ceil(len(splits.train) / config.batch_size)))
     schedule = ScheduleConfig("cosine", warmup=WARMUP * epochs, warmup_factor=0.05)
     with TemporaryDirectory() as folder:

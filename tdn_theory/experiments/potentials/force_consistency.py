@@ -122,6 +122,7 @@ SIZES = {
     ),
     # so short that errors are still falling
     Preset.QUICK: Size({1: (5, 7)}, {1: (7,)}, 120, 3, {}, Measures()),
+    Preset.HOURS: Size({1: (5, 7), 2: (28,)}, {1: (7,)}, 4000, 3, {}, Measures(relaxation_steps=200, time=200.0)),
     Preset.FULL: Size(  # meant for a GPU
         {1: (2, 3, 4, 5, 6, 7), 2: (10, 15, 20, 28)},
         {1: (3, 5, 7), 2: (28,)},

@@ -1,50 +1,26 @@
 """Errors on molecules never seen, against how many molecules were trained on, and for how long.
 
-The molecules are those of `data.molecules`: relaxations of compounds of PubChem at the level of GFN2-xTB. The same
-compounds validate and test all trainings; more compounds to train on contain the fewer.
+The molecules are those of `data.molecules`: relaxations of compounds of PubChem at the level of GFN2-xTB.
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from platformdirs import user_cache_path
 
-from tdn_theory.data.molecules import Compound, compounds, finished, make
-from tdn_theory.data.pubchemqcr import write_pubchemqcr
 from tdn_theory.experiments.measuring import single_thread
+from tdn_theory.experiments.potentials.compound_files import Molecules, data_of, relax_all
 from tdn_theory.experiments.potentials.fitting import LOSS, NETWORK, OPTIMIZER, TINY, fit
-from tdn_theory.files import sha256
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
 from tdn_theory.training.batches import Graphs
-from tdn_theory.training.config import DataConfig, TrainConfig
+from tdn_theory.training.config import TrainConfig
 from tdn_theory.training.evaluation import as_json, evaluate
 
 BATCH = 32
-CACHE = user_cache_path("tdn-theory") / "molecules"
-"""Where relaxations are kept; they take half an hour."""
-
-
-@dataclass(frozen=True)
-class Molecules:
-    """Which compounds, and how many steps of their relaxations.
-
-    Attributes:
-        most_atoms: Of a compound.
-        snapshots: At most so many of each.
-        validation: Compounds that validate.
-        test: Compounds that test.
-    """
-
-    most_atoms: int
-    snapshots: int
-    validation: int
-    test: int
 
 
 @dataclass(frozen=True)
@@ -78,8 +54,7 @@ SIZES = {
 
 def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     """Train on few and on many molecules, and test on others."""
-    most = max(count for count, _ in size.trainings)
-    list(make(_chosen(size.molecules, most), size.molecules.snapshots, CACHE, jobs.workers))
+    relax_all(size.molecules, max(count for count, _ in size.trainings), jobs.workers)
     plan = [
         {
             "count": count,
@@ -112,9 +87,7 @@ def measure(
         seed: Seed of weights and batches.
         device: `cpu`, `cuda` or `cuda:1`.
     """
-    kind = Molecules(**molecules)
-    train, validation, test = ((str(file),) for file in _files(kind, count))
-    data = DataConfig("pubchemqcr", train, validation_files=validation, test_files=test)
+    data = data_of(Molecules(**molecules), count)
     model = {**NETWORK, **network}
     config = TrainConfig(data, model, loss=LOSS, optimizer=OPTIMIZER, batch_size=BATCH, seed=seed, device=device)
     with single_thread():
@@ -130,26 +103,6 @@ def measure(
         "test_structures": len(unseen),
         "energy_rmse_of_constants": trained.rmse_of_constants(unseen),
     }
-
-
-def _files(kind: Molecules, count: int) -> list[Path]:
-    """LMDB files to train on, to validate with and to test on, in the user's cache; made if they are not there."""
-    chosen = _chosen(kind, count)
-    tested = kind.validation + kind.test
-    parts = chosen[tested:], chosen[: kind.validation], chosen[kind.validation : tested]
-    files = [CACHE / f"{sha256(repr((part, kind)).encode())[:16]}.lmdb" for part in parts]
-    if not all(file.exists() for file in files):
-        list(make(chosen, kind.snapshots, CACHE))
-        structures = finished(chosen, kind.snapshots, CACHE).structures
-        for part, file in zip(parts, files, strict=True):
-            numbers = {compound.number for compound in part}
-            write_pubchemqcr(file, [structure for structure in structures if structure.group in numbers])
-    return files
-
-
-def _chosen(kind: Molecules, count: int) -> list[Compound]:
-    """Compounds that validate, then those that test, then those to train on."""
-    return compounds(kind.most_atoms, kind.validation + kind.test + count)
 
 
 STUDY = Study(

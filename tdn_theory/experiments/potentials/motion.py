@@ -33,10 +33,8 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=2),
     Preset.QUICK: Size({"7net-0": ({"kind": "CP", "rank": 15},)}, femtoseconds=100),
-    Preset.HOURS: Size(
-        DYNAMIC,
-        femtoseconds=5000,
-    ),
+    Preset.HOURS: Size({"7net-0": DYNAMIC["7net-0"]}, femtoseconds=5000),
+    Preset.FULL: Size(DYNAMIC, femtoseconds=5000),
 }
 
 
@@ -49,6 +47,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     ]
     return {
         "degrees": {p: DEGREES[p] for p in size.products},
+        "femtoseconds": size.femtoseconds,
         "rows": jobs.map(move, plan, "motion at constant energy"),
     }
 

@@ -57,6 +57,7 @@ SIZES = {
     Preset.SMALLEST: Size((10, 28), steps=1, seeds=1, rotations=2, network=TINY, structures=40),
     # so short that errors are still falling
     Preset.QUICK: Size((10, 20, 28), steps=200, seeds=3, rotations=6, network={}),
+    Preset.HOURS: Size((10, 15, 20, 28), steps=4000, seeds=3, rotations=6, network={}),
     Preset.FULL: Size(  # meant for a GPU
         (7, 10, 15, 20, 23, 26, 28, 29),
         steps=20_000,

@@ -99,8 +99,6 @@ class PathProduct(nn.Module):
 
     def __init__(self, original: Any, M: Float[np.ndarray, "d d d"], rescaled: bool) -> None:
         super().__init__()
-        from e3nn import o3
-
         self.x_slices = list(original.irreps_in1.slices())
         self.x_irreps = [(entry.mul, entry.ir.dim) for entry in original.irreps_in1]
         of_x = [entry.ir.l for entry in original.irreps_in1]
@@ -119,9 +117,8 @@ class PathProduct(nn.Module):
             for number, ((_, l2, l3), ins) in enumerate(zip(paths, original.instructions, strict=True)):
                 if ins.i_in1 != slot:
                     continue
-                sign = np.sign(np.vdot(o3.wigner_3j(l1, l2, l3).numpy().transpose(2, 0, 1), clebsch_gordan(l1, l2, l3)))
                 allowed = [path[1] for path in paths if (path[0], path[2]) == (l1, l3)]
-                K = sign * ins.path_weight * path_block(M, (l1, l2, l3), allowed, rescaled)
+                K = e3nn_sign(l1, l2, l3) * ins.path_weight * path_block(M, (l1, l2, l3), allowed, rescaled)
                 blocks.append(K.transpose(2, 0, 1).reshape(len(M), -1))
                 parts.append((slice(int(starts[number]), int(starts[number + 1])), ins.i_out, 2 * l3 + 1))
             self.register_buffer(f"y_to_matrices{slot}", torch.tensor(np.concatenate(blocks, 1), dtype=torch.float32))
@@ -137,6 +134,43 @@ class PathProduct(nn.Module):
             for (chosen, output, _), part in zip(parts, z.split([size for _, _, size in parts], 2), strict=True):
                 found[output] = (part * weight[:, chosen, None]).flatten(1)
         return torch.cat([part for part in found if part is not None], 1)
+
+
+def e3nn_sign(l1: int, l2: int, l3: int) -> float:
+    """Sign of e3nn's Clebsch-Gordan coefficients (l1, l2, l3), which are ours up to that."""
+    from e3nn import o3
+
+    return float(np.sign(np.vdot(o3.wigner_3j(l1, l2, l3).numpy().transpose(2, 0, 1), clebsch_gordan(l1, l2, l3))))
+
+
+def path_weights(name: str, seed: int) -> dict[tuple[int, int, int], float]:
+    """Weights of the paths (l1, l2, l3) in one product of a potential: a channel of an inner layer, at some distance.
+
+    Args:
+        name: One of `DEGREES`.
+        seed: Of layer, channel and distance, 1.5 to 4.5 Angstrom.
+    """
+    model, rng = pretrained(name), np.random.default_rng(seed)
+    inner = [module for module in model.modules() if type(module).__name__ == "IrrepsConvolution"][1:-1]
+    layer = cast(Any, inner[rng.integers(len(inner))])
+    embedding = cast(Any, next(m for m in model.modules() if type(m).__name__ == "EdgeEmbedding"))
+    distance = torch.tensor([rng.uniform(1.5, 4.5)], dtype=torch.float32)
+    with torch.no_grad():
+        radial = embedding.basis_function(distance) * embedding.cutoff_function(distance).unsqueeze(1)
+        weights = layer.weight_nn(radial)[0].tolist()
+    channel = int(rng.integers(min(ins.path_shape[0] for ins in layer.convolution.instructions)))
+    return _weights_of(layer.convolution, weights, channel)
+
+
+def _weights_of(product: Any, weights: Sequence[float], channel: int) -> dict[tuple[int, int, int], float]:
+    """Weights of paths in a channel of e3nn's product, from those of all paths and channels."""
+    start, found = 0, {}
+    for ins in product.instructions:
+        l1, l2 = product.irreps_in1[ins.i_in1].ir.l, product.irreps_in2[ins.i_in2].ir.l
+        l3 = product.irreps_out[ins.i_out].ir.l
+        found[l1, l2, l3] = e3nn_sign(l1, l2, l3) * ins.path_weight * weights[start + channel]
+        start += ins.path_shape[0]
+    return found
 
 
 def path_block(

@@ -5,6 +5,8 @@ path weights w, frozen. The student begins with the teacher's weights and the be
 all its weights and factors are trained on the teacher's energies and forces, in double precision. So it begins next to
 where theory says that its error can be zero, and what is left is not the optimizer's fault alone.
 
+In hours the potentials have 64 channels, and there are teachers whose path weights are those of a pretrained SevenNet.
+
 What theory says (`theory.universality`): R terms reach every map of path space from some rank on, 8 at L = 1 and 30 at
 L = 2; below, the weights that are reached form a set of lower dimension, which random weights miss. Weights that come
 from those of an atlas entry by scaling degrees lie in that set, so they are reached from the entry's rank on.
@@ -30,6 +32,7 @@ from tdn_theory.cp.solvers.levenberg_marquardt import LevenbergMarquardt
 from tdn_theory.data.graph import Graph, build_graph, collate
 from tdn_theory.data.relaxations import relaxations
 from tdn_theory.experiments.measuring import SMALLEST, mean_and_error, single_thread
+from tdn_theory.experiments.potentials.sevennet import DEGREES, path_weights
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.edge_product import YFirstProduct
 from tdn_theory.nn.potential import Potential, PotentialConfig
@@ -38,12 +41,14 @@ from tdn_theory.preset import Preset
 from tdn_theory.so3.irreps import paths
 from tdn_theory.study import Cost, Study
 
-NETWORK = {"elements": (1, 6, 7, 8), "channels": 8, "layers": 2, "heads": 2, "cutoff": 4.5, "basis": "bessel"}
+NETWORK = {"elements": (1, 6, 7, 8), "layers": 2, "heads": 2, "cutoff": 4.5, "basis": "bessel"}
 FORCES = "direct"
 BASIS_SIZE = 8
 
-TEACHERS: dict[str, atlas.Which | None] = {"random": None, "scaled": "all", "scaled, even": "even"}
-"""Path weights: normal; those of the atlas entry of least rank with all, or all even, paths alive, degrees scaled."""
+PRETRAINED = "SevenNet"
+TEACHERS: dict[str, atlas.Which | None] = {"random": None, "scaled": "all", "scaled, even": "even", PRETRAINED: None}
+"""Path weights: normal; those of the atlas entry of least rank with all, or all even, paths alive, degrees scaled; and
+those of a channel of a pretrained SevenNet, at some distance."""
 
 REACHED = {1: 8, 2: 30}
 """Ranks at which all nearby weights are reached (`figures/universality.json`)."""
@@ -59,6 +64,7 @@ class Size:
         molecules: Molecules to train on, in their last geometries; as many others test.
         starts: Starts of the solver for every student, per L.
         iterations: Of L-BFGS, per L.
+        channels: Channels of the potentials.
     """
 
     ranks: dict[int, dict[str, tuple[int, ...]]]
@@ -66,6 +72,7 @@ class Size:
     molecules: int
     starts: dict[int, int]
     iterations: dict[int, int]
+    channels: int = 8
 
 
 RANKS = {
@@ -73,15 +80,26 @@ RANKS = {
     2: {"random": (15, 20, 25, 28, 29, 30, 31), "scaled": (15, 20, 22, 23), "scaled, even": (12, 15, 17, 18)},
 }
 
+NEAR_THRESHOLD = {
+    1: {"random": (5, 6, 7, 8, 9), "scaled": (5, 6, 7, 8), "scaled, even": (4, 5, 6, 7)},
+    2: {
+        "random": (26, 27, 28, 29, 30, 31),
+        PRETRAINED: (26, 27, 28, 29, 30, 31),
+        "scaled": (20, 21, 22, 23, 24),
+        "scaled, even": (15, 16, 17, 18, 19),
+    },
+}
+
 SIZES = {
     Preset.SMALLEST: Size(
-        {1: {"random": (7, 8), "scaled": (7,), "scaled, even": (6,)}, 2: dict.fromkeys(TEACHERS, (4,))},
+        {1: {"random": (7, 8), "scaled": (7,), "scaled, even": (6,)}, 2: dict.fromkeys(RANKS[2], (4,))},
         seeds=1,
         molecules=4,
         starts={1: 1, 2: 1},
         iterations={1: 1, 2: 1},
     ),
     Preset.QUICK: Size(RANKS, 3, 24, {1: 3, 2: 2}, {1: 50, 2: 15}),
+    Preset.HOURS: Size(NEAR_THRESHOLD, 3, 24, {1: 3, 2: 2}, {1: 300, 2: 150}, channels=64),
     Preset.FULL: Size(RANKS, 3, 24, {1: 3, 2: 2}, {1: 2000, 2: 2000}),
 }
 
@@ -108,11 +126,17 @@ def teacher(lmax: int, kind: str, seed: int) -> Teacher:
         lmax: Maximal degree L.
         kind: One of `TEACHERS`.
         seed: Of its weights.
+
+    Raises:
+        ImportError: The package of pretrained potentials is missing; the message names the extra.
     """
     rng = np.random.default_rng(seed)
     which, norm = TEACHERS[kind], CouplingTensor(lmax).norm
     if which is None:
         weights = rng.standard_normal(len(paths(lmax)))
+        if kind == PRETRAINED:
+            given = path_weights(next(name for name, degree in DEGREES.items() if degree == lmax), seed)
+            weights = np.array([given[path] for path in paths(lmax)])
         return Teacher(CouplingTensor(lmax, weights * norm / np.linalg.norm(weights)), None)
     entry = atlas.best(lmax, paths=which)
     scales = np.repeat(np.exp(0.3 * rng.standard_normal((3, lmax + 1))), [2 * l + 1 for l in range(lmax + 1)], axis=1)
@@ -138,6 +162,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
             "molecules": size.molecules,
             "starts": size.starts[lmax],
             "iterations": size.iterations[lmax],
+            "channels": size.channels,
             "seed": s,
             "device": jobs.device,
         }
@@ -148,7 +173,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     ]
     rows = jobs.map(student, plan, "students")
     return {
-        "network": {**NETWORK, "forces": FORCES, "basis_size": BASIS_SIZE},
+        "network": {**NETWORK, "channels": size.channels, "forces": FORCES, "basis_size": BASIS_SIZE},
         "molecules": size.molecules,
         "zero": ZERO,
         "rows": rows,
@@ -157,7 +182,15 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
 
 
 def student(
-    lmax: int, kind: str, rank: int, molecules: int, starts: int, iterations: int, seed: int, device: str
+    lmax: int,
+    kind: str,
+    rank: int,
+    molecules: int,
+    starts: int,
+    iterations: int,
+    channels: int,
+    seed: int,
+    device: str,
 ) -> dict[str, Any]:
     """Fit one teacher with one student.
 
@@ -168,13 +201,16 @@ def student(
         molecules: Molecules to train on, and as many to test.
         starts: Starts of the solver.
         iterations: Of L-BFGS.
+        channels: Channels of both potentials.
         seed: Of the teacher's weights, path weights and molecules, and of the solver's first start.
         device: `cpu`, `cuda` or `cuda:1`.
     """
     tensor, known = teacher(lmax, kind, seed)
     with single_thread():
         factors, source = _factors(tensor, known, rank, range(seed, seed + starts))
-        config = PotentialConfig(**NETWORK, lmax=lmax, forces=FORCES, basis_size=BASIS_SIZE, method="cp")
+        config = PotentialConfig(
+            **NETWORK, channels=channels, lmax=lmax, forces=FORCES, basis_size=BASIS_SIZE, method="cp"
+        )
         network = Potential(config, seed, outer_product(tensor)).double().to(device)
         learner = Potential(config, seed, product=Learned(lmax, config.channels, factors)).double().to(device)
         last = list({structure.group: structure for structure in relaxations()}.values())

@@ -44,6 +44,7 @@ class Equiformer(torch.nn.Module):
         cutoff: Cutoff radius of the graph, Angstrom.
         basis_size: Number of Gaussians.
         neighbors: Typical number of neighbours, by whose root the sum over neighbours in the embedding is divided.
+        forces: Whether it has forces.
         seed: Seed of the weights.
 
     Raises:
@@ -63,6 +64,7 @@ class Equiformer(torch.nn.Module):
         cutoff: float = 4.5,
         basis_size: int = 128,
         neighbors: float = 16.0,
+        forces: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -81,13 +83,13 @@ class Equiformer(torch.nn.Module):
             self.energy = torch.nn.Sequential(
                 torch.nn.Linear(channels, channels), torch.nn.SiLU(), torch.nn.Linear(channels, 1)
             )
-            self.force_attention = Attention(lmax, channels, heads, basis_size, outputs="1x1e")
+            self.force_attention = Attention(lmax, channels, heads, basis_size, outputs="1x1e") if forces else None
         index = torch.full((MAX_NUMBER,), -1)
         index[list(elements)] = torch.arange(len(elements))
         self.register_buffer("index", index, persistent=False)
 
     def forward(self, graph: Graph) -> dict[str, Float[Tensor, "..."]]:
-        """Energies (g,) and forces (n, 3) of a batch of graphs, in the units that the network is trained in.
+        """Energies (g,) of a batch of graphs and forces (n, 3), if any, in the units that the network is trained in.
 
         Raises:
             ValueError: An atom has an element that the network does not know.
@@ -105,6 +107,8 @@ class Equiformer(torch.nn.Module):
         x = self.norm(x)
         energies = self.energy(x[:, : atoms.shape[1]]).squeeze(1)
         total = energies.new_zeros(graph.count).index_add(0, graph.batch, energies)
+        if self.force_attention is None:
+            return {"energy": total}
         return {"energy": total, "forces": self.force_attention(x, edges)}
 
 

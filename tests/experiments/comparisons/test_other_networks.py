@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from tdn_theory.data.graph import build_graph
+from tdn_theory.data.graph import build_graph, collate
+from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.comparisons import other_networks
 from tdn_theory.nn.potential import PotentialConfig
 from tdn_theory.testing.assertions import assert_close
@@ -28,6 +31,23 @@ def make(name: str, dtype: torch.dtype = torch.float64, seed: int = 0) -> other_
     model = other_networks.NETWORKS[name](CONFIG, 6.0, seed, dtype)
     model.set_reference([-1.0, -700.0, -0.4], 0.7)
     return model
+
+
+@pytest.mark.parametrize("name", other_networks.NETWORKS)
+def test_without_forces(name: str):
+    """The energies are those of the network that has forces, and the energy of every structure is added to each."""
+    with_forces = make(name)
+    kind = other_networks.NETWORKS[name]
+    without = kind(replace(CONFIG, forces="none"), 6.0, 0, torch.float64)
+    without.set_reference([-1.0, -700.0, -0.4], 0.7, 3.0)
+    water = Structure(np.array([8, 1, 1]), np.array([[0, 0, 0.1], [0, 0.76, -0.5], [0, -0.76, -0.5]]))
+    both = (water, replace(water, positions=1.1 * water.positions))
+    graph = collate([build_graph(structure, CONFIG.cutoff, torch.float64) for structure in both])
+    for model in (with_forces, without):
+        model.eval()
+    found, wanted = without(graph), with_forces(graph)
+    assert found.keys() == {"energy"}
+    assert_close(found["energy"].numpy(), wanted["energy"].numpy() + 3.0, 1e-9, "energy")
 
 
 class Conservative(PotentialContract):

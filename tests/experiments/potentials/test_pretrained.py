@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from torch import randn
+from torch import float32, randn, tensor
 
 from tdn_theory import checkout
 from tdn_theory.coupling import CouplingTensor
@@ -60,6 +60,29 @@ def test_the_paper_s_tensor_gives_the_products_of_e3nn(potential):
         x, y, w = (randn(5, size) for size in (own.irreps_in1.dim, own.irreps_in2.dim, own.weight_numel))
         found = sevennet.PathProduct(own, M, rescaled=False)(x, y, w)
         np.testing.assert_allclose(found, own(x, y, w), atol=1e-4, err_msg=name)
+
+
+def test_path_weights_of_a_channel_are_those_of_its_product(rng):
+    """A channel's messages, summed over the paths to each degree, are M_w with its weights."""
+    (_, inner, *_) = (m for m in sevennet.pretrained(POTENTIAL).modules() if type(m).__name__ == "IrrepsConvolution")
+    product, channel = inner.convolution, 5
+    w, x, y = (rng.standard_normal(size) for size in (product.weight_numel, 9, 9))
+    found = sevennet._weights_of(product, w.tolist(), channel)
+    features = np.zeros(product.irreps_in1.dim)
+    for l, part in enumerate(product.irreps_in1.slices()):
+        features[part].reshape(-1, 2 * l + 1)[channel] = x[component_slice(l)]
+    messages = product(*(tensor(v, dtype=float32)[None] for v in (features, y, w)))[0].numpy()
+    z = np.zeros(9)
+    for entry, part in zip(product.irreps_out, product.irreps_out.slices(), strict=True):
+        z[component_slice(entry.ir.l)] += messages[part].reshape(entry.mul, entry.ir.dim)[channel]
+    M = CouplingTensor(2, tuple(found[path] for path in CouplingTensor(2).paths))
+    np.testing.assert_allclose(z, np.einsum("kij,i,j->k", M.array, x, y), atol=1e-4)
+
+
+def test_path_weights_differ_with_the_seed():
+    one, other = (sevennet.path_weights(POTENTIAL, seed) for seed in (0, 1))
+    assert one.keys() == other.keys() == set(CouplingTensor(2).paths)
+    assert min(abs(one[path] - other[path]) for path in one) > 0
 
 
 def test_the_potential_stays_the_same_with_weights_of_paths_divided_out(structures, own):
