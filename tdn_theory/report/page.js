@@ -41,7 +41,7 @@ let chosen = 0;
 
 const escaped = (text) => text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
 const digits = (value) => {
-  if (value < 1e5 && value >= 1e-2) return Number(value.toPrecision(3)).toLocaleString("en");
+  if (value < 1e5 && value >= 1e-2) return value.toLocaleString("en", { maximumSignificantDigits: 3 });
   let exponent = Math.floor(Math.log10(value)), mantissa = (value / 10 ** exponent).toFixed(1);
   if (mantissa === "10.0") [mantissa, exponent] = ["1.0", exponent + 1];
   return `${mantissa === "1.0" ? "" : `${mantissa} × `}10<sup>${exponent < 0 ? "−" : ""}${Math.abs(exponent)}</sup>`;
