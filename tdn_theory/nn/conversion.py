@@ -7,8 +7,10 @@ trained.
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod, sqrt
@@ -65,7 +67,38 @@ class Conversion:
                 "path weights are shared, so e3nn's products would give other outputs with them; train a model without "
                 "conversion, or convert with method 'exact'"
             )
-        for place, value in self._before.items():
+        self._put(self._before)
+
+    def times(self, call: Callable[[], object], rounds: int = 5) -> tuple[float, float]:
+        """Seconds of a call with e3nn's modules in the model, and with those that stand for them, which stay.
+
+        Both take turns, after one call each that is not counted, and medians are given.
+
+        Args:
+            call: What is timed, e.g. `lambda: model(batch)` or a step of training.
+            rounds: How often each is timed.
+
+        Raises:
+            ValueError: There is no round.
+        """
+        if rounds < 1:
+            raise ValueError(f"rounds is {rounds}; it must be at least 1")
+        after = {place: _get(self._model, place) for place in self._before}
+        seconds: tuple[list[float], list[float]] = [], []
+        try:
+            for _ in range(rounds + 1):
+                for some, modules in zip(seconds, (self._before, after), strict=True):
+                    self._put(modules)
+                    start = time.perf_counter()
+                    call()
+                    some.append(time.perf_counter() - start)
+        finally:
+            self._put(after)
+        before, now = (statistics.median(some[1:]) for some in seconds)
+        return before, now
+
+    def _put(self, modules: dict[str, Any]) -> None:
+        for place, value in modules.items():
             _set(self._model, place, value)
 
     def __str__(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import multiprocessing
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.nn.convolution import Convolution, ConvolutionPath, Slot
-from tdn_theory.nn.kernels import compiler, loops
+from tdn_theory.nn.kernels import loops
 from tests.assertions import refuses
 from tests.nn.test_kernels import EPS, needs_compiler, vectors  # noqa: F401  vectors is a fixture
 
@@ -174,7 +175,7 @@ def test_gradcheck(way):
 @needs_compiler
 def test_a_large_graph_on_several_threads(monkeypatch):
     """Results do not depend on the number of threads, bit by bit."""
-    monkeypatch.setattr(compiler, "BYTES_PER_THREAD", 1)
+    monkeypatch.setattr(loops, "BYTES_PER_THREAD", 1)
     monkeypatch.setattr(loops, "usable", lambda: True)
     rng = np.random.default_rng(0)
     convolution = Convolution.of(2, 16)
@@ -215,15 +216,52 @@ def test_of_a_coupling(shared, way):
     torch.testing.assert_close(got.view(4, d3, 3), wanted, rtol=1e-12, atol=1e-12)
 
 
+def in_a_fork(send) -> None:
+    torch.set_num_threads(2)
+    send.send(_sum_of_ones())
+
+
+def _sum_of_ones() -> float:
+    convolution = Convolution.of(0, 8)
+    ends = torch.zeros(1000, dtype=torch.long)
+    return float(convolution(torch.ones(1, 8), torch.ones(1000, 1), torch.ones(1, 8), ends, ends, 1).sum())
+
+
+@needs_compiler
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of processes with threads: that is what is tested
+def test_a_process_made_by_fork_does_not_wait_for_threads_that_it_has_not(monkeypatch):
+    monkeypatch.setattr(loops, "BYTES_PER_THREAD", 1)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        wanted = _sum_of_ones()  # now there are threads
+        receive, send = multiprocessing.Pipe(duplex=False)
+        process = multiprocessing.get_context("fork").Process(target=in_a_fork, args=(send,))
+        process.start()
+        try:
+            assert receive.poll(60), "it waits for ever"
+            assert receive.recv() == wanted
+        finally:
+            process.kill()
+            process.join()
+    finally:
+        torch.set_num_threads(before)
+
+
 @needs_compiler
 @pytest.mark.parametrize("threads", [1, 2])
 def test_loops_without_memory_say_so(monkeypatch, threads):
-    monkeypatch.setattr(compiler, "BYTES_PER_THREAD", 1)
+    monkeypatch.setattr(loops, "BYTES_PER_THREAD", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     nothing = torch.zeros(0, 8, dtype=torch.int64)
-    for name, sizes in (("nodes", (0, 1, 1, 1, 1, 1 << 50, 0, 0)), ("edges", (0, 1 << 50, 1, 1, 1, 1, 1, 1, 1))):
+    much, none = 1 << 50, 0
+    # the sorted edges, the features turned, the sums of a node; and the matrices
+    at_nodes = (much, 1, 0, 0), (0, 1, 1, 0, 1, 1, much), (0, 2, 0, 0, 1, 0, 1, 0, 0, much)
+    for sizes in at_nodes:
         with refuses(MemoryError, "no memory"):
-            compiler.call(loops.function(name, torch.float32, 1), 2, sizes, (nothing,) * 11)
+            loops.call(loops.function("sum_at_nodes", torch.float32, 1), (*sizes, *[none] * 12)[:12], (nothing,) * 11)
+    with refuses(MemoryError, "no memory"):
+        loops.call(loops.function("sum_at_edges", torch.float32, 1), (2, 0, 0, 0, much, *[none] * 9), (nothing,) * 13)
 
 
 # --- what torch does with operators

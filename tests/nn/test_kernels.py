@@ -44,7 +44,7 @@ PROCESSORS = {
 def vectors(request, monkeypatch):
     """The loops are those for another processor, if this one has its vectors; its compiler must know the other, too."""
     march, size, feature = request.param
-    library = compiler.library(loops.source(), march)
+    library = loops.library(march)
     assert size is None or ctypes.c_int32.in_dll(library, "widest").value == size
     if feature not in compiler.processor().split():
         pytest.skip(f"compiled, but this processor has no {feature}")
@@ -108,7 +108,7 @@ def test_sparse(channels, dtype, vectors):
 
 @needs_compiler
 def test_threads_share_the_edges_and_change_nothing(monkeypatch):
-    monkeypatch.setattr(compiler, "BYTES_PER_THREAD", 1)
+    monkeypatch.setattr(loops, "BYTES_PER_THREAD", 1)
     G, x, w = (random(*shape, dtype=torch.float32) for shape in ((7, 4, 4), (7, 4, 33), (7, 1, 33)))
     before = torch.get_num_threads()
     results = []

@@ -1,4 +1,4 @@
-"""C functions made at run time: compiled once for this processor, kept, and called without Python objects.
+"""C libraries made at run time: compiled once for this processor, and kept.
 
 A compiler takes several seconds for the loops of this package; its output is kept in the user's cache folder under
 a name that holds the source, the command and the processor's features, so that another machine that shares the folder
@@ -15,23 +15,15 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-import threading
 from contextlib import suppress
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
-from struct import pack
 
-import torch
 from platformdirs import user_cache_path
-from torch import Tensor
 
 from tdn_theory.files import sha256, write_bytes
 
 FLAGS = ("-std=gnu11", "-O3", "-shared", "-fPIC")
-
-BYTES_PER_THREAD = 1 << 20
-"""Least work that is worth another thread: starting one takes as long as reading some hundred kilobytes."""
 
 
 def available() -> bool:
@@ -128,41 +120,3 @@ def _kept(key: str) -> ctypes.CDLL | None:
 
 def _name(key: str, content: bytes) -> str:
     return f"{key}-{sha256(content)[:32]}.so"
-
-
-def call(function: ctypes._NamedFuncPointer, edges: int, sizes: tuple[int, ...], tensors: tuple[Tensor, ...]) -> None:
-    """Call `function(start, stop, sizes, pointers)` on ranges of edges, one for each of torch's threads.
-
-    Edges are independent of each other, so results do not depend on the number of threads.
-
-    Args:
-        function: C function whose result is 0, or 1 if it found no memory.
-        edges: Number of edges.
-        sizes: Integers, handed through as an array of int64.
-        tensors: Tensors, handed through as an array of pointers.
-
-    Raises:
-        MemoryError: There is no memory for what the function writes down in between.
-    """
-    if function.argtypes is None:
-        function.argtypes = (ctypes.c_int64, ctypes.c_int64, ctypes.c_char_p, ctypes.c_char_p)
-    # packed: ctypes takes a quarter of a microsecond for each argument
-    packed = pack(f"{len(sizes)}q", *sizes), pack(f"{len(tensors)}P", *[tensor.data_ptr() for tensor in tensors])
-    threads = torch.get_num_threads()
-    if threads > 1:
-        bytes_moved = sum([tensor.nbytes for tensor in tensors])
-        threads = max(1, min(threads, bytes_moved // BYTES_PER_THREAD, edges))
-    failed: list[int] = []
-
-    def part(start: int, stop: int) -> None:
-        failed.append(function(start, stop, *packed))
-
-    bounds = [edges * k // threads for k in range(threads + 1)]
-    others = [threading.Thread(target=part, args=ends) for ends in pairwise(bounds[1:])]
-    for other in others:
-        other.start()
-    part(*bounds[:2])
-    for other in others:
-        other.join()
-    if any(failed):
-        raise MemoryError("a compiled loop found no memory for its matrices; take smaller irreps, or free some")

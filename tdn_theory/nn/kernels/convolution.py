@@ -25,44 +25,50 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from tdn_theory.nn.kernels import compiler, loops
+from tdn_theory.nn.kernels import loops
 
 X, Z, W, D1, D3, C, FIRST, LAST = range(8)
 """Columns of the table of paths: where the path begins in a row of x, of z and of w, components of x and z, channels,
 and its nonzeros, from the first to before the last."""
 
+Ends = Sequence[tuple[Tensor, int]]
+"""Rows that edges name, and how many rows there are."""
+
 
 def _at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, count, width, transposed):
-    _check_rows(read, a.shape[0])
-    _check_rows(add, count)
-    a, y, w, add, read = _turned(a, a_slots), _in_rows(y), _in_rows(w), add.contiguous(), read.contiguous()
-    if not _compiled(a):
-        z = a.new_zeros(count, width)
-        x_column, z_column, d1, d3 = (Z, X, D3, D1) if transposed else (X, Z, D1, D3)
-        with torch.autocast(a.device.type, enabled=False):
-            for path, G in _matrices(y, table, entries, values):
-                G = G.mT if transposed else G
-                features = _slot(a, path, x_column, d1).index_select(0, read) * _weights(w, path)
-                _slot(z, path, z_column, d3).index_add_(0, add, torch.bmm(G, features))
-        return _turned(z, z_slots[:, [0, 2, 1]])
-    order, begin = torch.empty_like(add), add.new_empty(count + 1)
-    compiler.call(loops.sort(), 1, (len(add), count), (add, order, begin))
-    z = a.new_zeros(count, width) if len(z_slots) else a.new_empty(count, width)  # there may be numbers in no slot
-    sizes = (table.shape[0], y.shape[1], a.shape[1], y.stride(0), _step(w), width, transposed, z_slots.shape[0])
-    tensors = table, entries, values.to(a.dtype), z_slots, read, order, begin, a, y, w, z
-    compiler.call(_loop("nodes", a, table), count, sizes, tensors)
-    return z
+    ends = (read, a.shape[0]), (add, count)
+    if _in_loops(a):
+        a, y, w, read, add = a.contiguous(), _in_rows(y), _in_rows(w), read.contiguous(), add.contiguous()
+        z = a.new_empty(count, width)
+        sizes = (len(add), count, len(a_slots), len(table), y.shape[1], *a.shape, y.stride(0), _step(w), width)
+        tensors = table, entries, values.double(), a_slots, z_slots, read, add, a, y, w, z
+        _loop("sum_at_nodes", ends, (*sizes, transposed, len(z_slots)), tensors)
+        return z
+    _check_rows(ends)
+    a, z = _turned(a, a_slots), a.new_zeros(count, width)
+    x_column, z_column, d1, d3 = (Z, X, D3, D1) if transposed else (X, Z, D1, D3)
+    with torch.autocast(a.device.type, enabled=False):
+        for path, G in _matrices(y, table, entries, values):
+            G = G.mT if transposed else G
+            features = _slot(a, path, x_column, d1).index_select(0, read) * _weights(w, path)
+            _slot(z, path, z_column, d3).index_add_(0, add, torch.bmm(G, features))
+    return _turned(z, z_slots[:, [0, 2, 1]])
 
 
 def _at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, target, wants_y, wants_w):
-    _check_rows(source, x.shape[0])
-    _check_rows(target, g.shape[0])
-    x, y, w, g = _turned(x, x_slots), _in_rows(y), _in_rows(w), _turned(g, z_slots)
-    source, target = source.contiguous(), target.contiguous()
+    ends = (source, x.shape[0]), (target, g.shape[0])
     edges = len(source)
-    if not _compiled(x):
-        dy = y.new_zeros(y.shape if wants_y else (0,))
-        dw = y.new_zeros((edges, w.shape[1]) if wants_w else (0,))
+    dy = y.new_empty(y.shape if wants_y else (0,))
+    dw = w.new_empty((edges, w.shape[1]) if wants_w else (0,))
+    if _in_loops(x):
+        x, y, w, g = x.contiguous(), _in_rows(y), _in_rows(w), g.contiguous()
+        sizes = (edges, len(x_slots), len(z_slots), len(table), y.shape[1], *x.shape, y.stride(0), _step(w), *g.shape)
+        constants = table, entries, values.double(), x_slots, z_slots
+        tensors = *constants, source.contiguous(), target.contiguous(), x, y, w, g, dy, dw
+        _loop("sum_at_edges", ends, (*sizes, w.shape[1], wants_y, wants_w), tensors)
+    else:
+        _check_rows(ends)
+        x, g, dy, dw = _turned(x, x_slots), _turned(g, z_slots), dy.zero_(), dw.zero_()
         tensors = _tensors(table, entries, values.to(y.dtype), y.shape[1])
         with torch.autocast(x.device.type, enabled=False):
             for (path, G), tensor in zip(_matrices(y, table, entries, values), tensors, strict=True):
@@ -73,36 +79,26 @@ def _at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, targ
                     part += (torch.bmm(G, left) * right).sum(1)
                 if wants_y:
                     dy += torch.bmm(right * _weights(w, path), left.mT).flatten(1) @ tensor
-    else:
-        dy = y.new_empty(y.shape if wants_y else (0,))
-        dw = y.new_empty((edges, w.shape[1]) if wants_w else (0,))
-        sizes = (
-            *(table.shape[0], y.shape[1], x.shape[1], y.stride(0), _step(w), g.shape[1], w.shape[1], wants_y, wants_w),
-        )
-        tensors = table, entries, values.to(x.dtype), source, target, x, y, w, g, dy, dw
-        compiler.call(_loop("edges", x, table), edges, sizes, tensors)
     if wants_w and len(w) != edges:
         dw = dw.sum(0, keepdim=True)
     return dy, dw
 
 
-# --- what both share
+# --- the compiled loops
 
 
-def _check_rows(index: Tensor, count: int) -> None:
-    if index.shape[0]:
-        least, most = (int(bound) for bound in index.aminmax())
-        if least < 0 or most >= count:
-            raise IndexError(f"edges name rows {least} to {most}; there are {count} rows, counted from 0")
-
-
-def _compiled(features: Tensor) -> bool:
+def _in_loops(features: Tensor) -> bool:
     return features.is_cpu and features.dtype in loops.C_TYPES and loops.usable()
 
 
-def _loop(name: str, features: Tensor, table: Tensor) -> Any:
-    """The loop for the widest vectors that the channels of all paths fill."""
-    return loops.function(name, features.dtype, int(table.numpy()[:, C].min()))
+def _loop(name: str, ends: Ends, sizes: tuple[int, ...], tensors: tuple[Tensor, ...]) -> None:
+    """The loop for the widest vectors that the channels of all paths fill. It checks rows while it reads them."""
+    least = min(tensors[0].numpy()[:, C].tolist())
+    try:
+        loops.call(loops.function(name, tensors[-1].dtype, least), sizes, tensors)
+    except IndexError:
+        _check_rows(ends)
+        raise
 
 
 def _in_rows(values: Tensor) -> Tensor:
@@ -113,20 +109,22 @@ def _step(w: Tensor) -> int:
     return w.stride(0) if len(w) > 1 else 0
 
 
+# --- plain torch
+
+
+def _check_rows(ends: Ends) -> None:
+    for index, count in ends:
+        if index.shape[0]:
+            least, most = (int(bound) for bound in index.aminmax())
+            if least < 0 or most >= count:
+                raise IndexError(f"edges name rows {least} to {most}; there are {count} rows, counted from 0")
+
+
 def _turned(features: Tensor, slots: Tensor) -> Tensor:
     """Features whose slots lie component by component."""
-    features = features.contiguous()
     if not len(slots):
         return features
     turned = torch.zeros_like(features)
-    if _compiled(features):
-        compiler.call(
-            loops.function("turn", features.dtype, 1),
-            len(features),
-            (len(slots), features.shape[1]),
-            (slots, features, turned),
-        )
-        return turned
     for first, components, channels in slots.tolist():
         part = slice(first, first + components * channels)
         turned[:, part] = features[:, part].unflatten(1, (channels, components)).mT.flatten(1)

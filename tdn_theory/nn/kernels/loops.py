@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import warnings
 from functools import cache
 from importlib.resources import files
+from struct import pack
 
 import numpy as np
 import torch
@@ -19,22 +21,43 @@ C_TYPES = {torch.float32: "float", torch.float64: "double"}
 LANES = {dtype: (1, *(size // dtype.itemsize for size in (16, 32, 64))) for dtype in C_TYPES}
 """Channels of a vector: one, or as many as the 16, 32 or 64 bytes of SSE2 and NEON, AVX, AVX-512 hold."""
 
+NO_MEMORY = 1
+"""What a loop gives back that found no memory."""
+
+BYTES_PER_THREAD = 1 << 20
+"""Least work that is worth another thread: waking one takes as long as reading a hundred kilobytes."""
+
+_PROCESS = os.getpid()
+
 
 def source() -> str:
     """The C source of all loops, for every dtype and every vector of the processor that the compiler sees."""
-    names = "vector.h", "convolution.h", "scaled_matrices.c", "sparse.c", "convolution.c"
-    vectors, shared, *texts = (files(kernels).joinpath(name).read_text() for name in names)
-    header = vectors + shared
+    names = "vector.h", "threads.h", "convolution.h", "scaled_matrices.c", "sparse.c", "convolution.c"
+    texts = [files(kernels).joinpath(name).read_text() for name in names]
+    header = "".join(texts[:3])
     for dtype, name in C_TYPES.items():
         for lanes in LANES[dtype]:
             before = f"#define real {name}\n#define LANES {lanes}\n#if {lanes * dtype.itemsize} <= WIDEST\n"
-            header += "".join([before, *texts, "#endif\n#undef LANES\n#undef real\n"])
+            header += "".join([before, *texts[3:], "#endif\n#undef LANES\n#undef real\n"])
     return header
 
 
-@cache
-def _library() -> ctypes.CDLL:
-    return compiler.library(source())
+def library(march: str = "native") -> ctypes.CDLL:
+    """The loops, which run on torch's threads if these are OpenMP's.
+
+    Args:
+        march: As of `compiler.library`.
+
+    Raises:
+        RuntimeError: See `compiler.library`.
+    """
+    found = compiler.library(source(), march)
+    parallel = getattr(ctypes.CDLL(None), "GOMP_parallel", None)  # torch has loaded it for all to see
+    ctypes.c_void_p.in_dll(found, "parallel").value = ctypes.cast(parallel, ctypes.c_void_p).value if parallel else None
+    return found
+
+
+_library = cache(library)
 
 
 @cache
@@ -69,9 +92,33 @@ def function(name: str, dtype: torch.dtype, channels: int) -> ctypes._NamedFuncP
     return _function(_library(), name, dtype, channels)
 
 
-def sort() -> ctypes._NamedFuncPointer:
-    """The loop that sorts edges by node, which knows no dtype."""
-    return _library().sort
+def call(function: ctypes._NamedFuncPointer, sizes: tuple[int, ...], tensors: tuple[Tensor, ...]) -> None:
+    """Call `function(threads, sizes, pointers)`, with one of torch's threads or several.
+
+    Threads share no result, so results do not depend on their number. There is one after a fork, where OpenMP would
+    wait for threads that only the other process has.
+
+    Args:
+        function: C function whose result says whether it failed, see `threads.h`.
+        sizes: Integers, handed through as an array of int64.
+        tensors: Tensors, handed through as an array of pointers.
+
+    Raises:
+        MemoryError: There is no memory for what the function writes down in between.
+        IndexError: A row that is named does not exist.
+    """
+    if function.argtypes is None:
+        function.argtypes = (ctypes.c_int64, ctypes.c_char_p, ctypes.c_char_p)
+    threads = torch.get_num_threads() if os.getpid() == _PROCESS else 1
+    if threads > 1:
+        threads = max(1, min(threads, sum([tensor.nbytes for tensor in tensors]) // BYTES_PER_THREAD))
+    # packed: ctypes takes a quarter of a microsecond for each argument
+    pointers = [tensor.data_ptr() for tensor in tensors]
+    failed = function(threads, pack(f"{len(sizes)}q", *sizes), pack(f"{len(tensors)}P", *pointers))
+    if failed == NO_MEMORY:
+        raise MemoryError("a compiled loop found no memory for its matrices; take smaller irreps, or free some")
+    if failed:
+        raise IndexError("a row that is named does not exist")
 
 
 def scaled_matrices(
@@ -81,8 +128,8 @@ def scaled_matrices(
     (edges, d3, d1), c = G.shape, x.shape[2]
     (G, G_edge, G_row), (x, x_edge), (w, w_edge) = _with_whole_rows(G), _with_whole_edges(x), _with_whole_edges(w)
     z = x.new_empty(edges, d3, c)
-    sizes = (d3, d1, c, G_edge, G_row, x_edge, w_edge)
-    compiler.call(function("forward", x.dtype, c), edges, sizes, (G, x, w, z))
+    sizes = (edges, d3, d1, c, G_edge, G_row, x_edge, w_edge)
+    call(function("forward", x.dtype, c), sizes, (G, x, w, z))
     return z
 
 
@@ -94,8 +141,8 @@ def scaled_matrices_backward(
     (G, G_edge, G_row), (x, x_edge), (w, w_edge) = _with_whole_rows(G), _with_whole_edges(x), _with_whole_edges(w)
     g, g_edge = _with_whole_edges(g)
     dx, dw = x.new_empty(edges, d1, c), x.new_empty(edges, 1, c)
-    sizes = (d3, d1, c, G_edge, G_row, x_edge, w_edge, g_edge)
-    compiler.call(function("backward", x.dtype, c), edges, sizes, (G, x, w, g, dx, dw))
+    sizes = (edges, d3, d1, c, G_edge, G_row, x_edge, w_edge, g_edge)
+    call(function("backward", x.dtype, c), sizes, (G, x, w, g, dx, dw))
     return dx, dw
 
 
@@ -141,5 +188,5 @@ class SparseTensor:
         x, y = x.contiguous(), y.contiguous()
         z = x.new_empty(edges, d3, c)
         tensors = (*self._lists, self._values[x.dtype], x, y, z)
-        compiler.call(function("product", x.dtype, c), edges, (d1, d2, d3, c), tensors)
+        call(function("product", x.dtype, c), (edges, d1, d2, d3, c), tensors)
         return z

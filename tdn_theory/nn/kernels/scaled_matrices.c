@@ -73,7 +73,7 @@ INLINE void NAMED(edge)(const NAMED(sizes) *s, const real *A, const real *a, con
 #undef COLUMNS
 }
 
-int NAMED(forward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
+static int NAMED(forward_of)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
     const int64_t d3 = n[0], d1 = n[1], c = n[2], G_edge = n[3], G_row = n[4], x_edge = n[5], w_edge = n[6];
     const real *G = tensors[0], *x = tensors[1], *w = tensors[2];
     real *z = tensors[3];
@@ -83,7 +83,7 @@ int NAMED(forward)(int64_t start, int64_t stop, const int64_t *n, real *const *t
     return 0;
 }
 
-int NAMED(backward)(int64_t start, int64_t stop, const int64_t *n, real *const *tensors) {
+static int NAMED(backward_of)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
     const int64_t d3 = n[0], d1 = n[1], c = n[2], G_edge = n[3], G_row = n[4], x_edge = n[5], w_edge = n[6], g_edge = n[7];
     const real *G = tensors[0], *x = tensors[1], *w = tensors[2], *g = tensors[3];
     real *dx = tensors[4], *dw = tensors[5];
@@ -92,3 +92,6 @@ int NAMED(backward)(int64_t start, int64_t stop, const int64_t *n, real *const *
         NAMED(edge)(&s, G + e * G_edge, g + e * g_edge, w + e * w_edge, dx + e * d1 * c, x + e * x_edge, dw + e * c);
     return 0;
 }
+
+SHARED(forward)
+SHARED(backward)

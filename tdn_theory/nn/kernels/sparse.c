@@ -21,7 +21,7 @@ INLINE void NAMED(terms)(const int vectors, int64_t d3, int64_t c, const int32_t
     }
 }
 
-int NAMED(product)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
+static int NAMED(product_of)(int64_t start, int64_t stop, const int64_t *n, void *const *tensors) {
     const int64_t d1 = n[0], d2 = n[1], d3 = n[2], c = n[3];
     const int32_t *rows = tensors[0], *pairs = tensors[1], *i = tensors[2], *j = tensors[3];
     const real *values = tensors[4];
@@ -40,3 +40,5 @@ int NAMED(product)(int64_t start, int64_t stop, const int64_t *n, void *const *t
     }
     return 0;
 }
+
+SHARED(product)
