@@ -68,8 +68,6 @@ def judge(records: Mapping[str, Record]) -> Finding:
     caveats = ["NequIP with natural parity, whose paths are all even, and an exact CP of these; trained anew"]
     if not kept:
         caveats = ["trained anew"]
-    if "MACE" in turned and turned["MACE"]["CP"].value > ROUNDOFF:
-        caveats.append("MACE's error is an artefact of rows cut out of factors for L = 3, not of CP")
     if doubts:
         caveats.append(f"accuracy: {'; '.join(doubts)}")
         return measured(given, Outcome.QUALIFIED, sentence, table, "; ".join(caveats))
