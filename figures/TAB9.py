@@ -1,4 +1,4 @@
-"""CP in the place of the products of NequIP and MACE saves some time; what it costs in accuracy is open (T8).
+"""Exact CP products keep NequIP and MACE equivariant, and are no faster than exact ones with weights per path (T8).
 
 Time per epoch: median and range of rounds, the cross is the paper's ratio on its GPU. Errors: of molecules not
 trained on, bars are standard errors (over seeds, of a single seed over molecules). No circle: not trained. The

@@ -19,6 +19,11 @@ LOOK = {
 """Colours and names; where nothing is said, weights are shared."""
 
 
+def _name(network: str, product: str) -> str:
+    """Of a row; the CP products of NequIP and MACE are the least exact ones of their irreps."""
+    return f"{network}: {'exact CP' if product == 'CP' and network != 'TDN' else LOOK[product][1]}"
+
+
 def draw(values: dict[str, Any]) -> Figure:
     """Time per epoch over that with the network's own products, errors after training, errors under rotation."""
     learned = values["learned"]
@@ -27,7 +32,7 @@ def draw(values: dict[str, Any]) -> Figure:
     fig, axes = figure(7.1, 0.9 + 0.19 * len(rows), panels=4)
     pace, forces, energy, rotation = axes
     for axis in axes:
-        name_rows(axis, [f"{network}: {LOOK[product][1]}" if axis is pace else "" for network, product in rows])
+        name_rows(axis, [_name(network, product) if axis is pace else "" for network, product in rows])
     _paces(pace, values, rows)
     _means(forces, learned, rows, systems, lambda run: run["test"]["forces_rmse"])
     _means(energy, learned, rows, systems, lambda run: run["test"]["energy_mae"])
