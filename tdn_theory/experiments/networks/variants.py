@@ -293,7 +293,8 @@ def _compile(model: Potential | Equiformer, call: Callable[[], Any]) -> None:
     import torch
 
     for part in (model.surroundings, *model.blocks, model.force_attention):
-        part.compile(fullgraph=True)
+        if part is not None:
+            part.compile(fullgraph=True)
     with torch._dynamo.config.patch(recompile_limit=64):
         call()
 
