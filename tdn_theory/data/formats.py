@@ -18,7 +18,7 @@ from tdn_theory.data.structure import Structure
 from tdn_theory.provenance import provenance
 
 TEXT = (".xyz", ".extxyz", ".xyz.gz", ".extxyz.gz", ".xyz.xz", ".extxyz.xz")
-READABLE = (POSITIONS, ".npz", ".lmdb", ".aselmdb", *TEXT, *FORMATS)
+READABLE = (".npz", ".lmdb", ".aselmdb", *TEXT, POSITIONS, *FORMATS)
 WRITABLE = (".npz", ".lmdb", ".aselmdb", *TEXT)
 
 
@@ -84,7 +84,7 @@ def write_structures(file: Path, structures: Sequence[Structure], source: str) -
 
 
 def _suffix(file: Path, allowed: tuple[str, ...]) -> str:
-    found = next((suffix for suffix in allowed if file.name.endswith(suffix)), None)
+    found = max((suffix for suffix in allowed if file.name.endswith(suffix)), key=len, default=None)
     if found is None:
         raise ValueError(f"{file} ends in {file.suffix!r}; it must end in one of {', '.join(allowed)}")
     return found

@@ -18,10 +18,13 @@ def test_systems_that_are_not_there_are_left_out(tmp_path: Path, monkeypatch: py
     assert fitting.present(fitting.SYSTEMS) == ["relaxations"]
     with refuses(FileNotFoundError, "ethanol_train_01.xyz", "set $TDN_THEORY_RMD17"):
         configuration("ethanol", TINY, 0, "cpu")
-    file = tmp_path / "ethanol_train_01.xyz"
+    file, test = (tmp_path / f"ethanol_{part}_01.xyz" for part in ("train", "test"))
     file.touch()
+    assert fitting.present(fitting.SYSTEMS) == ["relaxations"]
+    test.touch()
     found = configuration("ethanol", TINY, 0, "cpu")
-    assert (found.data.files, found.data.split, found.batch_size) == ((str(file),), "structure", 8)
+    assert (found.data.files, found.data.test_files) == ((str(file),), (str(test),))
+    assert (found.data.split, found.batch_size) == ("structure", 8)
     empty = inputs("ethanol", {"lmax": 1, "method": "cp", "rank": 7})
     file.write_text("changed")
     changed = inputs("ethanol", {"lmax": 1, "method": "exact", "rank": None})
