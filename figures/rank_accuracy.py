@@ -12,8 +12,15 @@ from matplotlib.figure import Figure
 
 from figures._style import COLUMN, figure, plain_ticks
 
-SYSTEMS = {"relaxations": ("#0072B2", "o"), "ethanol": ("#D55E00", "s"), "aspirin": ("#009E73", "^")}
-SHIFT = {"relaxations": -0.1, "ethanol": 0.0, "aspirin": 0.1}
+SYSTEMS = {
+    "relaxations": ("#0072B2", "o"),
+    "ethanol": ("#D55E00", "s"),
+    "aspirin": ("#009E73", "^"),
+    "malonaldehyde": ("#CC79A7", "v"),
+    "salicylic": ("#E69F00", "P"),
+    "uracil": ("#56B4E9", "X"),
+}
+SHIFT = {system: 0.1 * (number - 1) for number, system in enumerate(SYSTEMS)}
 """Beside each other, so that error bars do not hide each other."""
 
 
@@ -48,7 +55,7 @@ def plot(record: dict[str, Any]) -> Figure:
         below = system == "ethanol"  # above it is the line of aspirin
         forces.annotate(
             system,
-            (3.0, height),
+            (min(row["terms"] for row in values["summary"] if row["lmax"] == lmax), height),
             (4, -38 if below else 4),
             textcoords="offset points",
             color=SYSTEMS[system][0],

@@ -30,3 +30,4 @@ def test_rank_accuracy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert exact["forces_share"]["mean"] < 1e-20 < low["forces_share"]["mean"] < 1
     assert exact["forces_rmse"]["mean"] == pytest.approx(exact["forces_turned_rmse"]["mean"])
     assert len(figure.plot(record).axes) == 3
+    assert figure.SYSTEMS.keys() == fitting.SYSTEMS.keys()
