@@ -40,5 +40,5 @@ def plot(record: dict[str, Any]) -> Figure:
     right.invert_yaxis()
     right.set_ylabel("structures, atoms, files")
     right.set_xlabel("processor time of a start,\nall processes (s)")
-    right.legend(loc="center right")
+    fig.legend(*right.get_legend_handles_labels(), loc="outside upper right", ncols=2)
     return fig
