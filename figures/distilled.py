@@ -1,4 +1,4 @@
-"""Minutes of training give back most of what a low-rank product takes from a pretrained potential.
+"""What minutes of training give back of what a low-rank product takes from a pretrained potential (T8).
 
 Open: CP in the place of the products, best path weights. Filled: after training on what the potential said with its
 own products, one mark for each seed. Means over kinds of structures, of formulas that were not trained on.
