@@ -21,6 +21,12 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
 ]
 
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(TAB1, "CACHE", tmp_path / "cache")
+
+
 WHAT = {"model": "TDN, exact", "seed": 0, "points": 2, "rate": 1.0}
 LITTLE = {"points": 2, "rate": 1.0, "network": TINY, "structures": 8, "molecules": None}
 
@@ -56,9 +62,7 @@ def test_the_loss_falls(monkeypatch: pytest.MonkeyPatch):
     assert last["loss"] < first["loss"]
 
 
-def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(TAB1, "CACHE", tmp_path)
-
+def test_a_stopped_training_goes_on_to_the_same_numbers(monkeypatch: pytest.MonkeyPatch):
     def learn(stop: int | None) -> dict:
         ticks, evaluations = iter(range(10**6)), iter(range(10**6))
         monkeypatch.setattr(TAB1.time, "process_time", lambda: float(next(ticks)))
@@ -75,9 +79,9 @@ def test_a_stopped_training_goes_on_to_the_same_numbers(tmp_path: Path, monkeypa
     whole = learn(None)
     with pytest.raises(KeyboardInterrupt):
         learn(1)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(TAB1.CACHE.iterdir())) == 1
     assert learn(None) == whole
-    assert list(tmp_path.iterdir()) == []
+    assert list(TAB1.CACHE.iterdir()) == []
 
 
 def test_the_rate_of_least_validation_loss_is_taken(monkeypatch: pytest.MonkeyPatch):
