@@ -33,6 +33,7 @@ def plot(record: dict[str, Any]) -> Figure:
             axis.plot(before, height, "o", color=colour, markerfacecolor="white")
             axis.plot(after, [height] * len(after), "o", color=colour, alpha=0.6, markeredgewidth=0)
         axis.set_xlabel(LABELS[quantity])
+        axis.set_ylabel("product" if axis is axes[0] else " ")
     axes[1].set_yticklabels([])
     return fig
 

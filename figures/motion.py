@@ -1,4 +1,4 @@
-"""What a low-rank product does to 5 ps of motion at constant energy: the total energy drifts, a free molecule turns.
+"""With a low-rank product a free molecule sets itself turning within 5 ps; its total energy hardly drifts (T8).
 
 Left: slope of the total energy, per atom, of a molecule and two crystals from 300 K. Right: largest change of the
 free molecule's angular momentum, over its thermal size; an equivariant potential keeps it, but for roundoff. One run
@@ -31,6 +31,8 @@ def plot(record: dict[str, Any]) -> Figure:
     drift.set_xlabel("drift of the energy [meV/(atom ps)], absolute")
     turning.set_xlabel("change of angular momentum / thermal")
     turning.set_yticklabels([])
+    drift.set_ylabel("product")
+    turning.set_ylabel(" ")
     fig.legend(*drift.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return fig
 

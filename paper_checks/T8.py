@@ -11,7 +11,7 @@ from tdn_theory.evidence import GivenNetworks, Timing, Training, beyond, measure
 from tdn_theory.finding import Finding, Number, Outcome, Row
 from tdn_theory.records import Record
 
-READS = ("TAB9", "pretrained")
+READS = ("TAB9", "pretrained", "motion")
 
 STAND_INS = {
     "CP": ("the best CP", False),
@@ -51,6 +51,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
         ),
         *(Row(f"{n}, force error, {p}", "", error) for n, row in forces.items() for p, error in row.items()),
         *(row for potential, lmax in pretrained["degrees"].items() for row in _changed(pretrained, potential, lmax)),
+        *_moved(records["motion"].values),
     )
     error, time = turned["NequIP"]["CP"].value, pace["NequIP"]["CP"]
     runs = rows["NequIP"]["CP"]
@@ -110,3 +111,20 @@ def _changed(values: Mapping[str, Any], potential: str, lmax: int) -> list[Row]:
         what = f"SevenNet (L = {lmax}), energies changed by {name}, R = {rows[0]['rank']}"
         found.append(Row(what, "", Number(fmean(means), spread, "meV/atom")))
     return found
+
+
+def _moved(values: Mapping[str, Any]) -> list[Row]:
+    """Largest change of a free molecule's angular momentum over its thermal size; an invariant energy keeps it."""
+    return [
+        Row(
+            f"SevenNet (L = {values['degrees'][row['potential']]}), turning in {values['femtoseconds'] / 1000:g} ps, "
+            + ("its own product" if row["product"] is None else _name(row["product"])),
+            "",
+            Number(row["angular_momentum"], form=".1g"),
+        )
+        for row in values["rows"]
+    ]
+
+
+def _name(product: Mapping[str, Any]) -> str:
+    return f"{STAND_INS[product['kind']][0]}, R = {product['rank']}"
