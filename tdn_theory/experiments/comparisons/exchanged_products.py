@@ -20,7 +20,7 @@ import torch
 from tdn_theory.data.graph import batch_indices
 from tdn_theory.experiments.comparisons import other_networks
 from tdn_theory.experiments.comparisons.other_networks import default_dtype, elsewhere, installed, interpreter
-from tdn_theory.experiments.comparisons.task import Task, set_parameters
+from tdn_theory.experiments.comparisons.task import Task, set_parameters, train_epochs
 from tdn_theory.experiments.measuring import seconds_of, single_thread
 from tdn_theory.experiments.networks.variants import Variant
 from tdn_theory.experiments.potentials.fitting import TINY, configuration, present
@@ -29,13 +29,10 @@ from tdn_theory.nn.conversion import convert
 from tdn_theory.nn.spec import Method
 from tdn_theory.paper import EXCHANGED
 from tdn_theory.preset import Preset
-from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.evaluation import as_json, evaluate, rotation_errors
-from tdn_theory.training.optimizer import set_learning_rate
 from tdn_theory.training.parallel import Processes
 from tdn_theory.training.reference import baseline
-from tdn_theory.training.schedule import learning_rate_factor
 
 
 class NaturalNequIP(other_networks.NequIP):
@@ -233,26 +230,9 @@ def learn(
         config = configuration(system, model, seed, device, epochs=epochs)
         task = Task(config, structures)
         trained, average = (_build(task, network, product, seed, torch.float32) for _ in range(2))
-        optimizer = task.optimizer(trained, network)
-        rate = task.learning_rate(network)
-        held_out = Graphs(task.splits.validation, task.cutoff, torch.float32)
-        processes = Processes(device=torch.device(device))
-        steps, validation = 0, []
-        for epoch in range(epochs):
-            batches = batch_indices(len(task.train), config.batch_size, seed, epoch)
-            for number, graph in enumerate(task.train.batches(batches)):
-                along = epoch + number / len(batches)
-                factor = learning_rate_factor(config.schedule, along, epochs, [])
-                set_learning_rate(optimizer, rate * factor)
-                loss = float(task.step(trained, optimizer, graph.to(device)))
-                if not math.isfinite(loss):
-                    raise ArithmeticError(f"the loss of {network} with {product} is {loss} in epoch {epoch + 1}")
-                follow(average, trained, config.average, steps)
-                steps += 1
-            average.eval()
-            validation.append(evaluate(average, held_out, config.batch_size, loss=task.loss, processes=processes).loss)
+        validation = train_epochs(task, network, trained, average)
         test = Graphs(task.splits.test, task.cutoff, torch.float32)
-        found = evaluate(average, test, config.batch_size, processes=processes)
+        found = evaluate(average, test, config.batch_size, processes=Processes(device=torch.device(device)))
         double = _build(task, network, product, seed, torch.float64).eval()
         set_parameters(double, average.parameters())
         exact = Graphs(task.splits.test, task.cutoff, torch.float64)

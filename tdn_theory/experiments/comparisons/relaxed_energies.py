@@ -18,25 +18,20 @@ from typing import Any
 import torch
 
 from tdn_theory.data.catalyst_splits import adsorbate, composition, split_catalysts
-from tdn_theory.data.graph import batch_indices
 from tdn_theory.data.packed import Packed, pack
 from tdn_theory.experiments.catalyst_sources import checksum, present, relaxed_energies
 from tdn_theory.experiments.comparisons.other_networks import NETWORKS, elsewhere, installed, interpreter
-from tdn_theory.experiments.comparisons.task import TDN, Task, factors
+from tdn_theory.experiments.comparisons.task import TDN, Task, factors, train_epochs
 from tdn_theory.experiments.measuring import mean_and_error, seconds_of, single_thread
 from tdn_theory.experiments.potentials.fitting import TINY, spread
 from tdn_theory.jobs import Jobs
 from tdn_theory.nn.potential import Potential
 from tdn_theory.preset import Preset
-from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.catalyst_metrics import catalyst_metrics
 from tdn_theory.training.config import ReferenceConfig, TrainConfig, shipped
-from tdn_theory.training.evaluation import as_json, evaluate
-from tdn_theory.training.optimizer import set_learning_rate
-from tdn_theory.training.parallel import Processes
+from tdn_theory.training.evaluation import as_json
 from tdn_theory.training.reference import baseline_errors
-from tdn_theory.training.schedule import learning_rate_factor
 from tdn_theory.training.sources import Splits
 
 HELD_OUT: Mapping[str, tuple[float, float]] = {"surfaces": (0.2, 0.2), "DFT": (0.2, 0.2), "oxides": (0.0, 0.2)}
@@ -202,7 +197,7 @@ def learn(
         task = Task(config, splits=Splits(sets["train"], sets["id"], sets["id"]), elements=elements)
         trained, average = (_build(task, model, seed).to(device) for _ in range(2))
         validation: list[float] = []
-        seconds = seconds_of(lambda: _train(task, model, trained, average, validation), device)
+        seconds = seconds_of(lambda: validation.extend(train_epochs(task, model, trained, average)), device)
         average.eval()
         tests = {part: Graphs(own, task.cutoff, torch.float32) for part, own in sets.items() if part != "train"}
         found = {part: as_json(catalyst_metrics(average, own, config.batch_size)) for part, own in tests.items()}
@@ -218,28 +213,6 @@ def learn(
         "test": {part: {key: errors[key] for key in ("system_energy_mae", "EwT")} for part, errors in found.items()},
         "constants": {part: _constants(task, own) for part, own in sets.items() if part != "train"},
     }
-
-
-def _train(task: Task, name: str, model: torch.nn.Module, average: torch.nn.Module, validation: list[float]) -> None:
-    """Train a model, `average` being its averaged weights; the validation loss of every epoch goes to `validation`."""
-    config, device = task.config, torch.device(task.config.device)
-    optimizer, rate = task.optimizer(model, name), task.learning_rate(name)
-    held_out = Graphs(task.splits.validation, task.cutoff, torch.float32)
-    steps = 0
-    for epoch in range(config.epochs):
-        model.train()
-        batches = batch_indices(len(task.train), config.batch_size, config.seed, epoch)
-        for number, graph in enumerate(task.train.batches(batches)):
-            factor = learning_rate_factor(config.schedule, epoch + number / len(batches), config.epochs, [])
-            set_learning_rate(optimizer, rate * factor)
-            loss = float(task.step(model, optimizer, graph.to(device)))
-            if not math.isfinite(loss):
-                raise ArithmeticError(f"the loss of {name} is {loss} in epoch {epoch + 1}; lower its learning rate")
-            follow(average, model, config.average, steps)
-            steps += 1
-        average.eval()
-        found = evaluate(average, held_out, config.batch_size, loss=task.loss, processes=Processes(device=device))
-        validation.append(found.loss)
 
 
 def _build(task: Task, name: str, seed: int) -> torch.nn.Module:

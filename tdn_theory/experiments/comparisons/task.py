@@ -15,14 +15,18 @@ from tdn_theory.cp import atlas
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.schedules import quadratic
 from tdn_theory.cp.store import Store
-from tdn_theory.data.graph import Graph
+from tdn_theory.data.graph import Graph, batch_indices
 from tdn_theory.experiments.potentials.fitting import load_some
 from tdn_theory.nn.potential import PotentialConfig
+from tdn_theory.training.average import follow
 from tdn_theory.training.batches import Graphs
 from tdn_theory.training.config import TrainConfig
+from tdn_theory.training.evaluation import evaluate
 from tdn_theory.training.loss import Loss
-from tdn_theory.training.optimizer import optimizer
+from tdn_theory.training.optimizer import optimizer, set_learning_rate
+from tdn_theory.training.parallel import Processes
 from tdn_theory.training.reference import reference
+from tdn_theory.training.schedule import learning_rate_factor
 from tdn_theory.training.sources import Splits
 
 LEARNING_RATES = {"SchNet": 1e-3, "NequIP": 1e-2, "MACE": 1e-2}
@@ -120,6 +124,39 @@ class Task:
         loss = self.gradient(model, graph)
         optimizer.step()
         return loss
+
+
+def train_epochs(task: Task, network: str, model: torch.nn.Module, average: torch.nn.Module) -> list[float]:
+    """Train a model for the epochs of the configuration; the validation loss of its average after each.
+
+    Args:
+        task: What is learnt.
+        network: Name of the model, for its learning rate and for errors.
+        model: What is trained, in place.
+        average: The same model, in place its averaged weights.
+
+    Raises:
+        ArithmeticError: A loss is not finite.
+    """
+    config, device = task.config, torch.device(task.config.device)
+    optimizer, rate = task.optimizer(model, network), task.learning_rate(network)
+    held_out = Graphs(task.splits.validation, task.cutoff, torch.float32)
+    steps, validation = 0, []
+    for epoch in range(config.epochs):
+        model.train()
+        batches = batch_indices(len(task.train), config.batch_size, config.seed, epoch)
+        for number, graph in enumerate(task.train.batches(batches)):
+            factor = learning_rate_factor(config.schedule, epoch + number / len(batches), config.epochs, [])
+            set_learning_rate(optimizer, rate * factor)
+            loss = float(task.step(model, optimizer, graph.to(device)))
+            if not math.isfinite(loss):
+                raise ArithmeticError(f"the loss of {network} is {loss} in epoch {epoch + 1}; lower its learning rate")
+            follow(average, model, config.average, steps)
+            steps += 1
+        average.eval()
+        found = evaluate(average, held_out, config.batch_size, loss=task.loss, processes=Processes(device=device))
+        validation.append(found.loss)
+    return validation
 
 
 def set_parameters(model: torch.nn.Module, values: Iterable[Tensor]) -> None:

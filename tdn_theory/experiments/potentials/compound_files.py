@@ -65,7 +65,7 @@ def data_of(kind: Molecules, count: int) -> DataConfig:
     parts = chosen[tested:], chosen[: kind.validation], chosen[kind.validation : tested]
     places = [CACHE / f"{sha256(repr((part, kind)).encode())[:16]}.npz" for part in parts]
     if not all(file.with_suffix(".json").exists() for file in places):
-        relax_all(kind, count)
+        list(make(chosen, kind.snapshots, CACHE))
         structures = finished(chosen, kind.snapshots, CACHE).structures
         for part, file in zip(parts, places, strict=True):
             numbers = {compound.number for compound in part}
