@@ -15,7 +15,7 @@ LOOK = {
     "Equiformer": ("#000000", "--"),
     "SchNet": ("#0072B2", "--"),
     "NequIP": ("#E69F00", "--"),
-    "MACE": ("#999999", "--"),
+    "SevenNet-0's features, linear": ("#999999", "-"),
 }
 MARKERS = {"id": ("o", "ID"), "ood_ads": ("s", "OOD-ads"), "ood_cat": ("^", "OOD-cat"), "ood_both": ("D", "OOD-both")}
 
@@ -65,7 +65,7 @@ def _curves(axis: Any, values: dict[str, Any], source: str, models: list[str]) -
         own = [run["validation"] for run in values["networks"] if (run["source"], run["model"]) == (source, model)]
         curve = [fmean(losses) for losses in zip(*own, strict=True)]
         colour, line = LOOK[model]
-        axis.plot(range(1, len(curve) + 1), curve, line, color=colour)
+        axis.plot([100 * (k + 1) / len(curve) for k in range(len(curve))], curve, line, color=colour)
     axis.set_ylim(bottom=0)
-    axis.set_xlabel("epoch")
+    axis.set_xlabel("share of training (%)")
     axis.set_ylabel(f"validation MAE (eV), {source}")

@@ -169,6 +169,7 @@ class NequIP(OtherNetwork):
             avg_num_neighbors=neighbors,
             per_type_energy_scales=1.0,
             per_type_energy_shifts=0.0,
+            do_derivatives=self.forces,
         )
 
     def predict(self, graph: Graph, types: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -184,7 +185,8 @@ class NequIP(OtherNetwork):
                 "num_atoms": torch.bincount(graph.batch, minlength=graph.count),
             }
         )
-        return out["total_energy"].squeeze(-1), out["forces"].to(graph.positions.dtype)
+        forces = out["forces"].to(graph.positions.dtype) if self.forces else None
+        return out["total_energy"].squeeze(-1), forces
 
 
 class MACE(OtherNetwork):

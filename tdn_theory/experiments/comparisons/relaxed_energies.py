@@ -2,8 +2,11 @@
 
 All are trained by the same loop with the shipped configuration `surfaces`: the paper's task, loss, cutoff, optimiser
 and schedule (AdamW with decay, a cosine after two epochs of warm-up), and a small network. Only the network and the
-learning rate are others' own, and nobody computes forces. Weights are averaged, and tested as they are at the end: no
-set chooses any, so the one in distribution may tell the course of the training. Every seed is another split, too.
+learning rate are others' own, and nobody computes forces. All sources get as many steps, so small ones more epochs.
+Weights are averaged, and tested as they are at the end: no set chooses any, so the one in distribution may tell the
+course of the training. Every seed is another split, too.
+
+Beside them stands what a network knows that was trained on far more (`pretrained_features`).
 """
 
 from __future__ import annotations
@@ -15,12 +18,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import numpy as np
 import torch
 
 from tdn_theory.data.catalyst_splits import adsorbate, composition, split_catalysts
+from tdn_theory.data.graph import batch_indices
 from tdn_theory.data.packed import Packed, pack
 from tdn_theory.experiments.catalyst_sources import checksum, present, relaxed_energies
 from tdn_theory.experiments.comparisons.other_networks import NETWORKS, elsewhere, installed, interpreter
+from tdn_theory.experiments.comparisons.pretrained_features import PRETRAINED, Known, fit_features
+from tdn_theory.experiments.comparisons.pretrained_features import installed as pretrained_installed
 from tdn_theory.experiments.comparisons.task import TDN, Task, factors, train_epochs
 from tdn_theory.experiments.measuring import mean_and_error, seconds_of, single_thread
 from tdn_theory.experiments.potentials.fitting import TINY, spread
@@ -37,6 +44,12 @@ from tdn_theory.training.sources import Splits
 HELD_OUT: Mapping[str, tuple[float, float]] = {"surfaces": (0.2, 0.2), "DFT": (0.2, 0.2), "oxides": (0.0, 0.2)}
 """Fractions of the adsorbates and of the compositions that are new in a test, by source; of oxides as in OC22."""
 
+PEERS = ("Equiformer", "SchNet", "NequIP")
+"""The networks that are compared with; MACE, which stands for the same as NequIP, takes as long as all TDN's."""
+
+CURVE = 100
+"""Values of a learning curve that are kept, at most."""
+
 TOTAL = ("oxides",)
 """Sources of total energies, of which an energy per element is subtracted; of others, adsorption energies, the mean."""
 
@@ -46,14 +59,14 @@ class Size:
     """Size of a run.
 
     Attributes:
-        epochs: Epochs of each network.
+        steps: Steps of each network, rounded to epochs.
         seeds: Seeds, each of another split, other weights and other batches.
         network: Changes of the network of the configuration.
         sources: What is trained on, as far as it is there.
         structures: Systems of each part of the split, at most; None: all.
     """
 
-    epochs: int
+    steps: int
     seeds: int
     network: dict[str, Any]
     sources: tuple[str, ...]
@@ -63,9 +76,9 @@ class Size:
 def sizes(*sources: str) -> dict[Preset, Size]:
     """Sizes for sources, of which the first one is shipped."""
     return {
-        Preset.SMALLEST: Size(1, 1, TINY, sources[:1], structures=12),
-        Preset.QUICK: Size(5, 1, {}, sources[:1]),
-        Preset.HOURS: Size(200, 3, {}, sources),
+        Preset.SMALLEST: Size(2, 1, TINY, sources[:1], structures=12),
+        Preset.QUICK: Size(170, 1, {}, sources[:1]),
+        Preset.HOURS: Size(4000, 3, {}, sources),
     }
 
 
@@ -77,14 +90,16 @@ def compare(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         seed: First seed of split, weights and batches.
         jobs: Where finished jobs are kept.
     """
-    absent = [name for name in NETWORKS if interpreter(name) is None]
+    absent = [name for name in PEERS if interpreter(name) is None]
+    if not pretrained_installed():
+        absent.append(PRETRAINED)
     sources = present(size.sources)
     plan = [
         {
             "model": model,
             "source": source,
             "seed": seed + number,
-            "epochs": size.epochs,
+            "steps": size.steps,
             "network": size.network,
             "structures": size.structures,
             "device": jobs.device,
@@ -92,11 +107,12 @@ def compare(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         }
         for source in sources
         for number in range(size.seeds)
-        for model in [*TDN, *NETWORKS]
+        for model in [*TDN, *PEERS, PRETRAINED]
         if model not in absent
     ]
     runs = jobs.map(learn, plan, "energies of relaxed catalysts")
-    configs = {source: configuration(source, size.network, size.epochs, seed, "cpu") for source in sources}
+    epochs = {run["source"]: run["epochs"] for run in runs}
+    configs = {source: configuration(source, size.network, epochs[source], seed, "cpu") for source in sources}
     return {
         "config": {source: config.to_dict() for source, config in configs.items()},
         "absent": [*absent, *(source for source in size.sources if source not in sources)],
@@ -164,7 +180,7 @@ def learn(
     model: str,
     source: str,
     seed: int,
-    epochs: int,
+    steps: int,
     network: dict[str, Any],
     structures: int | None,
     device: str,
@@ -173,10 +189,10 @@ def learn(
     """Train one network and test it; in the environment of its package, if this one lacks it.
 
     Args:
-        model: Name in `task.TDN` or `other_networks.NETWORKS`.
+        model: Name in `task.TDN` or `PEERS`, or `PRETRAINED`.
         source: In `HELD_OUT`.
         seed: Seed of split, weights and batches.
-        epochs: Epochs.
+        steps: Steps, rounded to epochs.
         network: Changes of the network of the configuration.
         structures: Systems of each part of the split, at most.
         device: `cpu`, `cuda` or `cuda:1`.
@@ -187,32 +203,54 @@ def learn(
         RuntimeError: Training in the other environment failed; the message is what it said.
         ArithmeticError: A loss is not finite.
     """
-    if model in NETWORKS and not installed(model):
-        given = {"model": model, "source": source, "seed": seed, "epochs": epochs, "network": network}
+    if model in PEERS and not installed(model):
+        given = {"model": model, "source": source, "seed": seed, "steps": steps, "network": network}
         return elsewhere(learn, model, {**given, "structures": structures, "device": device, "data": data})
     with single_thread():
-        config = configuration(source, network, epochs, seed, device)
         sets = parts(source, structures, seed)
+        tested = {part: own for part, own in sets.items() if part != "train"}
+        config = configuration(source, network, 1, seed, device)
+        epochs = max(1, round(steps / len(batch_indices(len(sets["train"]), config.batch_size))))
+        config = replace(config, epochs=epochs)
         elements = sorted(set().union(*(own.elements for own in sets.values())))
         task = Task(config, splits=Splits(sets["train"], sets["id"], sets["id"]), elements=elements)
-        trained, average = (_build(task, model, seed).to(device) for _ in range(2))
-        validation: list[float] = []
-        seconds = seconds_of(lambda: validation.extend(train_epochs(task, model, trained, average)), device)
-        average.eval()
-        tests = {part: Graphs(own, task.cutoff, torch.float32) for part, own in sets.items() if part != "train"}
-        found = {part: as_json(catalyst_metrics(average, own, config.batch_size)) for part, own in tests.items()}
+        left = {part: _without_constants(task, own) for part, own in sets.items()}
+        if model == PRETRAINED:
+            found = _fit_features({part: (own, left[part]) for part, own in sets.items()})
+        else:
+            found = _train(task, model, tested)
     return {
         "model": model,
         "source": source,
         "seed": seed,
+        "epochs": epochs,
         "split": "group",
-        "seconds": seconds,
-        "validation": validation,
-        "parameters": sum(p.numel() for p in trained.parameters()),
         "structures": {part: len(own) for part, own in sets.items()},
-        "test": {part: {key: errors[key] for key in ("system_energy_mae", "EwT")} for part, errors in found.items()},
-        "constants": {part: _constants(task, own) for part, own in sets.items() if part != "train"},
+        "constants": {part: float(np.abs(left[part]).mean()) for part in tested},
+        **found,
     }
+
+
+def _train(task: Task, name: str, tested: Mapping[str, Packed]) -> dict[str, Any]:
+    config = task.config
+    trained, average = (_build(task, name, config.seed).to(config.device) for _ in range(2))
+    validation: list[float] = []
+    seconds = seconds_of(lambda: validation.extend(train_epochs(task, name, trained, average)), config.device)
+    average.eval()
+    tests = {part: Graphs(own, task.cutoff, torch.float32) for part, own in tested.items()}
+    found = {part: as_json(catalyst_metrics(average, own, config.batch_size)) for part, own in tests.items()}
+    return {
+        "seconds": seconds,
+        "validation": validation[:: -math.ceil(len(validation) / CURVE)][::-1],
+        "parameters": sum(p.numel() for p in trained.parameters()),
+        "test": {part: {key: errors[key] for key in ("system_energy_mae", "EwT")} for part, errors in found.items()},
+    }
+
+
+def _fit_features(known: dict[str, Known]) -> dict[str, Any]:
+    train, found = known.pop("train"), {}
+    seconds = seconds_of(lambda: found.update(fit_features(train, known)), "cpu")
+    return {"seconds": seconds, "validation": [], **found}
 
 
 def _build(task: Task, name: str, seed: int) -> torch.nn.Module:
@@ -226,8 +264,8 @@ def _build(task: Task, name: str, seed: int) -> torch.nn.Module:
     return model
 
 
-def _constants(task: Task, structures: Packed) -> float:
-    """Mean absolute error of the energy of a system without any network, eV."""
+def _without_constants(task: Task, structures: Packed) -> np.ndarray:
+    """What is left of the energy of each system without any network, eV."""
     shifts, _, offset = task.reference
-    errors = baseline_errors(torch.tensor(shifts).numpy(), task.elements, structures, offset)
-    return float(abs(errors * structures.column("atoms")).mean())
+    errors = baseline_errors(np.array(shifts), task.elements, structures, offset)
+    return -errors * structures.column("atoms")

@@ -17,11 +17,13 @@ from tdn_theory.data.packed import pack
 from tdn_theory.data.structure import Structure
 from tdn_theory.evidence import Training
 from tdn_theory.experiments.comparisons import TAB2, relaxed_energies
+from tdn_theory.experiments.comparisons.pretrained_features import PRETRAINED, features, fit_features
 from tdn_theory.experiments.comparisons.task import TDN
 from tdn_theory.experiments.potentials.fitting import TINY
 from tdn_theory.jobs import Jobs
 from tdn_theory.paper import OC20
 from tdn_theory.preset import Preset
+from tdn_theory.so3.rotation import haar_rotations
 from tests.data.reference import catalyst
 
 pytestmark = [
@@ -38,19 +40,20 @@ def values(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict]:
     with pytest.MonkeyPatch.context() as patch:
         here = {"Equiformer": Path("python")}
         patch.setattr(relaxed_energies, "interpreter", here.get)
+        patch.setattr(relaxed_energies, "pretrained_installed", lambda: False)
         patch.setenv("TDN_THEORY_CATALYSTS", str(tmp_path_factory.mktemp("empty")))
         size = replace(TAB2.STUDY.sizes[Preset.SMALLEST], sources=("surfaces", "DFT"))
         yield json.loads(json.dumps(TAB2.run(size, 0, Jobs(tmp_path_factory.mktemp("jobs"))), allow_nan=False))
 
 
 def test_the_record(values: dict):
-    assert values["absent"] == ["SchNet", "NequIP", "MACE", "DFT"]
+    assert values["absent"] == ["SchNet", "NequIP", PRETRAINED, "DFT"]
     assert values["paper"] == json.loads(json.dumps({k: {m: dict(v) for m, v in r.items()} for k, r in OC20.items()}))
     assert [run["model"] for run in values["networks"]] == [*TDN, "Equiformer"]
     assert Training.of(values["networks"]) == Training(seeds=1, fall=None, unseen=True)
     for run in values["networks"]:
         assert run["structures"] == dict.fromkeys(("train", *PARTS), 12)
-        assert len(run["validation"]) == 1
+        assert len(run["validation"]) == run["epochs"] == 1
         assert run["constants"] == values["networks"][0]["constants"]
         assert run["validation"][0] == pytest.approx(run["test"]["id"]["system_energy_mae"]["value"], rel=1e-4)
     assert [row["model"] for row in values["summary"]] == [*TDN, "Equiformer"]
@@ -114,6 +117,20 @@ def test_what_is_learnt(model: str, monkeypatch: pytest.MonkeyPatch):
     assert found < 0.8 * run["constants"]["ood_cat"]
     assert found == pytest.approx(run["validation"][-1], rel=1e-3)
     assert run["validation"][-1] < 0.8 * run["validation"][0]
+
+
+def test_features_of_a_pretrained_potential():
+    """Turned, the features stay; an energy that is linear in what varies most in them is found again."""
+    pytest.importorskip("sevenn", reason="needs the extra sevenn")
+    own = relaxed_energies.relaxed_energies("surfaces")[::25]
+    found = features(own)
+    R = haar_rotations(1, np.random.default_rng(0))[0]
+    turned = [replace(s, positions=s.positions @ R.T, cell=None if s.cell is None else s.cell @ R.T) for s in own]
+    np.testing.assert_allclose(features(turned), found, atol=1e-4 * np.abs(found).max())
+    energies = found @ np.linalg.svd(found - found.mean(0))[2][0]
+    fitted = fit_features((own, energies), {"id": (own, energies)})
+    error = fitted["test"]["id"]["system_energy_mae"]["value"]
+    assert error < 0.05 * np.abs(energies - energies.mean()).mean()
 
 
 def test_the_summary():
