@@ -30,11 +30,18 @@ def judge(records: Mapping[str, Record]) -> Finding:
         ),
         Row("exact product, the same, at most", "", Number(roundoff, form=".0e")),
         *(
+            Row(f"{source}, {forces} forces, spread by their error", "", Number.of(row["of_error"], "%", ".2g", 100))
+            for (source, forces), row in low.items()
+        ),
+        *(
             Row(f"{source}, {forces} forces, worst found", "", Number.of(row["worst"], "meV/Å"))
             for (source, forces), row in low.items()
         ),
     )
-    caveat = f"networks of {values['steps']} steps; what converged ones do, in meV/Å, is open; fixed atoms count too"
+    errors = [row["error"]["mean"] for row in low.values()]
+    caveat = (
+        f"networks of {values['steps']} steps, whose forces are off by {min(errors):.0f} to {max(errors):.0f} meV/Å"
+    )
     real = {key: row for key, row in low.items() if key[0] in REAL}
     given = GivenNetworks(min(row["relative"]["seeds"] for row in (real or low).values()))
     if not real:

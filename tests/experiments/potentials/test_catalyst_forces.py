@@ -39,6 +39,8 @@ def test_the_record(tmp_path: Path) -> None:
         exact, low = rows["exact", forces], rows["cp", forces]
         assert exact["relative"]["mean"] < 1e-10 < 1e-6 < low["relative"]["mean"] < 0.5
         assert low["spread"]["mean"] < low["worst"]["mean"]
+        assert low["error"]["mean"] > 0
+        assert low["of_error"]["mean"] == pytest.approx(low["spread"]["mean"] / low["error"]["mean"])
     figure = drawing.plot({"values": values})
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
 
@@ -62,6 +64,9 @@ def test_the_spread_by_its_definition() -> None:
     assert abs(found["spread"] - wanted) < wanted / 7
     assert found["worst"] > 0.9 * 1e3 * np.sqrt((deviations**2).mean((1, 2))).max()
     assert found["force"] > found["spread"] > 0
+    free = ~frame.fixed
+    off = catalyst_forces.predict(catalyst_forces.TDNCalculator(model), frame.to_ase())["forces"] - frame.forces
+    assert found["error"] == pytest.approx(1e3 * np.sqrt((off[free] ** 2).mean()))
     assert (found["atoms"], found["formula"]) == (4, "HCu2O")
 
 
@@ -82,7 +87,7 @@ def test_a_cell_that_stays_behind_is_seen(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_summary() -> None:
     def row(seed: int, spreads: list[float]) -> dict[str, Any]:
         frames = [
-            {"atoms": n, "force": 10.0, "spread": s, "worst": 2 * s, "energy": s}
+            {"atoms": n, "force": 10.0, "error": 5.0, "spread": s, "worst": 2 * s, "energy": s}
             for n, s in zip((1, 3), spreads, strict=True)
         ]
         return {"source": "OC20", "method": "cp", "forces": "direct", "seed": seed, "frames": frames}
@@ -91,4 +96,5 @@ def test_the_summary() -> None:
     spreads = [math.sqrt(3), 1.0]
     assert found["spread"]["mean"] == pytest.approx(np.mean(spreads), rel=1e-12)
     assert found["relative"]["mean"] == pytest.approx(np.mean(spreads) / 10, rel=1e-12)
+    assert found["of_error"]["mean"] == pytest.approx(np.mean(spreads) / 5, rel=1e-12)
     assert (found["worst"]["mean"], found["worst"]["seeds"]) == (3.0, 2)
