@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,8 +26,8 @@ ROUNDS = 60
 def rates(with_loops: bool) -> Rates:
     """The rates of this processor with torch's threads: kept for this machine, or else measured in a tenth of a second.
 
-    They are kept in the user's cache folder under the names of the processor, torch's version, the number of threads
-    and the loops; where that cannot be, they are measured once in every process.
+    They are kept in the user's cache folder under the names of the processor, torch's version and vector code, number
+    of threads, compiler and loops; where that cannot be, they are measured once in every process.
 
     Args:
         with_loops: Measure the compiled loops, too; without, they count as slow as plain torch.
@@ -37,7 +38,8 @@ def rates(with_loops: bool) -> Rates:
 @cache
 def _rates(with_loops: bool, threads: int) -> Rates:
     source = loops.source() if with_loops else ""
-    key = "\n".join([cpu(), compiler.processor(), torch.__version__, str(threads), source])
+    code = torch.__version__, torch.backends.cpu.get_cpu_capability()
+    key = "\n".join([cpu(), compiler.processor(), *code, str(threads), os.environ.get("CC", ""), source])
     name = f"rates-{sha256(key.encode())[:32]}.json"
     with suppress(OSError, ValueError):
         return _checked(read_json(compiler.cache_folder() / name))

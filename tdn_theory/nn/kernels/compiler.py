@@ -55,7 +55,7 @@ def library(source: str, march: str = "native") -> ctypes.CDLL:
 
     Args:
         source: C source with GNU vector extensions (gcc and clang have them).
-        march: Processor to compile for, as the compiler names it.
+        march: Processor to compile for, as the compiler names it, unless CC has a flag that says so.
 
     Raises:
         RuntimeError: There is no compiler, or it fails, or what it makes cannot be loaded; the message says what to do.
@@ -66,7 +66,8 @@ def library(source: str, march: str = "native") -> ctypes.CDLL:
             "compiled loops (fused=True) need a C compiler, and neither CC, cc, gcc nor clang was found; install one, "
             "or make the product with fused=False"
         )
-    command = [*compiler, *FLAGS, f"-march={march}"]
+    asked = [part for part in compiler if part.startswith("-")]  # of two flags the compiler follows the last
+    command = [*compiler, *FLAGS, f"-march={march}", *asked]
     key = sha256("\n".join([*command, shutil.which(command[0]) or "", processor(), source]).encode())[:32]
     kept = _kept(key)
     if kept is not None:
