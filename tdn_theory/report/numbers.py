@@ -114,6 +114,24 @@ def _speedups(method: str) -> Callable[[Values], list[float]]:
     return ratios
 
 
+def _like_for_like(vectors: str) -> dict[str, Callable[[Values], str]]:
+    """Products and convolutions of `vector_width` over e3nn's, forward, with one set of vector code; by degree."""
+
+    def over(v: Values, part: str, ours: str, theirs: str) -> str:
+        rows = [row[part] for row in v["vector_width"]["rows"] if row["vectors"] == vectors]
+        times = [row["methods"] if part == "product" else row["forward"] for row in rows]
+        found = [[t[name].get("forward", t[name])["median"] for name in (theirs, ours)] for t in times]
+        return _listed([round(rival / own) for rival, own in found])
+
+    return {
+        f"exact product per path over eager, {vectors}": lambda v: over(v, "product", "per path", "e3nn"),
+        f"exact product shared over eager, {vectors}": lambda v: over(v, "product", "exact, fused", "e3nn"),
+        f"CP product shared over eager, {vectors}": lambda v: over(v, "product", "cp, released order", "e3nn"),
+        f"convolution over eager, {vectors}": lambda v: over(v, "convolution", "ours", "e3nn"),
+        f"convolution over compiled, {vectors}": lambda v: over(v, "convolution", "ours", "e3nn compiled"),
+    }
+
+
 def _network_speedups(network: str) -> Callable[[Values], str]:
     """Of a network of TAB4 over Equiformer, energies and direct forces, on the machine of the record; by degree."""
     return lambda v: _span(
@@ -207,6 +225,8 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     },
     "speed-up of the exact product": lambda v: _span(_speedups("exact, fused")(v), 0),
     "speed-up per path": lambda v: _span(_speedups("per path")(v), 1),
+    **_like_for_like("AVX2"),
+    **_like_for_like("AVX-512"),
     "speed-up of the exact network": _network_speedups("TDN, exact"),
     "speed-up of the network as published": _network_speedups("TDN, as published"),
     "speed-up of compiled inference": _speedups_compiled("inference"),
