@@ -18,14 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from inspect import signature
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from tdn_theory.nn.kernels import loops
+from tdn_theory.nn.kernels import gpu, loops
+from tdn_theory.nn.kernels.rows import Rows
 
 X, Z, W, D1, D3, C, FIRST, LAST = range(8)
 """Columns of the table of paths: where the path begins in a row of x, of z and of w, components of x and z, channels,
@@ -47,11 +48,11 @@ def _at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, coun
     _check_rows(ends)
     a, z = _turned(a, a_slots), a.new_zeros(count, width)
     x_column, z_column, d1, d3 = (Z, X, D3, D1) if transposed else (X, Z, D1, D3)
+    by_row = Rows(add, count).sorted() if gpu.runs_on(a) else None
     with torch.autocast(a.device.type, enabled=False):
         for path, G in _matrices(y, table, entries, values):
-            G = G.mT if transposed else G
-            features = _slot(a, path, x_column, d1).index_select(0, read) * _weights(w, path)
-            _slot(z, path, z_column, d3).index_add_(0, add, torch.bmm(G, features))
+            features, sums = _slot(a, path, x_column, d1), _slot(z, path, z_column, d3)
+            _add(sums, G.mT if transposed else G, _weights(w, path), features, read, add, by_row)
     return _turned(z, z_slots[:, [0, 2, 1]])
 
 
@@ -70,15 +71,16 @@ def _at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, targ
         _check_rows(ends)
         x, g, dy, dw = _turned(x, x_slots), _turned(g, z_slots), dy.zero_(), dw.zero_()
         tensors = _tensors(table, entries, values.to(y.dtype), y.shape[1])
+        by_row = Rows(target, len(g)).sorted() if gpu.runs_on(x) else None
         with torch.autocast(x.device.type, enabled=False):
             for (path, G), tensor in zip(_matrices(y, table, entries, values), tensors, strict=True):
-                left = _slot(x, path, X, D1).index_select(0, source)
-                right = _slot(g, path, Z, D3).index_select(0, target)
+                left, right = _slot(x, path, X, D1), _slot(g, path, Z, D3)
                 if wants_w:
-                    part = dw[:, path[W] : path[W] + path[C]]
-                    part += (torch.bmm(G, left) * right).sum(1)
+                    part = _weights(dw, path)
+                    part += _of_weights(G, left, right, source, target, by_row)
                 if wants_y:
-                    dy += torch.bmm(right * _weights(w, path), left.mT).flatten(1) @ tensor
+                    dG = _of_matrices(_weights(w, path), left, right, source, target, by_row)
+                    dy += dG.flatten(1) @ tensor
     if wants_w and len(w) != edges:
         dw = dw.sum(0, keepdim=True)
     return dy, dw
@@ -138,7 +140,7 @@ def _slot(features: Tensor, path: list[int], first: int, components: int) -> Ten
 
 
 def _weights(w: Tensor, path: list[int]) -> Tensor:
-    return w[:, path[W] : path[W] + path[C]].unsqueeze(1)
+    return w[:, path[W] : path[W] + path[C]]
 
 
 def _tensors(table: Tensor, entries: Tensor, values: Tensor, d2: int) -> list[Tensor]:
@@ -155,6 +157,41 @@ def _matrices(y: Tensor, table: Tensor, entries: Tensor, values: Tensor) -> Iter
     """Every path with its matrices `G[e, k, i] = C_p[k, i, j] y[e, j]`."""
     for path, tensor in zip(table.tolist(), _tensors(table, entries, values.to(y.dtype), y.shape[1]), strict=True):
         yield path, (y @ tensor.T).unflatten(1, (path[D3], path[D1]))
+
+
+# --- what a path takes, in plain torch, or by the Triton kernels of the message step, for which edges are sorted
+
+Sorted = tuple[Tensor | None, Tensor] | None
+"""Edges in the order of the rows that they are added to, see `Rows.sorted`; None in plain torch."""
+
+
+def _add(sums: Tensor, G: Tensor, w: Tensor, features: Tensor, read: Tensor, add: Tensor, by_row: Sorted) -> None:
+    """Add `w[e] G[e] features[read(e)]` to row `add(e)` of `sums`."""
+    if by_row is None:
+        sums.index_add_(0, add, torch.bmm(G, features.index_select(0, read) * w.unsqueeze(1)))
+        return
+    from tdn_theory.nn.kernels.message import contract
+
+    sums += contract(G, w.expand(len(G), -1), features, read, None, None, *by_row)[0]
+
+
+def _of_weights(G: Tensor, x: Tensor, g: Tensor, source: Tensor, target: Tensor, by_row: Sorted) -> Tensor:
+    """`sum_k g[target(e), k] (G[e] x[source(e)])[k]` of each edge and channel."""
+    if by_row is None:
+        return (torch.bmm(G, x.index_select(0, source)) * g.index_select(0, target)).sum(1)
+    from tdn_theory.nn.kernels.message import contract
+
+    ones = g.new_ones(1, g.shape[2]).expand(len(G), -1)
+    return cast(Tensor, contract(G, ones, x, source, None, None, *by_row, (g, None, None))[1])
+
+
+def _of_matrices(w: Tensor, x: Tensor, g: Tensor, source: Tensor, target: Tensor, by_row: Sorted) -> Tensor:
+    """`sum_u w[e, u] g[target(e), k, u] x[source(e), i, u]` of each edge."""
+    if by_row is None:
+        return torch.bmm(g.index_select(0, target) * w.unsqueeze(1), x.index_select(0, source).mT)
+    from tdn_theory.nn.kernels.message import outer
+
+    return outer(x.new_empty(len(source), g.shape[1], x.shape[1]), w.expand(len(source), -1), g, target, x, source)
 
 
 # --- the operators

@@ -251,7 +251,7 @@ def _precision(dtype: torch.dtype) -> str:
     return "ieee" if dot_precision(dtype) == "ieee" else "tf32"
 
 
-def _contract(
+def contract(
     G: Tensor,
     w: Tensor,
     f: Tensor,
@@ -262,7 +262,22 @@ def _contract(
     start: Tensor | None,
     weigh: tuple[Tensor, Tensor | None, Tensor | None] | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Features of all rows (n, a, u), and with `weigh` = (r, r2, index of r2) the gradients of weights (e, u)."""
+    """`sum_(e in n) w_e h_ea` with `h_ea = G_eab (f + f2)_eb`, on a GPU.
+
+    Args:
+        G: Matrices of edges (e, a, b).
+        w: Weights (e, u).
+        f: Features (m, b, u).
+        f_index: Row of f of each edge; None if f has one for each.
+        f2: Features that are added to f.
+        f2_index: Rows of them.
+        order: Edges in the order of their rows n; None if they are in it.
+        start: Where each row n begins; None if every edge is a row of its own.
+        weigh: r, r2 and rows of r2, to find `dw_e = h_ea (r_n + r2_e)_a` in the same pass.
+
+    Returns:
+        The sums (n, a, u), and dw (e, u) if asked for.
+    """
     edges, A, B = G.shape
     count = edges if start is None else start.shape[0] - 1
     channels = f.shape[2]
@@ -294,17 +309,17 @@ def _contract(
     return out, dw
 
 
-def _outer(
+def outer(
     G: Tensor,
     w: Tensor,
     g: Tensor,
     g_index: Tensor | None,
     x: Tensor,
     x_index: Tensor | None,
-    x2: Tensor | None,
-    x2_index: Tensor | None,
+    x2: Tensor | None = None,
+    x2_index: Tensor | None = None,
 ) -> Tensor:
-    """Gradients of the matrices (e, a, b)."""
+    """`sum_u w_eu g_eau (x + x2)_ebu`, the gradients of the matrices (e, a, b), on a GPU; rows as in `contract`."""
     edges, A, B = G.shape
     out = G.new_empty(edges, A, B)
     if out.numel() == 0:
@@ -335,7 +350,7 @@ _ENDS = "".join(f", Tensor? {end}_{part}" for end in ("x", "other", "z") for par
 def _couple(
     G, w, x, other, x_index, x_order, x_start, other_index, other_order, other_start, z_index, z_order, z_start
 ):
-    return _contract(G, w, x, x_index, other, other_index, z_order, z_start)[0]
+    return contract(G, w, x, x_index, other, other_index, z_order, z_start)[0]
 
 
 @_couple.register_fake
@@ -369,13 +384,13 @@ def _couple_backward(
     """Gradients of G, w, x and other, empty where not wanted."""
     dG, dw, dx, dother = g.new_empty(0), g.new_empty(0), g.new_empty(0), g.new_empty(0)
     if wanted[0]:
-        dG = _outer(G, w, g, z_index, x, x_index, other, other_index)
+        dG = outer(G, w, g, z_index, x, x_index, other, other_index)
     if wanted[1] or wanted[2]:  # one pass over the features makes both
         weigh = (x, other, other_index) if wanted[1] else None
-        dx, found = _contract(G.mT, w, g, z_index, None, None, x_order, x_start, weigh)
+        dx, found = contract(G.mT, w, g, z_index, None, None, x_order, x_start, weigh)
         dw = dw if found is None else found
     if wanted[3]:
-        dother = _contract(G.mT, w, g, z_index, None, None, other_order, other_start)[0]
+        dother = contract(G.mT, w, g, z_index, None, None, other_order, other_start)[0]
     return dG, dw, dx, dother
 
 
