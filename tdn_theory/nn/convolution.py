@@ -58,7 +58,7 @@ class Convolution(DoubleBuffers):
     Features, harmonics and weights are rows of numbers; each path says where in them it reads and writes, so that paths
     may share slots and weights, or have their own, and the channels of slots may differ. No tensor of the size (edges,
     components, channels) is made, and derivatives of any order are convolutions of the same kind; see
-    `kernels.convolution`. On CPU, compiled loops run where there is a C compiler that works; on a GPU, the Triton kernels
+    `kernels.convolution`. On CPU, compiled loops run where there is a C compiler that works; on a GPU, Triton kernels
     of the message step, path by path and without atomics; elsewhere, plain torch operations.
 
     Dtypes: float32 and float64; narrower ones are computed in float32 and rounded once at the end.
