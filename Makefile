@@ -33,7 +33,8 @@ test-nequip test-mace test-sevenn: test-%:
 	@test -x .venv-$*/bin/pip || $(PYTHON) -m venv .venv-$*
 	@.venv-$*/bin/python -m pip install --quiet torch==2.13.0
 	@.venv-$*/bin/python -m pip install --quiet --editable ".[$*]" pytest hypothesis beartype
-	.venv-$*/bin/python -m pytest -W ignore -k "test_conversion or $*" tests/nn/test_conversion.py tests/experiments/comparisons/test_other_networks.py
+	.venv-$*/bin/python -m pytest -W ignore -k "test_conversion or $*" tests/nn/test_conversion.py tests/nn/test_compile.py \
+	  tests/experiments/comparisons/test_other_networks.py
 
 reproduce: $(READY)  ## Regenerate and check the figures and claims of the paper
 	$(BIN)/tdn-theory reproduce
