@@ -1,4 +1,4 @@
-"""What minutes of training give back of what a low-rank product takes from a pretrained potential (T8).
+"""Minutes of training give back little of what a low-rank product takes from a pretrained potential (T8).
 
 Open: CP in the place of the products, best path weights. Filled: after training on what the potential said with its
 own products, one mark for each seed. Means over kinds of structures, of formulas that were not trained on.
@@ -8,10 +8,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from figures._style import COLUMN, DEGREE_COLOURS, figure, name_rows
+from figures._style import COLUMN, DEGREE_COLOURS, figure, name_rows, plain_ticks
 
 NAMES = {"CP": "best CP", "CP, released recipe": "released recipe"}
-LABELS = {"energy": "energy changed by [meV/atom]", "forces": "forces changed by [meV/Å]"}
+LABELS = {"energy": "energy changed by (meV/atom)", "forces": "forces changed by (meV/Å)"}
+TICKS = {"energy": (0.5, 1, 2, 5, 10, 20), "forces": (10, 20, 50, 100, 200, 500)}
 
 
 def plot(record: dict[str, Any]) -> Figure:
@@ -32,6 +33,7 @@ def plot(record: dict[str, Any]) -> Figure:
             axis.plot([before, min(after)], [height, height], color=colour, linewidth=0.7)
             axis.plot(before, height, "o", color=colour, markerfacecolor="white")
             axis.plot(after, [height] * len(after), "o", color=colour, alpha=0.6, markeredgewidth=0)
+        plain_ticks(axis.xaxis, TICKS[quantity])
         axis.set_xlabel(LABELS[quantity])
         axis.set_ylabel("product" if axis is axes[0] else " ")
     axes[1].set_yticklabels([])

@@ -11,7 +11,7 @@ from tdn_theory.evidence import GivenNetworks, Timing, Training, beyond, measure
 from tdn_theory.finding import Finding, Number, Outcome, Row
 from tdn_theory.records import Record
 
-READS = ("TAB9", "pretrained", "motion")
+READS = ("TAB9", "pretrained", "distilled", "motion")
 
 STAND_INS = {
     "CP": ("the best CP", False),
@@ -51,6 +51,7 @@ def judge(records: Mapping[str, Record]) -> Finding:
         ),
         *(Row(f"{n}, force error, {p}", "", error) for n, row in forces.items() for p, error in row.items()),
         *(row for potential, lmax in pretrained["degrees"].items() for row in _changed(pretrained, potential, lmax)),
+        *_trained_again(records["distilled"].values),
         *_moved(records["motion"].values),
     )
     error, time = turned["NequIP"]["CP"].value, pace["NequIP"]["CP"]
@@ -107,10 +108,21 @@ def _changed(values: Mapping[str, Any], potential: str, lmax: int) -> list[Row]:
         of_kinds = [[kind["error"]["energy"] for kind in row["kinds"].values()] for row in rows]
         means = [fmean(error["mean"] for error in errors) for errors in of_kinds]
         error = hypot(*(error["standard_error"] for error in of_kinds[0])) / len(of_kinds[0])
-        spread = hypot(error, stdev(means) / sqrt(len(means)) if len(means) > 1 else 0.0)
+        spread = hypot(error, _error(means) or 0.0)
         what = f"SevenNet (L = {lmax}), energies changed by {name}, R = {rows[0]['rank']}"
         found.append(Row(what, "", Number(fmean(means), spread, "meV/atom")))
     return found
+
+
+def _trained_again(values: Mapping[str, Any]) -> list[Row]:
+    """What training on the potential as it was leaves of that change, on the same structures; errors are over seeds."""
+    found: dict[str, list[float]] = {}
+    for row in values["rows"]:
+        product, lmax = row["product"], values["degrees"][row["potential"]]
+        before, after = (fmean(kind["energy"]["mean"] for kind in row[when].values()) for when in ("before", "after"))
+        name = f"SevenNet (L = {lmax}), left of it by training again, {_name(product)}"
+        found.setdefault(name, []).append(100 * after / before)
+    return [Row(name, "", Number(fmean(runs), _error(runs), "%", ".0f")) for name, runs in found.items()]
 
 
 def _moved(values: Mapping[str, Any]) -> list[Row]:
@@ -128,3 +140,7 @@ def _moved(values: Mapping[str, Any]) -> list[Row]:
 
 def _name(product: Mapping[str, Any]) -> str:
     return f"{STAND_INS[product['kind']][0]}, R = {product['rank']}"
+
+
+def _error(values: list[float]) -> float | None:
+    return stdev(values) / sqrt(len(values)) if len(values) > 1 else None
