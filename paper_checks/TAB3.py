@@ -49,10 +49,4 @@ def judge(records: Mapping[str, Record]) -> Finding:
         caveat += "; hardly better than no network: the energies of the elements are not known from so few compositions"
     if values["absent"]:
         caveat += f"; not at hand: {', '.join(values['absent'])}"
-    return measured(
-        [Training.of(run for run in values["networks"] if run["validation"])],
-        Outcome.UNDECIDED,
-        sentence,
-        table,
-        caveat,
-    )
+    return measured([Training.of(trained)], Outcome.UNDECIDED, sentence, table, caveat)

@@ -67,6 +67,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size((1,), channels=4, edges=8, nodes=3, compiled=False, budget=0.0),
     Preset.QUICK: Size((1, 2, 3), channels=128, edges=1024, nodes=100, compiled=True, budget=4.0),
+    Preset.FULL: Size((1, 2, 3, 4), channels=128, edges=1024, nodes=500, compiled=True, budget=20.0),
 }
 
 
