@@ -169,6 +169,7 @@ def _summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "alive": len(alive),
         "exact": sum(one["residual"] <= EXACT for one in alive),
         "residual": min(one["residual"] for one in alive or found),
+        "condition": min((one["condition"] for one in alive), default=None),
         "seconds": sum(one["seconds"] for one in found),
     }
 
