@@ -6,6 +6,7 @@ manifest names the kind of proof:
     newton                 `certificate.prove_decomposition`: exact factors lie within a radius of the stored ones
     cubature               `certificate.prove_cubature`, and the theorem of `constructions/cubature.py`
     matrix multiplication  an integer proof of the algorithm, and that of `constructions/matrix_multiplication.py`
+    rings                  the closed form of `constructions/rings.py`, and its identities in exact arithmetic
     sum                    consecutive terms with a proof each: sums of equivariant tensors are equivariant
     both parities          that of a product for rotations, and the theorem of `constructions/both_parities.py`
 
@@ -36,6 +37,7 @@ from tdn_theory.cp.constructions.cubature import (
     rule,
 )
 from tdn_theory.cp.constructions.matrix_multiplication import algorithm, matrix_multiplication, matrix_weights
+from tdn_theory.cp.constructions.rings import check, ring_weights, rings
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
@@ -249,6 +251,9 @@ def prove(
         expected = _joined([product(coupling, cubature_rule) for product, _ in products])
         weights = {path: weight for _, closed_form in products for path, weight in closed_form(coupling).items()}
         return _by_theorem(coupling, factors, expected, weights, certificate.kind, certificate.radius)
+    if kind == "rings":
+        check()
+        return _by_theorem(coupling, factors, rings(), ring_weights(), kind, 0.0)
     if kind == "sum":
         intervals: dict[Path, tuple[float, float]] = {}
         certificates, start = [], 0
@@ -273,7 +278,7 @@ def prove(
     if kind == "both parities":
         return _of_both_parities(coupling, factors, proof, arrays)
     raise ProofError(
-        f"unknown kind of proof {kind!r}; known are 'newton', 'cubature', 'matrix multiplication', 'sum' and "
+        f"unknown kind of proof {kind!r}; known are 'newton', 'cubature', 'matrix multiplication', 'rings', 'sum' and "
         "'both parities'"
     )
 
@@ -519,6 +524,7 @@ def construct(folder: FilePath = FOLDER) -> list[AtlasEntry]:
     made += [_matrices(lmax, folder) for lmax in range(1, 9)]
     made += [_cubature(lmax, ["gaunt", "bracket"], folder) for lmax in (4, 6, 8)]
     made += [_scalars(lmax, folder) for lmax in range(1, 5)]
+    made.append(save(2, rings(), {"kind": "rings"}, {}, {"construction": "rings", **provenance(None)}, folder))
     made += [_found(*search, folder) for search in SEARCHES]
     made += [_single(*path, folder) for path in PATHS]
     made += [_completed_3(folder), _completed_6(folder)]

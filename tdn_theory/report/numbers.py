@@ -82,16 +82,16 @@ def _searched(lmax: int, paths: str, R: int) -> dict[str, Callable[[Values], str
     }
 
 
-def _shortened(lmax: int, paths: str) -> dict[str, Callable[[Values], str]]:
+def _shortened(lmax: int, form: str) -> dict[str, Callable[[Values], str]]:
     """What came of searches from what is known: of forms less one term, and near the weights of an entry."""
 
     def rows(v: Values) -> list[dict[str, Any]]:
-        return [row for row in v["shortened_forms"]["less_one"] if (row["L"], row["paths"]) == (lmax, paths)]
+        return [row for row in v["shortened_forms"]["less_one"] if (row["L"], row["form"]) == (lmax, form)]
 
     def near(v: Values) -> dict[str, Any]:
-        return _row(v["shortened_forms"]["near"], L=lmax, paths=paths)
+        return _row(v["shortened_forms"]["near"], L=lmax, form=form)
 
-    name = f"{paths} paths at L = {lmax}"
+    name = f"{form} at L = {lmax}"
     return {
         f"forms less one, {name}": lambda v: str(len(rows(v))),
         f"forms less one that are exact, {name}": lambda v: str(sum(row["residual"] < 1e-12 for row in rows(v))),
@@ -243,7 +243,7 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
         for lmax in (2, 3)
         for name, kind in FITS.items()
     },
-    **_shortened(2, "even"),
+    **_shortened(2, "cubature"),
     **_shortened(2, "all"),
     "speed-up of the exact product": lambda v: _span(_speedups("exact, fused")(v), 0),
     "speed-up per path": lambda v: _span(_speedups("per path")(v), 1),

@@ -1,5 +1,7 @@
 """Searches that begin with what is known: exact forms less one of their terms, and sums of a path and all others.
 
+Known are the atlas' least forms of all and of the even paths, and those of the even paths by cubature.
+
 Less one. A form with R terms is left without one of them, which leaves a tensor near an equivariant one, and the
 equivariance-only solver goes on from there: each term is left out once.
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -33,6 +35,8 @@ from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
 
+Form = Literal["all", "even", "cubature"]
+
 CONTROL = (1, 8)
 """L, and terms of the exact form of the paper's tensor."""
 
@@ -42,18 +46,18 @@ class Size:
     """Size of a run.
 
     Attributes:
-        known: L and paths of the entries of the atlas that are shortened.
+        known: L of the forms that are shortened, and what they are.
         starts: Starts of every sum, and near every entry's weights.
     """
 
-    known: Sequence[tuple[int, Paths]]
+    known: Sequence[tuple[int, Form]]
     starts: int
 
 
 SIZES = {
     Preset.SMALLEST: Size(((1, "even"),), starts=1),
     Preset.QUICK: Size(((1, "all"), (1, "even")), starts=2),
-    Preset.FULL: Size(((1, "all"), (1, "even"), (2, "even"), (2, "all")), starts=4),
+    Preset.FULL: Size(((1, "all"), (1, "even"), (2, "cubature"), (2, "even"), (2, "all")), starts=4),
 }
 
 
@@ -65,16 +69,17 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         seed: First seed of the starts.
         jobs: Where finished rows are kept.
     """
-    forms = [{"lmax": CONTROL[0], "paths": "control", "rank": CONTROL[1]}]
-    forms += [{"lmax": lmax, "paths": p, "rank": atlas.best(lmax, paths=p).rank} for lmax, p in size.known]
+    forms = [{"lmax": CONTROL[0], "form": "control", "rank": CONTROL[1]}]
+    forms += [{"lmax": lmax, "form": form, "rank": _known(lmax, form).rank} for lmax, form in size.known]
     less_one = [form | {"term": term} for form in forms for term in range(form["rank"])]
     sums = [
-        {"lmax": lmax, "paths": paths, "alone": list(path), "rank": rank, "starts": size.starts, "seed": seed}
-        for lmax, paths in size.known
+        {"lmax": lmax, "paths": form, "alone": list(path), "rank": rank, "starts": size.starts, "seed": seed}
+        for lmax, form in size.known
+        if form != "cubature"
         for path in Coupling.of(lmax).paths
-        if (path.even or paths == "all") and (rank := _rank_left(lmax, paths, tuple(path))) > 0
+        if (path.even or form == "all") and (rank := _rank_left(lmax, form, tuple(path))) > 0
     ]
-    near = [{"lmax": lmax, "paths": p, "starts": 5 * size.starts, "seed": seed} for lmax, p in size.known]
+    near = [{"lmax": lmax, "form": form, "starts": 5 * size.starts, "seed": seed} for lmax, form in size.known]
     return {
         "less_one": jobs.map(without_term, less_one, "forms less one term"),
         "near": jobs.map(near_weights, near, "near the weights of an entry"),
@@ -82,23 +87,23 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
     }
 
 
-def without_term(lmax: int, paths: str, rank: int, term: int) -> dict[str, Any]:
+def without_term(lmax: int, form: str, rank: int, term: int) -> dict[str, Any]:
     """Go on from an exact form that lacks one of its terms.
 
     Args:
         lmax: Maximal degree L.
-        paths: `all` or `even`, of the atlas; or `control`, the paper's tensor itself.
+        form: A `Form`; or `control`, the paper's tensor itself.
         rank: Terms of the form.
         term: The one that is left out.
     """
-    if paths == "control":
+    if form == "control":
         factors, tensor = best_solution(lmax, rank).factors, CouplingTensor(lmax)
     else:
-        entry = atlas.best(lmax, paths="even" if paths == "even" else "all")
+        entry = _known(lmax, form)
         factors, tensor = entry.factors, entry.tensor
     start = CPFactors(*(np.delete(factor, term, 1) for factor in (factors.A, factors.B, factors.C)))
     found = _found(EquivariantLevenbergMarquardt(rank - 1), tensor, start)
-    return {"L": lmax, "paths": paths, "R": rank - 1, "term": term, **found}
+    return {"L": lmax, "form": form, "R": rank - 1, "term": term, **found}
 
 
 def without_path(lmax: int, paths: Paths, alone: list[int], rank: int, starts: int, seed: int) -> dict[str, Any]:
@@ -123,19 +128,27 @@ def without_path(lmax: int, paths: Paths, alone: list[int], rank: int, starts: i
     return {"L": lmax, "paths": paths, "alone": alone, "R": rank, **_summary(found)}
 
 
-def near_weights(lmax: int, paths: Paths, starts: int, seed: int) -> dict[str, Any]:
-    """Look near the weights of an entry of the atlas for a form of one term less, from random starts.
+def near_weights(lmax: int, form: str, starts: int, seed: int) -> dict[str, Any]:
+    """Look near the weights of a known form for one of one term less, from random starts.
 
     Args:
         lmax: Maximal degree L.
-        paths: `all` or `even`.
+        form: A `Form`.
         starts: Starts.
         seed: The first.
     """
-    entry = atlas.best(lmax, paths=paths)
+    entry = _known(lmax, form)
     seeds = range(seed, seed + starts)
     found = [_found(EquivariantLevenbergMarquardt(entry.rank - 1, seed=number), entry.tensor) for number in seeds]
-    return {"L": lmax, "paths": paths, "R": entry.rank - 1, **_summary(found)}
+    return {"L": lmax, "form": form, "R": entry.rank - 1, **_summary(found)}
+
+
+def _known(lmax: int, form: str) -> atlas.AtlasEntry:
+    """The entry of the atlas."""
+    if form != "cubature":
+        return atlas.best(lmax, paths="even" if form == "even" else "all")
+    of_kind = [entry for entry in atlas.entries() if (entry.lmax, entry.proof["kind"]) == (lmax, "cubature")]
+    return min(of_kind, key=lambda entry: entry.rank)
 
 
 def _rank_left(lmax: int, paths: Paths, path: tuple[int, ...]) -> int:

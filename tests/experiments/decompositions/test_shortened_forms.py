@@ -11,10 +11,10 @@ from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 
 
-@pytest.mark.parametrize(("lmax", "paths", "rank"), [(1, "control", 8), (2, "even", 18)])
-def test_a_form_that_needs_less_is_shortened(lmax: int, paths: str, rank: int) -> None:
+@pytest.mark.parametrize(("lmax", "form", "rank"), [(1, "control", 8), (2, "cubature", 18)])
+def test_a_form_that_needs_less_is_shortened(lmax: int, form: str, rank: int) -> None:
     """Seven terms do at L = 1, and 17 for the even paths at L = 2, where a cubature takes 18."""
-    found = without_term(lmax, paths, rank, term=rank - 1)
+    found = without_term(lmax, form, rank, term=rank - 1)
     assert (found["R"], found["dead"]) == (rank - 1, [])
     assert found["residual"] < 1e-13
     assert found["condition"] < 10
