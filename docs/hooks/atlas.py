@@ -53,6 +53,8 @@ PROOFS = {
     "matrix multiplication": "The algorithm multiplies matrices exactly, checked in integers, and multiplication of "
     "operators commutes with rotations "
     "([`matrix_multiplication`](../api/cp/constructions/matrix_multiplication.md)).",
+    "rings": "Two vectors on an axis and three rings of five, in closed form; its identities hold in exact arithmetic "
+    "with the square root of 5 ([`rings`](../api/cp/constructions/rings.md)).",
     "both parities": "Twice the terms of the product of {rotations} for rotations alone, with exact arithmetic "
     "([`both_parities`](../api/cp/constructions/both_parities.md)). Of that product:",
 }
@@ -65,6 +67,7 @@ BEATEN = {
     "rule, since equivariance asks for no more than the degrees that occur.",
     "matrix multiplication": "By an algorithm for {size} matrices of fewer real products; or by another equivariant "
     "tensor, since these path weights are one choice of many.",
+    "rings": "By another arrangement; searches for one term less are in [ranks](../theory/ranks.md#what-was-tried).",
     "sum": "By fewer terms for any part, or by another split.",
     "both parities": "By fewer terms for {rotations}, which count twice here; or by a product not made of two copies.",
 }

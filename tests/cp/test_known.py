@@ -16,7 +16,7 @@ RANKS = {
     "0e+1o x 0e+1o+2e+3o -> 0e+1o": 9,
     "0+1 x 0+1+2+3 -> 0+1": 12,
     "0e+1o+2e x 0e+1o+2e+3o -> 0e+1o+2e+3o": 28,
-    "0e+1o+2e": 18,
+    "0e+1o+2e": 17,
     "0e+1o+2e x 0e+1o+2e+3o -> 0e+1o": 22,  # a part of the one to 0e+1o+2e
     "2e+0e x 3o+1o -> 1o": 22,  # in any order
     "3 x 1+2 -> 2+3": 53,  # the other 13 of 66 terms are zero there

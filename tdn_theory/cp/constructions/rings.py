@@ -41,9 +41,9 @@ and that is true (`check`) for
 
 The zeros are real and simple (`check`); q1 is a real cube root. Last, `q1^3 y^3 = (q1^3 y)^3 (1 - k r^2)^2 f'^2 / l^2`,
 a polynomial over f', so what the rings leave of G is known from coefficients modulo f, too. For
-`w = (459 sqrt 5 - 1023) / 100` its three derivatives are linearly dependent (`check`: all minors vanish), so it is a cubic in two variables, and
-its Hessian is indefinite (`check`), so it is a sum of two real cubes: of the vectors on the axis. QED. Scaling a degree
-scales weights; here those of (0, 0, 0), (0, 1, 1) and (0, 2, 2) become 1.
+`w = (459 sqrt 5 - 1023) / 100` its three derivatives are linearly dependent (`check`: all minors vanish), so it is a
+cubic in two variables, and its Hessian is indefinite (`check`), so it is a sum of two real cubes: of the vectors on the
+axis. QED. Scaling a degree scales weights; here those of (0, 0, 0), (0, 1, 1) and (0, 2, 2) become 1.
 
 Source: ours. A search that began with a cubature's form less one term found it (study `shortened_forms`); its numbers
 were recognised.
@@ -65,15 +65,16 @@ from tdn_theory.cp.certificate import ProofError
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.so3.irreps import Path
 
+# differences of the statement that cancel are written as quotients: (a - b) = (a^2 - b^2) / (a + b)
 RING = 5
 PHI = (1 + sqrt(5)) / 2
 K = PHI**-2
-E1 = sqrt((195 - 87 * sqrt(5)) / 10)
-E2, E3 = (9 - 5 * sqrt(5)) / 2, E1 * (5 - sqrt(5)) / 10
+E1 = sqrt(18 / (195 + 87 * sqrt(5)))
+E2, E3 = -22 / (9 + 5 * sqrt(5)), E1 * (5 - sqrt(5)) / 10
 SQUARE = 8 * (3 * sqrt(5) - 5) / 25
 """l^2."""
 WEIGHTS = {
-    (0, 0, 0): (459 * sqrt(5) - 1023) / 100,
+    (0, 0, 0): 68.76 / (459 * sqrt(5) + 1023),
     (0, 1, 1): sqrt(3) * (1 + K) / 2,
     (0, 2, 2): sqrt(5) / 2,
     (1, 1, 2): 5 * PHI * sqrt(10) / 4,

@@ -137,7 +137,7 @@ def products() -> list[Product]:
 
 
 ATLAS: dict[str, atlas.Which] = {"atlas": "all", "atlas, even paths": "even"}
-"""Entries of least rank: all paths alive, with weights of their own; the cubature product."""
+"""Entries of least rank, with weights of their own: all paths alive, and the even ones."""
 
 
 def layer(product: Product, channels: int) -> tuple[YFirstProduct, CouplingTensor]:
