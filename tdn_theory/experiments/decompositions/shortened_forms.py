@@ -118,12 +118,12 @@ def without_path(lmax: int, paths: Paths, alone: list[int], rank: int, starts: i
         seed: The first.
     """
     whole = CouplingTensor.even(lmax) if paths == "even" else CouplingTensor(lmax)
-    rest = {
-        path: weight for path, weight in zip(whole.paths, whole.weights, strict=True) if tuple(path) != tuple(alone)
-    }
+    rest = [
+        0.0 if tuple(path) == tuple(alone) else weight for path, weight in zip(whole.paths, whole.weights, strict=True)
+    ]
     found = []
     for number in range(seed, seed + starts):
-        tensor = drawn(CouplingTensor(lmax, rest), "C1", number)
+        tensor = drawn(CouplingTensor(lmax, tuple(rest)), "C1", number)
         found.append(_found(EquivariantLevenbergMarquardt(rank, seed=number), tensor))
     return {"L": lmax, "paths": paths, "alone": alone, "R": rank, **_summary(found)}
 
