@@ -37,7 +37,8 @@ from tdn_theory.cp.constructions.cubature import (
     rule,
 )
 from tdn_theory.cp.constructions.matrix_multiplication import algorithm, matrix_multiplication, matrix_weights
-from tdn_theory.cp.constructions.rings import check, ring_weights, rings
+from tdn_theory.cp.constructions.rings import check as check_rings
+from tdn_theory.cp.constructions.rings import ring_weights, rings
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
@@ -252,7 +253,7 @@ def prove(
         weights = {path: weight for _, closed_form in products for path, weight in closed_form(coupling).items()}
         return _by_theorem(coupling, factors, expected, weights, certificate.kind, certificate.radius)
     if kind == "rings":
-        check()
+        check_rings()
         return _by_theorem(coupling, factors, rings(), ring_weights(), kind, 0.0)
     if kind == "sum":
         intervals: dict[Path, tuple[float, float]] = {}

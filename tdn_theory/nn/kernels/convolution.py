@@ -48,11 +48,11 @@ def _at_nodes(a, y, w, table, entries, values, a_slots, z_slots, read, add, coun
     _check_rows(ends)
     a, z = _turned(a, a_slots), a.new_zeros(count, width)
     x_column, z_column, d1, d3 = (Z, X, D3, D1) if transposed else (X, Z, D1, D3)
-    by_row = Rows(add, count).sorted() if gpu.runs_on(a) else None
+    rows = Rows(add, count) if gpu.runs_on(a) else None
     with torch.autocast(a.device.type, enabled=False):
         for path, G in _matrices(y, table, entries, values):
             features, sums = _slot(a, path, x_column, d1), _slot(z, path, z_column, d3)
-            _add(sums, G.mT if transposed else G, _weights(w, path), features, read, add, by_row)
+            _add(sums, G.mT if transposed else G, _weights(w, path), features, read, add, rows)
     return _turned(z, z_slots[:, [0, 2, 1]])
 
 
@@ -71,15 +71,15 @@ def _at_edges(x, y, w, g, table, entries, values, x_slots, z_slots, source, targ
         _check_rows(ends)
         x, g, dy, dw = _turned(x, x_slots), _turned(g, z_slots), dy.zero_(), dw.zero_()
         tensors = _tensors(table, entries, values.to(y.dtype), y.shape[1])
-        by_row = Rows(target, len(g)).sorted() if gpu.runs_on(x) else None
+        rows = Rows(target, len(g)) if gpu.runs_on(x) else None
         with torch.autocast(x.device.type, enabled=False):
             for (path, G), tensor in zip(_matrices(y, table, entries, values), tensors, strict=True):
                 left, right = _slot(x, path, X, D1), _slot(g, path, Z, D3)
                 if wants_w:
                     part = _weights(dw, path)
-                    part += _of_weights(G, left, right, source, target, by_row)
+                    part += _of_weights(G, left, right, source, target, rows)
                 if wants_y:
-                    dG = _of_matrices(_weights(w, path), left, right, source, target, by_row)
+                    dG = _of_matrices(_weights(w, path), left, right, source, target, rows)
                     dy += dG.flatten(1) @ tensor
     if wants_w and len(w) != edges:
         dw = dw.sum(0, keepdim=True)
@@ -159,35 +159,32 @@ def _matrices(y: Tensor, table: Tensor, entries: Tensor, values: Tensor) -> Iter
         yield path, (y @ tensor.T).unflatten(1, (path[D3], path[D1]))
 
 
-# --- what a path takes, in plain torch, or by the Triton kernels of the message step, for which edges are sorted
-
-Sorted = tuple[Tensor | None, Tensor] | None
-"""Edges in the order of the rows that they are added to, see `Rows.sorted`; None in plain torch."""
+# --- what a path takes: in plain torch, or with the rows that edges are added to by the message step's kernels
 
 
-def _add(sums: Tensor, G: Tensor, w: Tensor, features: Tensor, read: Tensor, add: Tensor, by_row: Sorted) -> None:
+def _add(sums: Tensor, G: Tensor, w: Tensor, features: Tensor, read: Tensor, add: Tensor, rows: Rows | None) -> None:
     """Add `w[e] G[e] features[read(e)]` to row `add(e)` of `sums`."""
-    if by_row is None:
+    if rows is None:
         sums.index_add_(0, add, torch.bmm(G, features.index_select(0, read) * w.unsqueeze(1)))
         return
     from tdn_theory.nn.kernels.message import contract
 
-    sums += contract(G, w.expand(len(G), -1), features, read, None, None, *by_row)[0]
+    sums += contract(G, w.expand(len(G), -1), features, read, None, None, *rows.sorted())[0]
 
 
-def _of_weights(G: Tensor, x: Tensor, g: Tensor, source: Tensor, target: Tensor, by_row: Sorted) -> Tensor:
+def _of_weights(G: Tensor, x: Tensor, g: Tensor, source: Tensor, target: Tensor, rows: Rows | None) -> Tensor:
     """`sum_k g[target(e), k] (G[e] x[source(e)])[k]` of each edge and channel."""
-    if by_row is None:
+    if rows is None:
         return (torch.bmm(G, x.index_select(0, source)) * g.index_select(0, target)).sum(1)
     from tdn_theory.nn.kernels.message import contract
 
     ones = g.new_ones(1, g.shape[2]).expand(len(G), -1)
-    return cast(Tensor, contract(G, ones, x, source, None, None, *by_row, (g, None, None))[1])
+    return cast(Tensor, contract(G, ones, x, source, None, None, *rows.sorted(), (g, None, None))[1])
 
 
-def _of_matrices(w: Tensor, x: Tensor, g: Tensor, source: Tensor, target: Tensor, by_row: Sorted) -> Tensor:
+def _of_matrices(w: Tensor, x: Tensor, g: Tensor, source: Tensor, target: Tensor, rows: Rows | None) -> Tensor:
     """`sum_u w[e, u] g[target(e), k, u] x[source(e), i, u]` of each edge."""
-    if by_row is None:
+    if rows is None:
         return torch.bmm(g.index_select(0, target) * w.unsqueeze(1), x.index_select(0, source).mT)
     from tdn_theory.nn.kernels.message import outer
 
