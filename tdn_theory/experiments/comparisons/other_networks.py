@@ -8,8 +8,6 @@ they are compared with (SchNet has no degrees, and its authors' 128 features), a
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from tdn_theory.data.graph import Graph
+from tdn_theory.experiments.other_process import call_elsewhere
 from tdn_theory.nn.baselines import equiformer
 from tdn_theory.nn.potential import MAX_NUMBER, PotentialConfig
 
@@ -276,14 +275,7 @@ def elsewhere(function: Callable[..., dict[str, Any]], network: str, arguments: 
         raise ImportError(
             f"{network} needs the package {package}, in this environment or in .venv-{package}: see Makefile"
         )
-    module, name = function.__module__, function.__name__
-    code = f"import json, sys; from {module} import {name}; print(json.dumps({name}(**json.load(sys.stdin))))"
-    done = subprocess.run(
-        [python, "-c", code], input=json.dumps(arguments), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name} of {network} by {python} failed: {done.stderr.strip()[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])  # other lines are the packages' own
+    return call_elsewhere(function, arguments, python)
 
 
 @contextmanager

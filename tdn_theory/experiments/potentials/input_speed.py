@@ -9,11 +9,7 @@ memory it had. The most memory of one of the processes that read is a bound: the
 from __future__ import annotations
 
 import io
-import json
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +26,7 @@ from tdn_theory.data.packed import pack
 from tdn_theory.data.pubchemqcr import write_pubchemqcr
 from tdn_theory.data.structure import Structure
 from tdn_theory.experiments.measuring import resident, seconds_of, single_thread
+from tdn_theory.experiments.other_process import call_elsewhere
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
@@ -200,16 +197,10 @@ def time_starts(source: Source, structures: int, atoms: int, shards: int, drawn:
         files = _write(folder, source, structures // shards, atoms, shards, seed)
         what["bytes_of_files"] = sum(file.stat().st_size for file in files)
         for name, then in (("first", 0), ("second", drawn)):
-            environment = {**os.environ, VARIABLE: str(folder / "kept")}
-            code = f"from {__name__} import begin; begin()"
             settings = {"source": source, "files": list(map(str, files)), "out": str(folder / name), "drawn": then}
             settings["validation"] = 1.5 * GROUP * shards / structures  # one group, by either rule of splitting
-            command = [sys.executable, "-c", code, json.dumps(settings)]
             began = time.perf_counter()
-            done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"a start of {what} failed:\n{done.stderr[-2000:]}")
-            told = json.loads(done.stdout)
+            told = call_elsewhere(begin, settings, variables={VARIABLE: str(folder / "kept")})
             if told["read"] != structures:
                 raise RuntimeError(f"a start of {what} read {told['read']} structures")
             what[name] = {"wall_seconds": told.pop("began_to_train") - began, **told}
@@ -239,8 +230,8 @@ def _write(folder: Path, source: Source, count: int, atoms: int, shards: int, se
     return files
 
 
-def begin() -> None:
-    """In a process of its own: start a training as the JSON of its argument says, and print how it went, as JSON."""
+def begin(**settings: Any) -> dict[str, Any]:
+    """In a process of its own: start a training as the settings say, and tell how it went."""
     import resource
 
     from joblib.externals.loky import get_reusable_executor
@@ -248,7 +239,6 @@ def begin() -> None:
 
     from tdn_theory.training.loop import train
 
-    settings = json.loads(sys.argv[1])
     config = _config(settings)
     sizes = train(config, Console(file=io.StringIO()))["structures"]
     told: dict[str, Any] = {"began_to_train": time.perf_counter(), "seconds": time.process_time()}
@@ -262,7 +252,7 @@ def begin() -> None:
     }
     if settings["drawn"]:
         told |= _draw(config, settings["drawn"])
-    print(json.dumps(told))
+    return told
 
 
 def _config(settings: dict[str, Any]) -> TrainConfig:

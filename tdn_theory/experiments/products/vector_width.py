@@ -12,15 +12,12 @@ other caches and clocks.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from tdn_theory.experiments.other_process import call_elsewhere
 from tdn_theory.experiments.products import F3c, convolution_speed
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
@@ -105,16 +102,10 @@ def measure(vectors: str, lmax: int, seed: int, size: dict[str, Any]) -> dict[st
     Raises:
         RuntimeError: The process failed; the message is what it said.
     """
-    code = f"import json, sys; from {__name__} import timed; print(json.dumps(timed(**json.load(sys.stdin))))"
-    given = json.dumps({"lmax": lmax, "seed": seed, "size": size})
     with tempfile.TemporaryDirectory() as cache:  # rates and loops are those of the process, and nobody else's
-        environment = {**os.environ, **VECTORS[vectors], "XDG_CACHE_HOME": cache, "TORCHINDUCTOR_CACHE_DIR": cache}
-        done = subprocess.run(
-            [sys.executable, "-c", code], input=given, env=environment, capture_output=True, text=True, check=False
-        )
-    if done.returncode:
-        raise RuntimeError(f"timing with {vectors} failed: {done.stderr.strip()[-2000:]}")
-    return {"vectors": vectors, "L": lmax, **json.loads(done.stdout.splitlines()[-1])}
+        variables = {**VECTORS[vectors], "XDG_CACHE_HOME": cache, "TORCHINDUCTOR_CACHE_DIR": cache}
+        found = call_elsewhere(timed, {"lmax": lmax, "seed": seed, "size": size}, variables=variables)
+    return {"vectors": vectors, "L": lmax, **found}
 
 
 def timed(lmax: int, seed: int, size: dict[str, Any]) -> dict[str, Any]:

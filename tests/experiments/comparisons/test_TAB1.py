@@ -10,6 +10,7 @@ import pytest
 
 from tdn_theory import checkout
 from tdn_theory.coupling import CouplingTensor
+from tdn_theory.experiments import other_process
 from tdn_theory.experiments.comparisons import TAB1, other_networks
 from tdn_theory.experiments.potentials.fitting import TINY
 from tdn_theory.jobs import Jobs
@@ -116,12 +117,12 @@ def test_a_network_at_home_elsewhere(monkeypatch: pytest.MonkeyPatch):
     def run(command, **options):
         seen.update(json.loads(options["input"]))
         printed = 'noise\n{"model": "MACE"}\n'
-        return other_networks.subprocess.CompletedProcess(command, seen["seed"], printed, "no such thing")
+        return other_process.subprocess.CompletedProcess(command, seen["seed"], printed, "no such thing")
 
-    monkeypatch.setattr(other_networks.subprocess, "run", run)
+    monkeypatch.setattr(other_process.subprocess, "run", run)
     assert TAB1.learn("MACE", 0, 1.0, **LITTLE) == {"model": "MACE"}
     assert seen == {"model": "MACE", "seed": 0, "seconds": 1.0, **LITTLE}
-    with refuses(RuntimeError, "learn of MACE by python failed", "no such thing"):
+    with refuses(RuntimeError, "learn by python failed", "no such thing"):
         TAB1.learn("MACE", 1, 1.0, **LITTLE)
 
 
