@@ -102,6 +102,35 @@ def _shortened(lmax: int, form: str) -> dict[str, Callable[[Values], str]]:
     }
 
 
+SYMMETRIC = (1, 2, 3, 4, 5, 6)
+"""Degrees L of the record `symmetric_forms`."""
+
+
+def _symmetric(lmax: int) -> dict[str, Callable[[Values], str]]:
+    """What came of random starts for symmetric forms: with as many terms as are known, and with one less."""
+
+    def row(v: Values, near: str, less: int) -> dict[str, Any]:
+        known = max(row["rank"] for row in v["symmetric_forms"]["rows"] if row["lmax"] == lmax)
+        return _row(v["symmetric_forms"]["rows"], lmax=lmax, near=near, rank=known - less)
+
+    def found(v: Values, near: str, less: int) -> str:
+        return f"{row(v, near, less)['exact']} of {row(v, near, less)['starts']}"
+
+    def least(v: Values, near: str) -> str:
+        residual = row(v, near, 1)["residual"]
+        return "none" if residual is None else f"{residual:.2g}, {row(v, near, 1)['same']} times"
+
+    numbers: dict[str, Callable[[Values], str]] = {
+        f"symmetric forms at L = {lmax}: symmetry": lambda v: row(v, "cubature", 0)["symmetry"]
+    }
+    for near in ("cubature", "drawn"):
+        name = f"symmetric forms at L = {lmax}, {near}"
+        numbers[f"{name}: found"] = lambda v, near=near: found(v, near, 0)
+        numbers[f"{name}: less one found"] = lambda v, near=near: found(v, near, 1)
+        numbers[f"{name}: least residual of less one"] = lambda v, near=near: least(v, near)
+    return numbers
+
+
 FITS = {"best CP": "CP", "released recipe": "CP, released recipe"}
 
 
@@ -245,6 +274,7 @@ NUMBERS: dict[str, Callable[[Values], str]] = {
     },
     **_shortened(2, "cubature"),
     **_shortened(2, "all"),
+    **{name: number for lmax in SYMMETRIC for name, number in _symmetric(lmax).items()},
     "speed-up of the exact product": lambda v: _span(_speedups("exact, fused")(v), 0),
     "speed-up per path": lambda v: _span(_speedups("per path")(v), 1),
     **_like_for_like("AVX2"),
