@@ -48,7 +48,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size({1: ("C1",)}, starts=1),
     Preset.QUICK: Size({1: ("C1",), 2: ("C1",), 3: ("C1",)}, starts=5),
-    Preset.FULL: Size({1: ("C1",), 2: ("C1",), 3: ("C1",), 4: ("C1",), 5: ("C1*i",), 6: ("D2",)}, starts=10),
+    Preset.FULL: Size({1: ("C1",), 2: ("C1",), 3: ("C1",), 4: ("C1",), 5: ("C1*i",), 6: ("D2",)}, starts=6),
 }
 
 
