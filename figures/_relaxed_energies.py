@@ -1,11 +1,11 @@
 """The drawing that TAB2 and TAB3 share: errors by what is new in a test, shares within 0.02 eV, learning curves."""
 
-from statistics import fmean
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from figures._style import figure, name_rows
+from figures._style import figure, name_rows, plain_ticks
 
 LOOK = {
     "TDN, exact": ("#009E73", "-"),
@@ -17,19 +17,22 @@ LOOK = {
     "NequIP": ("#E69F00", "--"),
     "SevenNet-0's features, linear": ("#999999", "-"),
 }
+TICKS = [digit * 10.0**k for k in range(-2, 3) for digit in (1, 2, 5)]
 MARKERS = {"id": ("o", "ID"), "ood_ads": ("s", "OOD-ads"), "ood_cat": ("^", "OOD-cat"), "ood_both": ("D", "OOD-both")}
 
 
 def draw(values: dict[str, Any]) -> Figure:
-    """For each source errors and shares; then the validation losses of the first one."""
+    """For each source a row: errors, shares, and validation losses."""
     summary = values["summary"]
     sources = list(dict.fromkeys(row["source"] for row in summary))
     models = list(dict.fromkeys(row["model"] for row in summary))
     seeds = len({run["seed"] for run in values["networks"]})
-    fig, axes = figure(7.1, 1.1 + 0.24 * len(models), panels=2 * len(sources) + 1)
-    for axis in axes[:-1]:
-        name_rows(axis, models if axis is axes[0] else [""] * len(models))
-    for source, error, share in zip(sources, axes[0:-1:2], axes[1:-1:2], strict=True):
+    fig, axes = figure(7.1, 0.6 + (0.6 + 0.2 * len(models)) * len(sources), panels=3, rows=len(sources))
+    for source, (error, share, curves) in zip(
+        sources, zip(axes[::3], axes[1::3], axes[2::3], strict=True), strict=True
+    ):
+        name_rows(error, models)
+        name_rows(share, [""] * len(models))
         for row in (row for row in summary if row["source"] == source):
             parts = [part for part in MARKERS if part in row["mae"]]
             for axis, key in ((error, "mae"), (share, "EwT")):
@@ -46,26 +49,30 @@ def draw(values: dict[str, Any]) -> Figure:
                         markersize=2.5,
                     )
         for axis in (error, share):
-            axis.set_xlim(left=0)
             axis.set_ylabel(" ")
-        error.set_title(source, loc="left")
+        error.set_xscale("log")
+        plain_ticks(error.xaxis, TICKS)
+        share.set_xlim(left=0)
+        error.set_title(f"{source}, {seeds} seed{'s' * (seeds > 1)}", loc="left")
         error.set_xlabel("MAE (eV)")
         share.set_xlabel("within 0.02 eV (%)")
+        _curves(curves, values, source, models)
     for part in [part for part in MARKERS if part in summary[0]["mae"]]:
         axes[0].plot([], [], MARKERS[part][0], color="0.3", label=MARKERS[part][1], markersize=2.5)
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=6)
-    _curves(axes[-1], values, sources[0], models)
-    axes[-1].set_title(f"{seeds} seed{'s' * (seeds > 1)}", loc="left")
     return fig
 
 
 def _curves(axis: Any, values: dict[str, Any], source: str, models: list[str]) -> None:
-    """Validation losses, means over seeds."""
+    """Validation losses, means over seeds at equal shares of the training: seeds differ in the length of an epoch."""
+    shares = np.linspace(0, 100, 101)[1:]
     for model in models:
         own = [run["validation"] for run in values["networks"] if (run["source"], run["model"]) == (source, model)]
-        curve = [fmean(losses) for losses in zip(*own, strict=True)]
-        colour, line = LOOK[model]
-        axis.plot([100 * (k + 1) / len(curve) for k in range(len(curve))], curve, line, color=colour)
-    axis.set_ylim(bottom=0)
+        if all(own):
+            curves = [np.interp(shares, 100 * np.arange(1, len(one) + 1) / len(one), one) for one in own]
+            colour, line = LOOK[model]
+            axis.plot(shares, np.mean(curves, axis=0), line, color=colour)
+    axis.set_yscale("log")
+    plain_ticks(axis.yaxis, TICKS)
     axis.set_xlabel("share of training (%)")
-    axis.set_ylabel(f"validation MAE (eV), {source}")
+    axis.set_ylabel("validation MAE (eV)")

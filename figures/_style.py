@@ -31,8 +31,8 @@ EXACT = 1e-12
 """Errors below this are roundoff, and drawn on the line `exact`."""
 
 
-def figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure of `panels` panels side by side, sizes in inches, with small type."""
+def figure(width: float, height: float, panels: int = 1, rows: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of rows of `panels` panels side by side, row by row, sizes in inches, with small type."""
     plt.rcParams.update(
         {
             "font.size": 8,
@@ -50,8 +50,8 @@ def figure(width: float, height: float, panels: int = 1) -> tuple[Figure, list[A
             "svg.fonttype": "none",
         }
     )
-    fig, axes = plt.subplots(1, panels, figsize=(width, height), layout="constrained", squeeze=False)
-    return fig, list(axes[0])
+    fig, axes = plt.subplots(rows, panels, figsize=(width, height), layout="constrained", squeeze=False)
+    return fig, list(axes.flat)
 
 
 def plain_ticks(axis: Axis, places: Sequence[float]) -> None:

@@ -72,7 +72,7 @@ def test_the_figure(values: dict, parts: tuple[str, ...]):
     figure = checkout.load("figures", "TAB2" if parts == PARTS else "TAB3").plot(
         {"values": {**values, "summary": [*summary, *({**row, "source": "DFT"} for row in summary)]}}
     )
-    assert len(figure.axes) == 5
+    assert len(figure.axes) == 6
     assert all(axis.get_xlabel() and axis.get_ylabel() for axis in figure.axes)
     matplotlib.pyplot.close(figure)
 
