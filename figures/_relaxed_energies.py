@@ -68,7 +68,7 @@ def _curves(axis: Any, values: dict[str, Any], source: str, models: list[str]) -
     shares = np.linspace(0, 100, 101)[1:]
     for model in models:
         own = [run["validation"] for run in values["networks"] if (run["source"], run["model"]) == (source, model)]
-        if all(own):
+        if own and all(own):
             curves = [np.interp(shares, 100 * np.arange(1, len(one) + 1) / len(one), one) for one in own]
             colour, line = LOOK[model]
             axis.plot(shares, np.mean(curves, axis=0), line, color=colour)

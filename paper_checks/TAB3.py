@@ -16,7 +16,7 @@ TESTS = {"id": "ID", "ood_cat": "OOD"}
 
 
 def judge(records: Mapping[str, Record]) -> Finding:
-    """List what TDN and the networks at hand reach on the shipped oxides; coGN and GemNet-dT are not among them."""
+    """List what TDN and the networks at hand reach on oxides of GFN1-xTB; coGN and GemNet-dT are not among them."""
     values = records["TAB3"].values
     rows = {row["model"]: row for row in values["summary"]}
     table = (

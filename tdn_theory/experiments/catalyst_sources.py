@@ -5,19 +5,20 @@ The folder that the environment variable `TDN_THEORY_CATALYSTS` names, else `cat
 - `random*.extxyz`: trajectories of OC20, with energies and forces;
 - `oc22*.pkl`: pickled lists of frames of OC22, as torch_geometric has them;
 - `adsorption_structures.json` and `adsorption_energies.json`: atoms on (111) of seven metals at several coverages, with
-  DFT energies by metal, adsorbate, site and coverage (Xu and Kitchin, 2014, as in fairchem's tutorial).
+  DFT energies by metal, adsorbate, site and coverage (Xu and Kitchin, 2014, as in fairchem's tutorial);
+- `oxides/oxides.npz` and its manifest, as `tdn-theory data make-oxides` writes them: more than are shipped.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tdn_theory.data import geometric_pickle
-from tdn_theory.data.catalyst_sets import FILES, SHIPPED, shipped
+from tdn_theory.data.catalyst_sets import FILES, SHIPPED, read_systems, shipped
 from tdn_theory.data.catalyst_text import KEYS
 from tdn_theory.data.catalysts import checked
 from tdn_theory.data.extxyz import read_extxyz
@@ -32,6 +33,7 @@ PATTERNS: Mapping[str, str] = {
     "OC20": "random*.extxyz",
     "OC22": "oc22*.pkl",
     "DFT": "adsorption_[es]*.json",
+    "made oxides": "oxides/oxides.npz",
 }
 """What the files of each source are called; the shipped ones need none."""
 
@@ -42,9 +44,16 @@ def files(source: str) -> list[Path]:
     return sorted(Path(os.environ.get(FOLDER, "catalysts")).glob(pattern)) if pattern else []
 
 
-def present(sources: Iterable[str]) -> list[str]:
-    """Those of the sources that are there: the shipped ones always."""
-    return [source for source in sources if not PATTERNS[source] or files(source)]
+def present(sources: Sequence[str]) -> list[str]:
+    """Those of the sources that are there: the shipped ones always.
+
+    Raises:
+        FileNotFoundError: None of them is.
+    """
+    found = [source for source in sources if not PATTERNS[source] or files(source)]
+    if not found:
+        raise FileNotFoundError(_advice(sources[0]))
+    return found
 
 
 def checksum(source: str) -> str:
@@ -72,7 +81,7 @@ def frames(source: str) -> list[Structure]:
 
 
 def relaxed_energies(source: str) -> list[Structure]:
-    """Structures that energies of relaxed systems are to be learnt from: IS2RE direct, or relaxed ones of `DFT`.
+    """Structures that energies of relaxed systems are to be learnt from: IS2RE direct, or of `DFT` from relaxed ones.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -80,6 +89,8 @@ def relaxed_energies(source: str) -> list[Structure]:
     """
     if source in SHIPPED:
         return [system.direct for system in shipped(source)]
+    if source == "made oxides":
+        return [system.direct for file in _found(source) for system in read_systems(file)]
     energies, structures = map(read_json, _found(source))
     found = list[Structure]()
     for metal, of_metal in energies.items():
@@ -113,7 +124,10 @@ def _adsorbed(atoms: Mapping[str, list], metal: str, energy: float, name: str) -
 def _found(source: str) -> list[Path]:
     found = files(source)
     if not found:
-        raise FileNotFoundError(
-            f"there is no {PATTERNS[source]}; set ${FOLDER} to the folder with the files of {source}"
-        )
+        raise FileNotFoundError(_advice(source))
     return found
+
+
+def _advice(source: str) -> str:
+    make = "; make it by: tdn-theory data make-oxides --out catalysts/oxides" if source == "made oxides" else ""
+    return f"there is no {PATTERNS[source]}; set ${FOLDER} to the folder with the files of {source}{make}"

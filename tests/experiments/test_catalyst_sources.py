@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tdn_theory.data import geometric_pickle
-from tdn_theory.data.catalyst_sets import shipped
+from tdn_theory.data.catalyst_sets import shipped, write_systems
 from tdn_theory.data.extxyz import write_extxyz
 from tdn_theory.experiments.catalyst_sources import FOLDER, checksum, frames, present, relaxed_energies
 from tdn_theory.testing.assertions import assert_close
@@ -26,9 +26,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_what_is_absent_is_told(folder: Path):
     assert present(("surfaces", "OC20", "OC22", "DFT")) == ["surfaces"]
+    with refuses(FileNotFoundError, FOLDER, "tdn-theory data make-oxides"):
+        present(("made oxides",))
     for read, source in ((frames, "OC20"), (frames, "OC22"), (relaxed_energies, "DFT")):
         with refuses(FileNotFoundError, FOLDER, source):
             read(source)
+
+
+def test_oxides_that_were_made(folder: Path):
+    (folder / "oxides").mkdir()
+    write_systems(folder / "oxides" / "oxides.npz", shipped("oxides")[:5], {})
+    assert present(("made oxides", "oxides")) == ["made oxides", "oxides"]
+    found = relaxed_energies("made oxides")
+    assert [s.energy for s in found] == [s.energy for s in relaxed_energies("oxides")[:5]]
+    assert checksum("made oxides") != checksum("oxides")
 
 
 def test_frames_of_oc20(folder: Path):

@@ -25,7 +25,7 @@ STUDY = Study(
     "TAB2",
     "Adsorption energies with new adsorbates, new catalysts and both: TDN's products and other networks (scaled)",
     Cost.TRAINED,
-    sizes("surfaces", "DFT"),
+    sizes("surfaces", hours=("surfaces", "DFT")),
     run,
     any_device=True,
 )

@@ -1,6 +1,7 @@
 """TAB3, scaled: total energies of oxides of new compositions, by TDN and other networks.
 
-On the shipped oxides, whose energies are those of GFN1-xTB, from the positions before relaxation.
+Energies are those of GFN1-xTB, learnt from the positions before relaxation: of the shipped oxides, in hours of a larger
+set (`catalyst_sources`), which is made by a command.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ STUDY = Study(
     "TAB3",
     "Total energies of oxides of known and of new compositions: TDN's products and other networks (scaled)",
     Cost.TRAINED,
-    sizes("oxides"),
+    sizes("oxides", hours=("made oxides",)),
     run,
     any_device=True,
 )

@@ -41,7 +41,13 @@ from tdn_theory.training.evaluation import as_json
 from tdn_theory.training.reference import baseline_errors
 from tdn_theory.training.sources import Splits
 
-HELD_OUT: Mapping[str, tuple[float, float]] = {"surfaces": (0.2, 0.2), "DFT": (0.2, 0.2), "oxides": (0.0, 0.2)}
+TOTAL = ("oxides", "made oxides")
+"""Sources of total energies, of which an energy per element is subtracted; of others, adsorption energies, the mean."""
+
+HELD_OUT: Mapping[str, tuple[float, float]] = {
+    **dict.fromkeys(("surfaces", "DFT"), (0.2, 0.2)),
+    **dict.fromkeys(TOTAL, (0.0, 0.2)),
+}
 """Fractions of the adsorbates and of the compositions that are new in a test, by source; of oxides as in OC22."""
 
 PEERS = ("Equiformer", "SchNet", "NequIP")
@@ -49,9 +55,6 @@ PEERS = ("Equiformer", "SchNet", "NequIP")
 
 CURVE = 100
 """Values of a learning curve that are kept, at most."""
-
-TOTAL = ("oxides",)
-"""Sources of total energies, of which an energy per element is subtracted; of others, adsorption energies, the mean."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ class Size:
     structures: int | None = None
 
 
-def sizes(*sources: str) -> dict[Preset, Size]:
-    """Sizes for sources, of which the first one is shipped."""
+def sizes(shipped: str, hours: tuple[str, ...]) -> dict[Preset, Size]:
+    """Sizes: a shipped source for a first look, and those that are trained on for hours."""
     return {
-        Preset.SMALLEST: Size(2, 1, TINY, sources[:1], structures=12),
-        Preset.QUICK: Size(170, 1, {}, sources[:1]),
-        Preset.HOURS: Size(4000, 3, {}, sources),
+        Preset.SMALLEST: Size(2, 1, TINY, (shipped,), structures=12),
+        Preset.QUICK: Size(170, 1, {}, (shipped,)),
+        Preset.HOURS: Size(4000, 3, {}, hours),
     }
 
 
