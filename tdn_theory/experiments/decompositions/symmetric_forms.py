@@ -97,14 +97,15 @@ def attempt(lmax: int, rank: int, symmetry: str, near: Near, seed: int) -> dict[
 def anchor(lmax: int, near: Near, seed: int) -> CouplingTensor:
     """The even tensor whose weights are looked near: cubature's, or those times `exp(n / 3)`, n normal."""
     whole = CouplingTensor.even(lmax)
-    weights = dict(zip(whole.paths, whole.project(gaunt(lmax, rule(3 * lmax)).array).weights, strict=True))
+    given = whole.project(gaunt(lmax, rule(3 * lmax)).array).weights
     rng = np.random.default_rng([seed, 2])
     drawn: dict[tuple[int, ...], float] = {}
-    for path in whole.paths:
+    weights = []
+    for path, weight in zip(whole.paths, given, strict=True):
         degrees = tuple(sorted(path.degrees))
         drawn.setdefault(degrees, float(np.exp(rng.normal() / 3)) if near == "drawn" else 1.0)
-        weights[path] *= drawn[degrees] * path.even
-    return CouplingTensor(lmax, weights)
+        weights.append(weight * drawn[degrees] if path.even else 0.0)
+    return CouplingTensor(lmax, tuple(weights))
 
 
 def _summary(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
