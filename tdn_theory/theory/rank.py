@@ -23,7 +23,7 @@ on the real rank alone, which need no computation, are those of `real_path_bound
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -37,6 +37,7 @@ from tdn_theory.coupling import Coupling, CouplingLike, CouplingTensor, Mode
 from tdn_theory.cp.atlas import AtlasEntry
 from tdn_theory.cp.store import Store
 from tdn_theory.so3.irreps import Irreps, Path, check_degree, slot_slices
+from tdn_theory.theory.pencils import least_rank
 
 Matrix = Float[np.ndarray, "m n"]
 
@@ -341,18 +342,30 @@ def _koszul(T: Float[np.ndarray, "a b c"], weights: _Weights, p: int, seed: int)
     if size > len(T):
         raise ValueError(f"exterior power p is {p}; 2p + 1 must be at most the dimension {len(T)} of the mode")
     slices, weights_of_A = _project(T, weights[0], size, seed)
+    return _terms(sum(map(modular_rank, _flattening(slices, weights_of_A, weights[1:], p))), p)
+
+
+def _terms(rank: int, p: int) -> int:
+    """Least number of terms of a tensor whose Koszul flattening has this rank."""
+    return -(-rank // comb(2 * p, p))
+
+
+def _flattening(
+    slices: Sequence[Float[np.ndarray, "b c"]], weights_of_A: Sequence[int], weights: Sequence[np.ndarray], p: int
+) -> Iterator[Matrix]:
+    """Blocks of the Koszul flattening of slices of definite weight; `weights` are those of the modes b and c."""
+    size = len(slices)
     columns, rows = defaultdict[int, list[tuple[int, int]]](list), defaultdict[int, dict[tuple[int, int], int]](dict)
     sources = list(combinations(range(size), p))
     for n, subset in enumerate(sources):
-        for b, weight in enumerate(weights[1].tolist()):
+        for b, weight in enumerate(weights[0].tolist()):
             columns[sum(weights_of_A[a] for a in subset) - weight].append((n, b))
     images = {subset: n for n, subset in enumerate(combinations(range(size), p + 1))}
     for subset, n in images.items():
-        for c, weight in enumerate(weights[2].tolist()):
+        for c, weight in enumerate(weights[1].tolist()):
             block = rows[sum(weights_of_A[a] for a in subset) + weight]
             block[n, c] = len(block)
     reached = [[np.flatnonzero(row) for row in matrix] for matrix in slices]
-    rank = 0
     for label, members in columns.items():
         block = rows[label]
         matrix = np.zeros((len(block), len(members)))
@@ -361,9 +374,8 @@ def _koszul(T: Float[np.ndarray, "a b c"], weights: _Weights, p: int, seed: int)
                 image = tuple(sorted((*sources[n], a)))
                 row, c = slices[a][b], reached[a][b]
                 where = [block[images[image], index] for index in c.tolist()]
-                matrix[where, column] = row[c] if image.index(a) % 2 == 0 else prime() - row[c]
-        rank += modular_rank(matrix)
-    return -(-rank // comb(2 * p, p))
+                matrix[where, column] = row[c] if image.index(a) % 2 == 0 else (prime() - row[c]) % prime()
+        yield matrix
 
 
 def _project(
@@ -401,10 +413,15 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
     For k = 1 nothing is lost: the cases are the highest-weight vectors, one for each degree of the output. All this
     takes each degree at most once in the output, where leading degrees are compared.
 
+    For k = 2, with M's own mode projected, nothing need be lost either. W is spanned by two highest-weight vectors, or
+    by `e^l_l` and a vector of weight l - 1, `e^l_(l-1) + t e^(l-1)_(l-1)`, where t is any number, and infinity stands
+    for the highest-weight vector. M without W has the other components, and one that is linear in t, so the flattening
+    is linear in t as well, and its rank at all t is bounded at once (`pencils.least_rank`).
+
     A step raises the bound by one as long as enough components are left for the Koszul flattening to keep its rank.
 
     Source: Landsberg and Michalek, SIAM J. Appl. Algebra Geometry 1 (2017) 2, corollary 3.2 and lemma 3.3; Bläser and
-    Lysikov, MFCS 2016, 19. The finite cover of the fixed subspaces is ours.
+    Lysikov, MFCS 2016, 19. The finite cover of the fixed subspaces is ours, and so are the families at k = 2.
 
     Args:
         tensor: M.
@@ -426,18 +443,47 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
     if check_degree(steps, "number of steps") < 1:
         raise ValueError(f"number of steps is {steps}; it must be at least 1")
     spans = _fixed_spans(tensor.coupling.z, steps)
-    left = (len(T) - max(map(len, spans), default=len(T)), *T.shape[1:])
+    families = [span for span in spans if len(span) > steps] if (steps, mode) == (2, 0) else []
+    most = max((steps if span in families else len(span) for span in spans), default=len(T))
+    left = (len(T) - most, *T.shape[1:])
     if left[0] < 1 or left[mode] < 2 * p + 1:
         raise ValueError(
             f"{steps} steps may leave {left[0]} components of the output, and {left[mode]} of the mode that is "
             f"projected; 1 and 2p + 1 = {2 * p + 1} are needed: take fewer steps"
         )
-    z, x, y = _weights(tensor.coupling, p)
+    weights = _weights(tensor.coupling, p)
     bounds = []
-    for span in spans:
+    for span in sorted(spans, key=lambda span: span in families):
         kept = [k for k in range(len(T)) if k not in span]
-        bounds.append(_koszul(*_turned(T[kept], (z[kept], x, y), mode), p, seed))
+        found = 0
+        if mode or len(kept) >= 2 * p + 1:
+            found = _koszul(*_turned(T[kept], (weights[0][kept], *weights[1:]), mode), p, seed)
+        if span in families and found < min(bounds, default=found + 1):  # it is worth while to leave out W alone
+            found = max(found, _family_bound(T, weights, tensor.coupling.z, span, p, seed))
+        bounds.append(found)
     return steps + min(bounds)
+
+
+def _family_bound(
+    T: Float[np.ndarray, "k i j"], weights: _Weights, irreps: Irreps, span: frozenset[int], p: int, seed: int
+) -> int:
+    """The least bound over all t, 0 and infinity included, of the family that this span holds."""
+    middle = {irrep.l: part.start + irrep.l for irrep, part in zip(irreps, slot_slices(irreps), strict=True)}
+    l = next(l for l in middle if middle[l] + l in span and middle[l] + l - 1 in span and l - 1 in middle)
+    same, below = middle[l] + l - 1, middle[l - 1] + l - 1
+    bounds = []
+    for out in (same, below):
+        kept = [k for k in range(len(T)) if k not in (middle[l] + l, out)]
+        bounds.append(_koszul(T[kept], (weights[0][kept], *weights[1:]), p, seed))
+    kept = [k for k in range(len(T)) if k not in span]
+    ends = np.append(weights[0][kept], weights[0][same])
+    # without W the components of both vectors of weight l - 1 are seen as `below - t same`
+    still = np.concatenate([T[kept], T[[below]]])
+    moving = np.concatenate([np.zeros_like(T[kept]), (prime() - T[[same]]) % prime()])
+    (fixed, of_A), (slope, _) = (_project(part, ends, 2 * p + 1, seed) for part in (still, moving))
+    pencils = zip(*(_flattening(slices, of_A, weights[1:], p) for slices in (fixed, slope)), strict=True)
+    bounds.append(_terms(least_rank(pencils, prime(), seed), p))
+    return min(bounds)
 
 
 def _fixed_spans(irreps: Irreps, k: int) -> list[frozenset[int]]:

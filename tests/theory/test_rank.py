@@ -339,5 +339,32 @@ def test_errors_teach() -> None:
         rank.border_substitution_bound(CouplingTensor(1), 1, 0)
     with refuses(ValueError, "may leave 0 components", "fewer steps"):
         rank.border_substitution_bound(CouplingTensor("1 x 1 -> 1"), 0, 3)
-    with refuses(ValueError, "may leave 1 components", "fewer steps"):
+    with refuses(ValueError, "may leave 2 components", "fewer steps"):
         rank.border_substitution_bound(CouplingTensor(1), 1, 2)
+
+
+@pytest.mark.parametrize("p", [2, 3])
+def test_a_family_of_fixed_planes(p: int) -> None:
+    """At any t the bound is at most that of M without the plane, whose annihilator is found from the definition."""
+    tensor = CouplingTensor(2)
+    T, prime = rank.modular_tensor(tensor), rank.prime()
+    same, below, highest = 7, 3, 8  # e^2_1, e^1_1, e^2_2
+    (span,) = [span for span in rank._fixed_spans(tensor.coupling.z, 2) if span == {same, below, highest}]
+    found = rank._family_bound(T, rank._weights(tensor.coupling, p), tensor.coupling.z, span, p, 0)
+    others = [T[k] for k in range(9) if k not in span]
+    for t in (0, 1, 2, 5, prime - 1, prime // 2, 12345):
+        left = np.array([*others, (T[below] - t * T[same] % prime) % prime])
+        assert found <= rank._koszul(left, reference.ungraded(left), p, 1)
+    left = np.array([*others, T[same]])  # t at infinity
+    assert found <= rank._koszul(left, reference.ungraded(left), p, 1)
+    assert found >= {2: 12, 3: 15}[p]
+
+
+def test_leaving_out_planes_alone_gains() -> None:
+    """The border rank of M is 32 at least at L = 3: leaving out all that holds a family of planes gives 31."""
+    tensor = CouplingTensor(3)
+    T, weights = rank.modular_tensor(tensor), rank._weights(tensor.coupling, 5)
+    (span,) = [span for span in rank._fixed_spans(tensor.coupling.z, 2) if len(span) == 3 and 15 in span]
+    kept = [k for k in range(16) if k not in span]
+    assert rank._koszul(T[kept], (weights[0][kept], *weights[1:]), 5, 0) == 29
+    assert rank._family_bound(T, weights, tensor.coupling.z, span, 5, 0) == 30

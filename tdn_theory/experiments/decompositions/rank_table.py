@@ -30,7 +30,7 @@ class Size:
 SIZES = {
     Preset.SMALLEST: Size({1: (1, 1), 2: (2, 1)}),
     Preset.QUICK: Size({1: (1, 1), 2: (3, 1), 3: (3, 2), 4: (2, 3), 5: (2, 5), 6: (2, 5)}),  # a minute in all
-    Preset.FULL: Size({1: (1, 1), 2: (3, 1), 3: (4, 2), 4: (5, 3), 5: (4, 3), 6: (4, 3)}),  # minutes; more steps lose
+    Preset.FULL: Size({1: (1, 1), 2: (3, 1), 3: (5, 2), 4: (5, 3), 5: (4, 3), 6: (4, 3)}),  # minutes; more steps lose
 }
 
 
