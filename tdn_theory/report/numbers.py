@@ -118,7 +118,9 @@ def _symmetric(lmax: int) -> dict[str, Callable[[Values], str]]:
 
     def least(v: Values, near: str) -> str:
         residual = row(v, near, 1)["residual"]
-        return "none" if residual is None else f"{residual:.2g}, {row(v, near, 1)['same']} times"
+        return (
+            "none" if residual is None else f"{residual:.2g}, {row(v, near, 1)['same']} of {row(v, near, 1)['starts']}"
+        )
 
     numbers: dict[str, Callable[[Values], str]] = {
         f"symmetric forms at L = {lmax}: symmetry": lambda v: row(v, "cubature", 0)["symmetry"]
