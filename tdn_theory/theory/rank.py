@@ -413,10 +413,10 @@ def border_substitution_bound(tensor: CouplingTensor, p: int, steps: int = 1, se
     For k = 1 nothing is lost: the cases are the highest-weight vectors, one for each degree of the output. All this
     takes each degree at most once in the output, where leading degrees are compared.
 
-    For k = 2, where the output is projected too, nothing need be lost either. W is spanned by two highest-weight vectors, or
-    by `e^l_l` and a vector of weight l - 1, `e^l_(l-1) + t e^(l-1)_(l-1)`, where t is any number, and infinity stands
-    for the highest-weight vector. M without W has the other components, and one that is linear in t, so the flattening
-    is linear in t as well, and its rank at all t is bounded at once (`pencils.least_rank`).
+    For k = 2, where the output is projected too, nothing need be lost either. W is spanned by two highest-weight
+    vectors, or by `e^l_l` and a vector of weight l - 1, `e^l_(l-1) + t e^(l-1)_(l-1)`, where t is any number, and
+    infinity stands for the highest-weight vector. M without W has the other components, and one that is linear in t, so
+    the flattening is linear in t as well, and its rank at all t is bounded at once (`pencils.least_rank`).
 
     A step raises the bound by one as long as enough components are left for the Koszul flattening to keep its rank.
 
