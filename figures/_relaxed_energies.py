@@ -72,7 +72,9 @@ def _curves(axis: Any, values: dict[str, Any], source: str, models: list[str]) -
             curves = [np.interp(shares, 100 * np.arange(1, len(one) + 1) / len(one), one) for one in own]
             colour, line = LOOK[model]
             axis.plot(shares, np.mean(curves, axis=0), line, color=colour)
-    axis.set_yscale("log")
-    plain_ticks(axis.yaxis, TICKS)
+    low, high = axis.dataLim.intervaly
+    if high > 5 * low > 0:
+        axis.set_yscale("log")
+        plain_ticks(axis.yaxis, TICKS)
     axis.set_xlabel("share of training (%)")
     axis.set_ylabel("validation MAE (eV)")
