@@ -1,6 +1,7 @@
 """Adsorption energies after equal training, by what is new in a test: nothing, adsorbate, catalyst, both (TAB2).
 
-Energies of effective medium theory, and where they are at hand of DFT; the paper's are of other data, not shown.
+A row for each source: energies of effective medium theory (surfaces), and where they are at hand of DFT; the paper's are
+of other data, not shown. Curves have the colours of the rows; they are of the part in distribution, which chooses nothing.
 Bars are standard errors, over seeds, of a single seed over systems.
 """
 
