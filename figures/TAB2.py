@@ -1,7 +1,8 @@
 """Adsorption energies after equal training, by what is new in a test: nothing, adsorbate, catalyst, both (TAB2).
 
-A row for each source: energies of effective medium theory (surfaces), and where they are at hand of DFT; the paper's are
-of other data, not shown. Curves have the colours of the rows; they are of the part in distribution, which chooses nothing.
+A row for each source: energies of effective medium theory (surfaces), and where they are at hand of DFT; the paper's
+are of other data, and are not shown. Curves have the colours of the rows, and are of the part in distribution, which
+chooses nothing.
 Bars are standard errors, over seeds, of a single seed over systems.
 """
 
