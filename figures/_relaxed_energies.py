@@ -28,9 +28,8 @@ def draw(values: dict[str, Any]) -> Figure:
     models = list(dict.fromkeys(row["model"] for row in summary))
     seeds = len({run["seed"] for run in values["networks"]})
     fig, axes = figure(7.1, 0.6 + (0.6 + 0.2 * len(models)) * len(sources), panels=3, rows=len(sources))
-    for source, (error, share, curves) in zip(
-        sources, zip(axes[::3], axes[1::3], axes[2::3], strict=True), strict=True
-    ):
+    for n, source in enumerate(sources):
+        error, share, curves = axes[3 * n : 3 * n + 3]
         name_rows(error, models)
         name_rows(share, [""] * len(models))
         for row in (row for row in summary if row["source"] == source):

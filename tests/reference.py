@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from itertools import combinations
 from math import factorial, pi, sqrt
+from typing import Any
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -170,9 +172,9 @@ def ungraded(T: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return a, b, c
 
 
-def rational_rank(matrix: np.ndarray) -> int:
-    """Rank of an integer matrix by Gaussian elimination over the rational numbers."""
-    rows = [[Fraction(int(value)) for value in row] for row in matrix]
+def exact_rank(matrix: np.ndarray, field: Callable[[int], Any] = Fraction) -> int:
+    """Rank of an integer matrix by Gaussian elimination over a field, that of the rational numbers if none is given."""
+    rows = [[field(int(value)) for value in row] for row in matrix]
     found = 0
     for column in range(matrix.shape[1]):
         pivot = next((r for r in range(found, len(rows)) if rows[r][column]), None)

@@ -468,7 +468,7 @@ def _family_bound(
     T: Float[np.ndarray, "k i j"], weights: _Weights, irreps: Irreps, span: frozenset[int], p: int, seed: int
 ) -> int:
     """The least bound over all t, 0 and infinity included, of the family that this span holds."""
-    middle = {irrep.l: part.start + irrep.l for irrep, part in zip(irreps, slot_slices(irreps), strict=True)}
+    middle = _middles(irreps)
     l = next(l for l in middle if middle[l] + l in span and middle[l] + l - 1 in span and l - 1 in middle)
     same, below = middle[l] + l - 1, middle[l - 1] + l - 1
     bounds = []
@@ -486,12 +486,17 @@ def _family_bound(
     return min(bounds)
 
 
+def _middles(irreps: Irreps) -> dict[int, int]:
+    """Component m = 0 of each degree."""
+    return {irrep.l: part.start + irrep.l for irrep, part in zip(irreps, slot_slices(irreps), strict=True)}
+
+
 def _fixed_spans(irreps: Irreps, k: int) -> list[frozenset[int]]:
     """Sets of components, one of which spans each k-dimensional subspace that the Borel group fixes; maximal ones.
 
     Each degree occurs at most once.
     """
-    middle = {irrep.l: part.start + irrep.l for irrep, part in zip(irreps, slot_slices(irreps), strict=True)}
+    middle = _middles(irreps)
     degrees = sorted(middle)
     spans = set[frozenset[int]]()
     for depths in product(*(range(min(k, 2 * l + 1) + 1) for l in degrees)):

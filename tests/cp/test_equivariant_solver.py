@@ -10,6 +10,7 @@ from tdn_theory.cp.solution import EXACT, Status
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt, _Anchored
 from tdn_theory.theory.equivariance import rms_error_relative_to_output
 from tests.assertions import refuses
+from tests.cp.derivatives import assert_derivatives
 
 
 def problems(tau):
@@ -24,15 +25,7 @@ def problems(tau):
 @pytest.mark.parametrize("tau", [1.0, 0.4, 0.0])
 def test_gradient_and_matrix_are_those_of_the_residual(tau):
     for problem, phi in problems(tau):
-        h = 1e-6
-        columns = [
-            (problem.residual(phi + h * e) - problem.residual(phi - h * e)).ravel() / (2 * h) for e in np.eye(len(phi))
-        ]
-        jacobian = np.stack(columns, axis=1)
-        residual = problem.residual(phi)
-        np.testing.assert_allclose(problem.gradient(phi, residual), jacobian.T @ residual.ravel(), rtol=0, atol=1e-7)
-        matrix = np.triu(problem.linearise(phi, problem.residual(phi)).matrix)
-        np.testing.assert_allclose(matrix, np.triu(jacobian.T @ jacobian), rtol=0, atol=1e-7)
+        assert_derivatives(problem, phi, atol_of_matrix=1e-7)
 
 
 def test_seven_terms_are_exact_at_the_lowest_degree():

@@ -14,6 +14,7 @@ from tdn_theory.cp.symmetry import action, group
 from tdn_theory.experiments.decompositions.symmetric_forms import anchor
 from tdn_theory.theory.equivariance import rms_error_relative_to_output
 from tests.assertions import refuses
+from tests.cp.derivatives import assert_derivatives
 
 CASES = [("C1", 4, 2), ("C1*i", 5, 2), ("D2", 7, 2), ("C3", 5, 3)]
 
@@ -28,15 +29,7 @@ def problems(tau_squared: float) -> Iterator[tuple[_Anchored, np.ndarray]]:
 @pytest.mark.parametrize("tau_squared", [1.0, 0.3, 0.0])
 def test_gradient_and_matrix_are_those_of_the_residual(tau_squared: float) -> None:
     for problem, phi in problems(tau_squared):
-        h = 1e-6
-        columns = [
-            (problem.residual(phi + h * e) - problem.residual(phi - h * e)).ravel() / (2 * h) for e in np.eye(len(phi))
-        ]
-        jacobian = np.stack(columns, axis=1)
-        residual = problem.residual(phi)
-        np.testing.assert_allclose(problem.gradient(phi, residual), jacobian.T @ residual.ravel(), rtol=0, atol=1e-7)
-        matrix = problem.linearise(phi, residual).matrix
-        np.testing.assert_allclose(np.triu(matrix), np.triu(jacobian.T @ jacobian), rtol=0, atol=1e-6)
+        assert_derivatives(problem, phi, atol_of_matrix=1e-6)
 
 
 def test_the_residual_is_that_of_the_definition() -> None:

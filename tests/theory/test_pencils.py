@@ -10,29 +10,14 @@ from hypothesis import strategies as st
 
 from tdn_theory.theory import pencils
 from tdn_theory.theory.pencils import least_rank
+from tests import reference
 
 PRIME = 101
 
 
-def rank_at(A: np.ndarray, B: np.ndarray, t: int) -> int:
-    """By elimination in the field, row by row, from the definition."""
-    rows = [[int(x) % PRIME for x in row] for row in A + t * B]
-    rank = 0
-    for column in range(A.shape[1]):
-        pivot = next((r for r in range(rank, len(rows)) if rows[r][column]), None)
-        if pivot is None:
-            continue
-        rows[rank], rows[pivot] = rows[pivot], rows[rank]
-        inverse = pow(rows[rank][column], -1, PRIME)
-        for r in range(rank + 1, len(rows)):
-            factor = rows[r][column] * inverse % PRIME
-            rows[r] = [(x - factor * y) % PRIME for x, y in zip(rows[r], rows[rank], strict=True)]
-        rank += 1
-    return rank
-
-
 def least_by_trying(blocks: list[tuple[np.ndarray, np.ndarray]]) -> int:
-    return min(sum(rank_at(A, B, t) for A, B in blocks) for t in range(1, PRIME))
+    field = sympy.GF(PRIME)
+    return min(sum(reference.exact_rank(A + t * B, field) for A, B in blocks) for t in range(1, PRIME))
 
 
 def planted(roots: list[int], size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -48,6 +48,7 @@ from tdn_theory.cp.solvers.solver import (
     check_start,
     check_tensor_not_zero,
     random_start,
+    with_weights_found,
 )
 from tdn_theory.cp.symmetry import OrbitType, orbit_types
 from tdn_theory.so3.clebsch_gordan import clebsch_gordan
@@ -144,12 +145,7 @@ class EquivariantLevenbergMarquardt:
             dead = problem.dead(phi)
         parts = zip(layout.expand(phi), _used(tensor), strict=True)
         factors = CPFactors(*(scale * factor * used[:, None] for factor, used in parts))
-        found = tensor
-        if self.free:
-            weights = tensor.project(factors.array).weights
-            kept = tuple(w if anchor else 0.0 for w, anchor in zip(weights, tensor.weights, strict=True))
-            if any(kept):  # else all paths have died, and the residual is relative to the anchor
-                found = CouplingTensor(tensor.coupling, kept, tensor.normalization)
+        found = with_weights_found(tensor, factors) if self.free else tensor
         solution = CPSolution.of(found, factors, status, self, iterations, began)
         made_by = solution.made_by | {"orbits": list(layout.names), "dead": [list(path) for path in dead]}
         return replace(solution, made_by=made_by)

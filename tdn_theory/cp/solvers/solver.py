@@ -66,3 +66,10 @@ def check_start(start: CPFactors, tensor: CouplingTensor, rank: int) -> None:
         raise ValueError(
             f"start has (d1, d2, d3) = {start.dims} and R = {start.rank}; {tensor} needs {tensor.dims} and R = {rank}"
         )
+
+
+def with_weights_found(tensor: CouplingTensor, factors: CPFactors) -> CouplingTensor:
+    """The tensor with the weights that factors have on its paths in use; itself if all of these have died."""
+    weights = tensor.project(factors.array).weights
+    kept = tuple(w if anchor else 0.0 for w, anchor in zip(weights, tensor.weights, strict=True))
+    return CouplingTensor(tensor.coupling, kept, tensor.normalization) if any(kept) else tensor

@@ -34,10 +34,10 @@ from jaxtyping import Float
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp.factors import CPFactors
-from tdn_theory.cp.solution import CPSolution
+from tdn_theory.cp.solution import CPSolution, Status
 from tdn_theory.cp.solvers.levenberg_marquardt import Formed, ridge_unit
 from tdn_theory.cp.solvers.minimise import minimise
-from tdn_theory.cp.solvers.solver import at_unit_scale, check_rank, check_tensor_not_zero
+from tdn_theory.cp.solvers.solver import at_unit_scale, check_rank, check_tensor_not_zero, with_weights_found
 from tdn_theory.cp.symmetry import IDENTITY, group, mode_action
 
 Array = np.ndarray
@@ -100,28 +100,21 @@ class SymmetricLevenbergMarquardt:
         unit, scale = at_unit_scale(tensor)
         layout = _Orbits(self.symmetry, unit, self.rank, rng)
         phi = layout.start(unit, rng)
-        iterations = 0
-        for anchor in self.anchors:
+        stages = [(anchor, self.ridge * ridge_unit(unit), self.stage_iterations) for anchor in self.anchors]
+        iterations, status = 0, Status.STALLED
+        for anchor, mu, most in [*stages, (0.0, 0.0, self.max_iterations)]:
             problem = _Anchored(unit, layout, anchor)
-            mu = self.ridge * ridge_unit(unit)
-            phi, used, _ = minimise(problem, phi, mu, self.stage_iterations, deadline, self.stall)
+            phi, used, status = minimise(problem, phi, mu, most, deadline, self.stall)
             iterations += used
-        problem = _Anchored(unit, layout, 0.0)
-        phi, used, status = minimise(problem, phi, 0.0, self.max_iterations, deadline, self.stall)
         V = scale * layout.vectors(phi).T
         factors = CPFactors(V, V, V)
-        weights = tensor.project(factors.array).weights
-        found = CouplingTensor(
-            tensor.coupling,
-            tuple(w if anchor else 0.0 for w, anchor in zip(weights, tensor.weights, strict=True)),
-            tensor.normalization,
-        )
+        found = with_weights_found(tensor, factors)
         dead = [
             list(path)
-            for path, w, anchor in zip(tensor.paths, weights, tensor.weights, strict=True)
+            for path, w, anchor in zip(tensor.paths, found.weights, tensor.weights, strict=True)
             if abs(w) < DEAD * abs(anchor)
         ]
-        solution = CPSolution.of(found, factors, status, self, iterations + used, began)
+        solution = CPSolution.of(found, factors, status, self, iterations, began)
         return replace(solution, made_by=solution.made_by | {"orbits": layout.lengths.tolist(), "dead": dead})
 
 
@@ -131,19 +124,14 @@ def _check_symmetric(tensor: CouplingTensor) -> None:
         np.abs(array - array.transpose(order)).max() if len(set(array.shape)) == 1 else np.inf
         for order in ((1, 2, 0), (0, 2, 1))
     )
-    odd = any(weight and sum(path.degrees) % 2 for path, weight in zip(tensor.paths, tensor.weights, strict=True))
+    odd = any(weight and not path.even for path, weight in zip(tensor.paths, tensor.weights, strict=True))
     if odd or off > 1e-12 * np.abs(array).max():
         raise ValueError(
             f"{tensor} changes under an exchange of modes; give even paths, and those of the same degrees one weight "
             "of unit-norm blocks, e.g. CouplingTensor.even(L)"
         )
-    if not any(_holds_scalar(tensor, path) for path, w in zip(tensor.paths, tensor.weights, strict=True) if w):
+    if not any(0 in path.degrees for path, w in zip(tensor.paths, tensor.weights, strict=True) if w):
         raise ValueError(f"no path of {tensor} in use holds a scalar, whose weights fix the scale; give one")
-
-
-def _holds_scalar(tensor: CouplingTensor, path: tuple[int, int, int]) -> bool:
-    x, y, z = path
-    return any(irreps[slot].l == 0 for irreps, slot in zip(tensor.coupling.modes, (z, x, y), strict=True))
 
 
 class _Orbits:
@@ -210,7 +198,7 @@ class _Anchored:
         self.target = np.asarray(tensor.array)
         of_class: dict[tuple[int, ...], Array] = {}
         for path, weight in zip(tensor.paths, tensor.weights, strict=True):
-            if weight and not _holds_scalar(tensor, path):
+            if weight and 0 not in path.degrees:
                 where = tensor.coupling.where(path)
                 of_class.setdefault(tuple(sorted(path)), np.zeros_like(self.target))[where] = self.target[where]
         d = len(self.target)
@@ -229,13 +217,11 @@ class _Anchored:
 
     def gradient(self, theta: Array, residual: Float[Array, "d d d"]) -> Array:
         inner = self._release(residual, 1 - np.sqrt(self.anchor))
-        return self.layout.pull(_contracted(inner[None], self._first(theta))[0])
-
-    def _first(self, theta: Array) -> Float[Array, "orbits d"]:
-        return np.array([images[0] @ theta[unknowns] for unknowns, _, images in self.layout.parts()])
+        return self.layout.pull(_contracted(inner[None], self.layout.vectors(theta)[self.layout.first])[0])
 
     def linearise(self, theta: Array, residual: Float[Array, "d d d"]) -> Formed:
-        V, first = self.layout.vectors(theta), self._first(theta)
+        V = self.layout.vectors(theta)
+        first = V[self.layout.first]
         gram = first @ V.T
         matrix = np.zeros((len(theta), len(theta)))
         for unknowns, terms, images in self.layout.parts():

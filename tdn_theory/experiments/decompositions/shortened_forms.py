@@ -17,7 +17,7 @@ As a control the eight terms of the paper's tensor at L = 1 are left without one
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,9 +28,9 @@ from tdn_theory.coupling import Coupling, CouplingTensor
 from tdn_theory.cp import atlas
 from tdn_theory.cp.factors import CPFactors
 from tdn_theory.cp.search import Paths, drawn
-from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.equivariant import EquivariantLevenbergMarquardt
 from tdn_theory.experiments.decompositions.rank_sweep import best_solution
+from tdn_theory.experiments.decompositions.starts import known_entry, summary
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
@@ -70,7 +70,7 @@ def run(size: Size, seed: int, jobs: Jobs) -> dict[str, Any]:
         jobs: Where finished rows are kept.
     """
     forms = [{"lmax": CONTROL[0], "form": "control", "rank": CONTROL[1]}]
-    forms += [{"lmax": lmax, "form": form, "rank": _known(lmax, form).rank} for lmax, form in size.known]
+    forms += [{"lmax": lmax, "form": form, "rank": known_entry(lmax, form).rank} for lmax, form in size.known]
     less_one = [form | {"term": term} for form in forms for term in range(form["rank"])]
     sums = [
         {"lmax": lmax, "paths": form, "alone": list(path), "rank": rank, "starts": size.starts, "seed": seed}
@@ -99,7 +99,7 @@ def without_term(lmax: int, form: str, rank: int, term: int) -> dict[str, Any]:
     if form == "control":
         factors, tensor = best_solution(lmax, rank).factors, CouplingTensor(lmax)
     else:
-        entry = _known(lmax, form)
+        entry = known_entry(lmax, form)
         factors, tensor = entry.factors, entry.tensor
     start = CPFactors(*(np.delete(factor, term, 1) for factor in (factors.A, factors.B, factors.C)))
     found = _found(EquivariantLevenbergMarquardt(rank - 1), tensor, start)
@@ -125,7 +125,7 @@ def without_path(lmax: int, paths: Paths, alone: list[int], rank: int, starts: i
     for number in range(seed, seed + starts):
         tensor = drawn(CouplingTensor(lmax, tuple(rest)), "C1", number)
         found.append(_found(EquivariantLevenbergMarquardt(rank, seed=number), tensor))
-    return {"L": lmax, "paths": paths, "alone": alone, "R": rank, **_summary(found)}
+    return {"L": lmax, "paths": paths, "alone": alone, "R": rank, **summary(found)}
 
 
 def near_weights(lmax: int, form: str, starts: int, seed: int) -> dict[str, Any]:
@@ -137,18 +137,10 @@ def near_weights(lmax: int, form: str, starts: int, seed: int) -> dict[str, Any]
         starts: Starts.
         seed: The first.
     """
-    entry = _known(lmax, form)
+    entry = known_entry(lmax, form)
     seeds = range(seed, seed + starts)
     found = [_found(EquivariantLevenbergMarquardt(entry.rank - 1, seed=number), entry.tensor) for number in seeds]
-    return {"L": lmax, "form": form, "R": entry.rank - 1, **_summary(found)}
-
-
-def _known(lmax: int, form: str) -> atlas.AtlasEntry:
-    """The entry of the atlas."""
-    if form != "cubature":
-        return atlas.best(lmax, paths="even" if form == "even" else "all")
-    of_kind = [entry for entry in atlas.entries() if (entry.lmax, entry.proof["kind"]) == (lmax, "cubature")]
-    return min(of_kind, key=lambda entry: entry.rank)
+    return {"L": lmax, "form": form, "R": entry.rank - 1, **summary(found)}
 
 
 def _rank_left(lmax: int, paths: Paths, path: tuple[int, ...]) -> int:
@@ -171,19 +163,6 @@ def _found(
         "dead": solution.made_by["dead"],
         "condition": solution.condition,
         "seconds": solution.made_by["seconds"],
-    }
-
-
-def _summary(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The residual is the least one, of forms with all paths alive if there are any."""
-    alive = [one for one in found if not one["dead"]]
-    return {
-        "starts": len(found),
-        "alive": len(alive),
-        "exact": sum(one["residual"] <= EXACT for one in alive),
-        "residual": min(one["residual"] for one in alive or found),
-        "condition": min((one["condition"] for one in alive), default=None),
-        "seconds": sum(one["seconds"] for one in found),
     }
 
 

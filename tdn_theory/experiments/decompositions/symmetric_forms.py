@@ -19,9 +19,9 @@ from threadpoolctl import threadpool_limits
 
 from tdn_theory.coupling import CouplingTensor
 from tdn_theory.cp import atlas
-from tdn_theory.cp.constructions.cubature import gaunt, rule
 from tdn_theory.cp.solution import EXACT
 from tdn_theory.cp.solvers.symmetric import SymmetricLevenbergMarquardt
+from tdn_theory.experiments.decompositions.starts import known_entry, summary
 from tdn_theory.jobs import Jobs
 from tdn_theory.preset import Preset
 from tdn_theory.study import Cost, Study
@@ -87,7 +87,7 @@ def attempt(lmax: int, rank: int, symmetry: str, near: Near, seed: int) -> dict[
         solution = SymmetricLevenbergMarquardt(rank, seed, symmetry).solve(anchor(lmax, near, seed))
     return {
         "residual": solution.residual,
-        "alive": not solution.made_by["dead"],
+        "dead": solution.made_by["dead"],
         "condition": solution.condition,
         "orbits": solution.made_by["orbits"],
         "seconds": solution.made_by["seconds"],
@@ -96,31 +96,23 @@ def attempt(lmax: int, rank: int, symmetry: str, near: Near, seed: int) -> dict[
 
 def anchor(lmax: int, near: Near, seed: int) -> CouplingTensor:
     """The even tensor whose weights are looked near: cubature's, or those times `exp(n / 3)`, n normal."""
-    whole = CouplingTensor.even(lmax)
-    given = whole.project(gaunt(lmax, rule(3 * lmax)).array).weights
+    given = known_entry(lmax, "cubature").tensor
     rng = np.random.default_rng([seed, 2])
     drawn: dict[tuple[int, ...], float] = {}
     weights = []
-    for path, weight in zip(whole.paths, given, strict=True):
+    for path, weight in zip(given.paths, given.weights, strict=True):
         degrees = tuple(sorted(path.degrees))
         drawn.setdefault(degrees, float(np.exp(rng.normal() / 3)) if near == "drawn" else 1.0)
-        weights.append(weight * drawn[degrees] if path.even else 0.0)
+        weights.append(weight * drawn[degrees])
     return CouplingTensor(lmax, tuple(weights))
 
 
 def _summary(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The residual is the least one of starts with all paths alive; `same` counts those that end at it."""
-    alive = [one for one in found if one["alive"]]
-    residual = min((one["residual"] for one in alive), default=None)
-    return {
-        "starts": len(found),
-        "alive": len(alive),
-        "exact": sum(one["residual"] <= EXACT for one in alive),
-        "residual": residual,
-        "same": sum(one["residual"] <= (1 + SAME) * max(residual or 0.0, EXACT) for one in alive),
-        "condition": min((one["condition"] for one in alive), default=None),
-        "seconds": sum(one["seconds"] for one in found),
-    }
+    residuals = [one["residual"] for one in found if not one["dead"]]
+    least = min(residuals, default=None)
+    same = sum(residual <= (1 + SAME) * max(least or 0.0, EXACT) for residual in residuals)
+    return {**summary(found), "residual": least, "same": same}
 
 
 STUDY = Study(

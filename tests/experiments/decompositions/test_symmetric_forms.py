@@ -37,8 +37,8 @@ def test_a_start(seed: int) -> None:
 
 
 def test_starts_at_the_least_residual_are_counted() -> None:
-    base = {"alive": True, "condition": 2.0, "seconds": 1.0}
-    found = [base | {"residual": r} for r in (0.07, 0.07001, 0.08)] + [base | {"residual": 0.01, "alive": False}]
+    base = {"dead": [], "condition": 2.0, "seconds": 1.0}
+    found = [base | {"residual": r} for r in (0.07, 0.07001, 0.08)] + [base | {"residual": 0.01, "dead": [[1, 1, 2]]}]
     expected = {"starts": 4, "alive": 3, "exact": 0, "residual": 0.07, "same": 2, "condition": 2.0, "seconds": 4.0}
     assert _summary(found) == expected
     exact = _summary([base | {"residual": r} for r in (1e-16, 3e-16, 0.1)])
